@@ -1,0 +1,30 @@
+"""The labelled line that every corpus hands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One line of handwriting and what it says.
+
+    Attributes:
+        id: name of the line, unique in its corpus.
+        text: what is written, in natural form (`support, a`).
+        split: `train`, `val` or `test`.
+        image: opens the picture when called: shape (height, width), uint8 grey, 0 = black.
+            A picklable callable, so that loader processes can open pictures.
+        writer: who wrote it, where known.
+        form: the page that it stands on, where known.
+    """
+
+    id: str
+    text: str
+    split: str
+    image: Callable[[], np.ndarray]
+    writer: str | None = None
+    form: str | None = None
