@@ -1,0 +1,231 @@
+"""The IAM Handwriting Database: its official folder, and the parquet files of Teklia/IAM-line.
+
+IAM may be used for non-commercial research; see `data/README.md` for how to get it and where to put it.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from collections.abc import Iterator
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from htr.alphabet import normalise
+from htr.corpora.sample import Sample
+from htr.errors import InputError
+from htr.pages.images import open_image
+
+SPLITS = ("train", "val", "test")
+FULL_SPLIT_LINES = {"train": 6482, "val": 976, "test": 2915}
+"""Lines of each split in the complete database."""
+
+HUB_NAME = "Teklia/IAM-line"
+
+log = logging.getLogger(__name__)
+
+
+def load_iam(path: str | Path) -> list[Sample]:
+    """Reads IAM from the official folder, from parquet files, or from the hub.
+
+    Args:
+        path: the folder that holds `ascii/lines.txt`, a folder or file of parquet in Teklia/IAM-line's form (its file
+            names tell the split), or the name `Teklia/IAM-line`.
+
+    Returns:
+        Lines of the Aachen split in the database's order, with natural text. `err` lines are kept: only their word
+        segmentation failed. Lines without an image file are left out and counted in one log line.
+
+    Raises:
+        InputError: nothing usable there, a malformed row, or splits that share a form or a writer.
+    """
+    if str(path) == HUB_NAME:
+        return _load_parquet(_download())
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such folder; data/README.md tells how to get IAM and where to put it")
+    if path.is_file() or (not (path / "ascii").is_dir() and any(path.rglob("*.parquet"))):
+        return _load_parquet([path] if path.is_file() else sorted(path.rglob("*.parquet")))
+    return _load_official(path)
+
+
+def aachen_split() -> dict[str, str]:
+    """Maps the 1,199 form ids of the Aachen (RWTH) split to `train`, `val` or `test`."""
+    folder = resources.files("htr.corpora") / "splits"
+    return {form: split for split in SPLITS for form in (folder / f"aachen-{split}.txt").read_text().split()}
+
+
+def natural_text(tokens: str) -> str:
+    """Turns the database's token form into text as people write it: `support , a` becomes `support, a`.
+
+    Marks join the word that they belong to; contractions (`it 's`) and brackets close up. Of double and single quotes
+    the line alone tells whether they open or close: by what stands before, else in turn. Natural text passes
+    unchanged.
+    """
+    words: list[str] = []
+    joins_next = False
+    open_quotes = {'"': False, "'": False}
+    parts = normalise(tokens).split(" ")
+    for index, part in enumerate(parts):
+        joins_last = part in _CLOSING or bool(_CONTRACTION.fullmatch(part))
+        opens = part == "("
+        if part in open_quotes:
+            opens = index == 0 or (
+                index + 1 < len(parts) and not open_quotes[part] and _quote_opens(parts[index - 1], parts[index + 1])
+            )
+            open_quotes[part] = opens
+            joins_last = not opens
+        if words and (joins_last or joins_next):
+            words[-1] += part
+        else:
+            words.append(part)
+        joins_next = opens
+    return " ".join(words)
+
+
+_CLOSING = frozenset([",", ".", ";", ":", "!", "?", ")", "..."])
+_CONTRACTION = re.compile(r"'(s|d|m|ll|re|ve|t)|n't", re.IGNORECASE)
+
+
+def _quote_opens(before: str, after: str) -> bool:
+    # The line may begin inside a quotation, so a quote may close one that was not seen open.
+    return before not in {".", "!", "?", "..."} and after not in _CLOSING | {"-"}
+
+
+def _load_official(folder: Path) -> list[Sample]:
+    table = folder / "ascii" / "lines.txt"
+    if not table.is_file():
+        raise InputError(f"{folder}: has no ascii/lines.txt; give the folder that holds IAM's ascii and lines folders")
+    writers = dict(_forms(folder / "ascii" / "forms.txt"))
+    splits = aachen_split()
+    samples, without_image = [], 0
+    for number, row in _rows(table):
+        fields = row.split(" ", 8)
+        name = re.fullmatch(r"([a-z]\d\d)-(\d{3}[a-z]?)-\d+", fields[0])
+        if len(fields) != 9 or not name or fields[1] not in ("ok", "err") or not fields[8].strip("| "):
+            raise InputError(f"{table}: line {number} is malformed ({row[:60]!r}); copy the file again from the database")
+        form = f"{name[1]}-{name[2]}"
+        if form not in splits:
+            continue
+        image = folder / "lines" / name[1] / form / f"{fields[0]}.png"
+        if not image.is_file():
+            without_image += 1
+            continue
+        text = _xml_texts(folder, form).get(fields[0]) or natural_text(fields[8].replace("|", " "))
+        samples.append(Sample(fields[0], text, splits[form], partial(open_image, image), writers.get(form), form))
+    if without_image:
+        log.warning("%s: %d lines have no image and are left out, %d have one", folder, without_image, len(samples))
+    if not samples:
+        raise InputError(f"{folder}: no line of lines.txt has its image under lines/; unpack lines.tgz there")
+    check_disjoint(samples)
+    for split, lines in FULL_SPLIT_LINES.items():
+        found = sum(sample.split == split for sample in samples)
+        if found != lines:
+            log.warning("%s: %d of the %d lines of the Aachen %s split: figures are not comparable with published ones",
+                        folder, found, lines, split)  # fmt: skip
+    return samples
+
+
+def _rows(table: Path) -> Iterator[tuple[int, str]]:
+    try:
+        text = table.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{table}: not a text file; copy it again from the database") from None
+    for number, row in enumerate(text.splitlines(), 1):
+        if row.strip() and not row.startswith("#"):
+            yield number, row.rstrip()
+
+
+def _forms(table: Path) -> Iterator[tuple[str, str]]:
+    if not table.is_file():
+        log.warning("%s: missing, so writers are not known", table)
+        return
+    for number, row in _rows(table):
+        fields = row.split()
+        if len(fields) < 2:
+            raise InputError(f"{table}: line {number} is malformed ({row[:60]!r}); copy the file again from the database")
+        yield fields[0], fields[1]
+
+
+_xml_cache: dict[tuple[Path, str], dict[str, str]] = {}
+
+
+def _xml_texts(folder: Path, form: str) -> dict[str, str]:
+    """Natural text of a form's lines, where the database's xml/ is there."""
+    file = folder / "xml" / f"{form}.xml"
+    if not file.is_file():
+        return {}
+    if (folder, form) not in _xml_cache:
+        _xml_cache.clear()
+        try:
+            lines = ElementTree.parse(file).iter("line")
+            _xml_cache[folder, form] = {line.get("id", ""): normalise(line.get("text", "")) for line in lines}
+        except ElementTree.ParseError as error:
+            raise InputError(f"{file}: not well-formed XML ({error}); copy it again from the database") from None
+    return _xml_cache[folder, form]
+
+
+def check_disjoint(samples: list[Sample]) -> None:
+    """Makes sure that no form and no writer is in two splits.
+
+    Raises:
+        InputError: one is; it is named.
+    """
+    for kind in ("form", "writer"):
+        seen: dict[str, str] = {}
+        for sample in samples:
+            name = getattr(sample, kind)
+            if name is not None and seen.setdefault(name, sample.split) != sample.split:
+                raise InputError(f"{kind} {name} is in both {seen[name]} and {sample.split}; splits may share no {kind}")
+
+
+def _load_parquet(files: list[Path]) -> list[Sample]:
+    import pyarrow.parquet as parquet
+
+    samples = []
+    for file in files:
+        split = next((split for split, name in _PARQUET_SPLITS.items() if name.match(file.name)), None)
+        if split is None:
+            raise InputError(f"{file}: its name tells no split; name it like train-00000.parquet, validation-… or test-…")
+        try:
+            rows = parquet.read_table(file).to_pylist()
+        except Exception as error:
+            raise InputError(f"{file}: not a readable parquet file ({str(error).splitlines()[0]}); download it again") from None
+        for number, row in enumerate(rows):
+            try:
+                name, data, text = f"{file.stem}-{number}", row["image"]["bytes"], row["text"]
+            except (KeyError, TypeError):
+                raise InputError(f"{file}: has no columns image and text; give files of {HUB_NAME}") from None
+            # Teklia's files hold no ids; files that do (column id) give the same samples as the official folder.
+            name = row.get("id") or name
+            form = re.fullmatch(r"([a-z]\d\d-\d{3}[a-z]?)-\d+", name)
+            samples.append(
+                Sample(name, natural_text(text), split, partial(open_image, data, name), row.get("writer"), form and form[1])
+            )
+    check_disjoint(samples)
+    return samples
+
+
+_PARQUET_SPLITS = {
+    "train": re.compile(r"train"),
+    "val": re.compile(r"val"),
+    "test": re.compile(r"test"),
+}
+
+
+def _download() -> list[Path]:
+    import huggingface_hub
+
+    try:
+        huggingface_hub.HfApi().dataset_info(HUB_NAME, timeout=10)
+        folder = huggingface_hub.snapshot_download(HUB_NAME, repo_type="dataset", allow_patterns="*.parquet")
+    except Exception as error:
+        raise InputError(
+            f"{HUB_NAME}: the hub does not answer ({str(error).splitlines()[0]}); go online, or give a folder of its parquet files"
+        ) from None
+    return sorted(Path(folder).rglob("*.parquet"))

@@ -1,0 +1,103 @@
+"""What the network sees of a line: the same in training and in reading, and made nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+WIDTH_STEP = 128
+"""Batches are padded to a multiple of this many pixels, so that few distinct shapes occur."""
+
+MAX_WIDTH = 2560
+"""Widest prepared line in pixels; a longer one is squeezed, which bounds memory."""
+
+# Ink fainter than this share of the strongest ink is taken for paper.
+_NOISE = 0.1
+
+
+def prepare(grey: np.ndarray, height: int) -> np.ndarray:
+    """Turns a picture of one line into what the network sees.
+
+    Light on dark is inverted, uneven paper flattened, the contrast stretched, the margins cut off and the rest scaled
+    to the height, width in proportion.
+
+    Args:
+        grey: shape (h, w), uint8, 0 = black.
+        height: of the result, in pixels.
+
+    Returns:
+        Shape (height, width) with 4 <= width <= `MAX_WIDTH`, uint8, 0 = paper, 255 = strongest ink.
+    """
+    ink = _ink(_shrink(grey, 2 * height))
+    ink = _cut_margins(ink)
+    width = round(ink.shape[1] * height / ink.shape[0])
+    width = min(max(width, 4), MAX_WIDTH)
+    shrinks = ink.shape[0] > height
+    return cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def collate(lines: Sequence[np.ndarray], width_stride: int) -> tuple[Tensor, Tensor]:
+    """Lays prepared lines side by side on paper of one size.
+
+    Args:
+        lines: each of shape (height, width), uint8, 0 = paper.
+        width_stride: of the network.
+
+    Returns:
+        Images of shape (batch, 1, height, padded width), float32 in 0..1, and for each line the number of the
+        network's columns that it fills, shape (batch,).
+    """
+    widths = torch.tensor([line.shape[1] for line in lines])
+    padded = -(-int(widths.max()) // WIDTH_STEP) * WIDTH_STEP
+    images = torch.zeros(len(lines), 1, lines[0].shape[0], padded)
+    for image, line in zip(images, lines):
+        image[0, :, : line.shape[1]] = torch.from_numpy(line)
+    return images.div_(255), (widths + width_stride - 1) // width_stride
+
+
+def _shrink(grey: np.ndarray, height: int) -> np.ndarray:
+    """Scales tall pictures down first: what follows costs time by the pixel."""
+    if grey.shape[0] <= height:
+        return grey
+    width = max(1, round(grey.shape[1] * height / grey.shape[0]))
+    return cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _ink(grey: np.ndarray) -> np.ndarray:
+    """Shape (h, w), uint8: how dark each pixel is against its paper, 255 = as dark as the line's dark strokes."""
+    # Paper covers most of a line, so the middle grey is nearer to the paper's end of the range than to the ink's.
+    dark, middle, light = np.percentile(grey, [1, 50, 99])
+    if middle - dark < light - middle:
+        grey = 255 - grey
+    size = max(3, grey.shape[0] // 3) | 1
+    paper = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, np.ones((size, size), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    paper = cv2.GaussianBlur(paper, (0, 0), size / 2, borderType=cv2.BORDER_REPLICATE)
+    depth = cv2.subtract(paper, grey).astype(np.float32)
+    strokes = depth[depth > 0.3 * depth.max(initial=0)]
+    # An empty picture has no strokes: its grain must not be stretched to look like some.
+    strongest = max(float(np.percentile(strokes, 75)), 24.0) if strokes.size else 24.0
+    return (np.clip((depth / strongest - _NOISE) / (1 - _NOISE), 0, 1) * 255).astype(np.uint8)
+
+
+def _cut_margins(ink: np.ndarray) -> np.ndarray:
+    """Cuts off what stands outside the ink, leaving a small border; at most half of the height goes."""
+    height, width = ink.shape
+    if not ink.any():
+        return ink
+
+    def extent(profile: np.ndarray, share: float) -> tuple[int, int]:
+        mass = np.cumsum(profile, dtype=np.float64) / profile.sum()
+        return int(np.searchsorted(mass, share)), int(np.searchsorted(mass, 1 - share)) + 1
+
+    # A few per mille of the ink may lie outside: tails of neighbouring lines and specks.
+    top, bottom = extent(ink.sum(1), 0.004)
+    spare = height // 2 - (bottom - top)
+    if spare > 0:
+        top, bottom = top - spare // 2, bottom + spare - spare // 2
+    left, right = extent(ink.sum(0), 0.0005)
+    border = max(1, round(0.04 * (bottom - top)))
+    return ink[max(0, top - border) : bottom + border, max(0, left - border) : right + border]

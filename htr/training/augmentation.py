@@ -1,0 +1,98 @@
+"""What changes from hand to hand and from scan to scan, on prepared lines (0 = paper, 255 = ink)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import albumentations as A
+import cv2
+import numpy as np
+
+
+class Stretch(A.ImageOnlyTransform):
+    """Wider or narrower writing, with room at both ends for the slant that follows.
+
+    Args:
+        limit: largest change of the width, as a share of it.
+        room: paper added at each end, in pixels.
+    """
+
+    def __init__(self, limit: float, room: int, p: float = 1.0) -> None:
+        super().__init__(p=p)
+        self.limit = limit
+        self.room = room
+
+    def get_params(self) -> dict[str, Any]:
+        return {"factor": self.py_random.uniform(1 - self.limit, 1 + self.limit)}
+
+    def apply(self, img: np.ndarray, factor: float, **params: Any) -> np.ndarray:
+        height, width = img.shape[:2]
+        img = cv2.resize(img, (max(4, round(width * factor)), height), interpolation=cv2.INTER_LINEAR)
+        return cv2.copyMakeBorder(img, 0, 0, self.room, self.room, cv2.BORDER_CONSTANT, value=0)
+
+
+class RuledLine(A.ImageOnlyTransform):
+    """A straight, faint rule of the paper across the line."""
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        height = params["shape"][0]
+        y = self.py_random.uniform(0.05, 0.95) * height
+        return {
+            "ends": (round(y), round(y + self.py_random.uniform(-0.05, 0.05) * height)),
+            "thickness": self.py_random.choice((1, 1, 2)),
+            "tone": self.py_random.randint(60, 200),
+        }
+
+    def apply(self, img: np.ndarray, ends: tuple[int, int], thickness: int, tone: int, **params: Any) -> np.ndarray:
+        rule = np.zeros_like(img)
+        cv2.line(rule, (0, ends[0]), (img.shape[1], ends[1]), tone, thickness, cv2.LINE_AA)
+        return np.maximum(img, rule)
+
+
+def augmentation(strength: float) -> A.Compose:
+    """The training pipeline.
+
+    Args:
+        strength: scales how often and how far lines are changed; 1 is the tested setting.
+
+    Returns:
+        A callable, `augmentation(strength)(image=line)["image"]`: shape (height, width) uint8 in and out; the height
+        stays, the width changes. Its `set_random_seed` makes the next call repeatable.
+    """
+    s = strength
+
+    def chance(p: float) -> float:
+        return min(1.0, p * s)
+
+    return A.Compose(
+        [
+            Stretch(limit=0.2 * s, room=12),
+            # Slant, slope and size in one resampling; what leaves the picture at top and bottom is crop jitter.
+            A.Affine(
+                scale={"x": (1, 1), "y": (1 - 0.22 * s, 1 + 0.06 * s)},
+                translate_percent={"x": (0, 0), "y": (-0.06 * s, 0.06 * s)},
+                shear={"x": (-25 * s, 25 * s), "y": (-0.5 * s, 0.5 * s)},
+                rotate=(-0.5 * s, 0.5 * s),
+                p=chance(0.8),
+            ),
+            A.OneOf(
+                [
+                    A.ElasticTransform(alpha=25 * s, sigma=5),
+                    A.GridDistortion(num_steps=12, distort_limit=0.25 * s),
+                ],
+                p=chance(0.5),
+            ),
+            A.OneOf(
+                [
+                    A.Morphological(scale=(2, 2), operation="dilation"),
+                    A.Morphological(scale=(2, 2), operation="erosion"),
+                ],
+                p=chance(0.3),
+            ),
+            A.OneOf([A.GaussianBlur(blur_limit=(3, 5)), A.Downscale(scale_range=(0.5, 0.8))], p=chance(0.2)),
+            A.RandomGamma(gamma_limit=(50, 200), p=chance(0.4)),
+            RuledLine(p=chance(0.1)),
+            A.RandomBrightnessContrast(brightness_limit=(-0.05, 0.1), contrast_limit=(-0.4, 0.2), p=chance(0.3)),
+            A.GaussNoise(std_range=(0.01, 0.05), p=chance(0.2)),
+        ]
+    )

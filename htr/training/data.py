@@ -1,0 +1,193 @@
+"""Line images on their way into training: prepared once, augmented anew each epoch, batched by width."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import cv2
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+from tqdm import tqdm
+
+from htr.alphabet import Alphabet
+from htr.corpora.sample import Sample
+from htr.errors import InputError
+from htr.lineimage import WIDTH_STEP, collate, prepare
+from htr.training.augmentation import augmentation
+
+log = logging.getLogger(__name__)
+
+
+class Batch(NamedTuple):
+    """Lines of like width.
+
+    Attributes:
+        images: shape (batch, 1, height, width), 0 = paper, 1 = ink.
+        columns: network columns that each line fills, shape (batch,).
+        targets: classes of all texts, one after the other, shape (sum of lengths,).
+        lengths: characters of each text, shape (batch,).
+        texts: the true texts.
+    """
+
+    images: Tensor
+    columns: Tensor
+    targets: Tensor
+    lengths: Tensor
+    texts: list[str]
+
+
+class LineData(Dataset):
+    """Prepared lines in memory.
+
+    An item is asked for with (index, seed): the seed decides how the line is changed, so that a run gives the same
+    lines however many loader processes it has and after it was resumed. Seed -1 leaves the line as it is.
+    """
+
+    def __init__(self, samples: Sequence[Sample], height: int, strength: float) -> None:
+        self.samples = samples
+        # OpenCV's thread pool hangs in forked loader processes, and a line is too small to gain from it.
+        cv2.setNumThreads(0)
+        # One pass over the files also finds every damaged one before training starts.
+        progress = tqdm(samples, desc="preparing lines", unit=" lines", leave=False, disable=None)
+        self.lines = [prepare(sample.image(), height) for sample in progress]
+        self.augment = augmentation(strength)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, item: tuple[int, int]) -> tuple[np.ndarray, str]:
+        index, seed = item
+        line = self.lines[index]
+        if seed >= 0:
+            self.augment.set_random_seed(seed)
+            line = self.augment(image=line)["image"]
+        return line, self.samples[index].text
+
+
+class WidthBatches(Sampler):
+    """Batches of lines of like width, each of at most so many pixels, in a new order each epoch.
+
+    Yields lists of (index, seed) for `LineData`. With several processes each takes every n-th batch, and all the same
+    number of them.
+    """
+
+    def __init__(self, widths: Sequence[int], height: int, batch_pixels: int, seed: int, augment: bool) -> None:
+        self.widths = np.asarray(widths)
+        self.batch_pixels = batch_pixels
+        self.height = height
+        self.seed = seed
+        self.augment = augment
+        self.epoch = 0
+        self.rank, self.ranks = 0, 1
+        self.sampler = self  # where Lightning looks for set_epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch, also after resuming."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._share())
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        return iter(self._share())
+
+    def _share(self) -> list[list[tuple[int, int]]]:
+        batches = self._batches()
+        if self.augment:
+            while len(batches) % self.ranks:
+                batches.append(batches[len(batches) % self.ranks])
+        return batches[self.rank :: self.ranks]
+
+    def _batches(self) -> list[list[tuple[int, int]]]:
+        rng = np.random.default_rng([self.seed, self.epoch if self.augment else 0])
+        count = len(self.widths)
+        seeds = rng.integers(0, 2**31, count) if self.augment else np.full(count, -1)
+        # Jittered widths: neighbours change from epoch to epoch.
+        order = np.argsort(self.widths * (rng.uniform(0.9, 1.1, count) if self.augment else 1.0), kind="stable")
+        batches: list[list[tuple[int, int]]] = [[]]
+        widest = 0
+        for index in order.tolist():
+            widest = max(widest, -(-int(self.widths[index]) // WIDTH_STEP) * WIDTH_STEP)
+            if batches[-1] and widest * self.height * (len(batches[-1]) + 1) > self.batch_pixels:
+                batches.append([])
+                widest = -(-int(self.widths[index]) // WIDTH_STEP) * WIDTH_STEP
+            batches[-1].append((index, int(seeds[index])))
+        if self.augment:
+            batches = [batches[i] for i in rng.permutation(len(batches))]
+        return batches
+
+
+class Lines(L.LightningDataModule):
+    """The train and val lines of a corpus, checked against the alphabet and ready to be batched.
+
+    Raises:
+        InputError: a split is empty, or the alphabet lacks characters of the training text (they are named).
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        alphabet: Alphabet,
+        height: int,
+        width_stride: int,
+        batch_pixels: int,
+        augmentation: float,
+        workers: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.alphabet = alphabet
+        self.width_stride = width_stride
+        self.workers = workers
+        splits = {split: [s for s in samples if s.split == split and s.text] for split in ("train", "val")}
+        for split, lines in splits.items():
+            if not lines:
+                raise InputError(f"the data has no {split} lines; both train and val lines are needed")
+        if missing := alphabet.missing(s.text for s in splits["train"]):
+            raise InputError(
+                f"the alphabet lacks characters of the training text: {' '.join(missing)}; add them, or leave alphabet "
+                "empty to take all that occur"
+            )
+        self.train = LineData(splits["train"], height, augmentation)
+        self.val = LineData(splits["val"], height, augmentation)
+        self._sampler = {
+            name: WidthBatches([line.shape[1] for line in data.lines], height, batch_pixels, seed, name == "train")
+            for name, data in (("train", self.train), ("val", self.val))
+        }
+
+    def train_dataloader(self) -> DataLoader:
+        return self._loader("train", self.train)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader("val", self.val)
+
+    def _loader(self, name: str, data: LineData) -> DataLoader:
+        sampler = self._sampler[name]
+        if self.trainer is not None:
+            sampler.rank, sampler.ranks = self.trainer.global_rank, self.trainer.world_size
+        workers = self.workers if name == "train" else 0
+        return DataLoader(
+            data,
+            batch_sampler=sampler,
+            collate_fn=self._batch,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+        )
+
+    def _batch(self, items: list[tuple[np.ndarray, str]]) -> Batch:
+        images, columns = collate([line for line, _ in items], self.width_stride)
+        texts = [text for _, text in items]
+        known = [[c for c in text if c in self.alphabet.characters] for text in texts]
+        encoded = [self.alphabet.encode("".join(characters)) for characters in known]
+        return Batch(
+            images,
+            columns,
+            torch.tensor([index for classes in encoded for index in classes], dtype=torch.long),
+            torch.tensor([len(classes) for classes in encoded]),
+            texts,
+        )

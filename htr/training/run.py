@@ -1,0 +1,203 @@
+"""A training run and its folder: started, resumed, and summed up.
+
+The folder holds `config.yaml`, `metrics.csv` and TensorBoard events under `logs/`, `last.ckpt` to resume from,
+`model.safetensors` (the weights that were best on validation) and, at the end, `summary.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import warnings
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+import yaml
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from htr.alphabet import Alphabet
+from htr.corpora import load_corpus
+from htr.errors import InputError
+from htr.machine import describe, keep_memory, use_bfloat16
+from htr.network import Recogniser, load_pretrained
+from htr.training.config import TrainConfig
+from htr.training.data import Lines
+from htr.training.module import Training
+from htr.weights import Header, load_weights, save_weights, sha256
+
+log = logging.getLogger(__name__)
+
+
+def train(config: TrainConfig) -> dict[str, Any]:
+    """Trains, or goes on with a run that was stopped, and returns its summary.
+
+    Raises:
+        InputError: the data or a value cannot be used, or the run folder belongs to another run.
+    """
+    folder = Path(config.run)
+    if (folder / "summary.json").is_file() and _same_config(folder, config):
+        return json.loads((folder / "summary.json").read_text())
+    _claim(folder, config)
+    keep_memory()
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    samples = load_corpus(config.data)
+    network, alphabet, header = _network(config, samples)
+    lines = Lines(
+        samples, alphabet, config.height, config.width_stride, config.batch_pixels, config.augmentation, config.workers,
+        config.seed,
+    )  # fmt: skip
+    module = Training(network, alphabet, config)
+    best = BestWeights(folder / "model.safetensors", header)
+    trainer = _trainer(config, folder, best)
+    checkpoint = folder / "last.ckpt"
+    with warnings.catch_warnings():
+        # Lightning's advice on loaders and logging does not help our users.
+        warnings.filterwarnings("ignore", module="lightning")
+        trainer.fit(module, lines, ckpt_path=checkpoint if checkpoint.is_file() else None)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    summary = {
+        "val_cer": best.cer,
+        "val_wer": best.wer,
+        "best_epoch": best.epoch,
+        "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        "minutes": round(module.seconds() / 60, 1),
+        "lines_per_second": round(best.lines_per_second, 2),
+        "train_lines": len(lines.train),
+        "val_lines": len(lines.val),
+        "weights": str(folder / "model.safetensors"),
+        "weights_sha256": sha256(folder / "model.safetensors"),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "encoder_weights": header.training["encoder_weights"],
+        "date": date.today().isoformat(),
+        "machine": describe("cuda" if trainer.strategy.root_device.type == "cuda" else "cpu"),
+        "config": asdict(config),
+    }
+    if trainer.is_global_zero:
+        (folder / "summary.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    return summary
+
+
+def _claim(folder: Path, config: TrainConfig) -> None:
+    """Makes the run folder and writes the config there, or checks that the run there is this one."""
+    if (folder / "last.ckpt").is_file() and not _same_config(folder, config):
+        raise InputError(f"{folder}: holds a run with other settings (see its config.yaml); choose another run=…, or delete it")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.yaml").write_text(yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True))
+    except OSError as error:
+        raise InputError(f"{folder}: the run folder cannot be written ({error.strerror}); choose another run=…") from None
+
+
+def _same_config(folder: Path, config: TrainConfig) -> bool:
+    try:
+        return yaml.safe_load((folder / "config.yaml").read_text()) == asdict(config)
+    except (OSError, yaml.YAMLError):
+        return False
+
+
+def _network(config: TrainConfig, samples: list) -> tuple[Recogniser, Alphabet, Header]:
+    start = load_weights(config.start) if config.start else None
+    if config.alphabet:
+        alphabet = Alphabet(config.alphabet)
+    elif start:
+        alphabet = start.alphabet
+    else:
+        alphabet = Alphabet.of(sample.text for sample in samples if sample.split == "train")
+    arguments = {
+        name: getattr(config, name)
+        for name in ("encoder", "width_stride", "lstm_layers", "lstm_units", "neck_channels", "dropout")
+    }
+    network = Recogniser(classes=alphabet.classes, **arguments)
+    if start:
+        try:
+            network.load_state_dict(start.network.state_dict())
+        except RuntimeError:
+            raise InputError(
+                f"{config.start}: its network or alphabet differs from the config's; take over encoder, width_stride, "
+                "lstm_layers, lstm_units, neck_channels and alphabet from it"
+            ) from None
+        origin = f"{Path(config.start).name} {start.sha256}"
+    elif config.pretrained == "none":
+        origin = "none"
+    else:
+        origin = load_pretrained(network.encoder, config.encoder, config.pretrained)
+    header = Header(
+        alphabet.characters,
+        config.height,
+        arguments,
+        {"data": config.data.partition(":")[0], "encoder_weights": origin, "seed": config.seed, "date": date.today().isoformat()},
+    )
+    return network.to(memory_format=torch.channels_last), alphabet, header
+
+
+def _trainer(config: TrainConfig, folder: Path, best: BestWeights) -> L.Trainer:
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    device = "cuda" if torch.cuda.is_available() and config.trainer.get("accelerator") != "cpu" else "cpu"
+    options = {
+        "precision": "bf16-mixed" if use_bfloat16(device) else "32-true",
+        "max_epochs": config.epochs,
+        "gradient_clip_val": config.clip or None,
+        "log_every_n_steps": 50,
+        **config.trainer,
+    }
+    last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+    callbacks: list[Callback] = [best, last, TQDMProgressBar(refresh_rate=10)]
+    if config.average:
+        callbacks.insert(1, Averaging(decay=config.average))
+    try:
+        return L.Trainer(
+            callbacks=callbacks,
+            logger=[CSVLogger(folder, "logs", "."), TensorBoardLogger(folder, "logs", ".")],
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+            **options,
+        )
+    except (TypeError, ValueError, L.fabric.utilities.exceptions.MisconfigurationException) as error:
+        raise InputError(f"trainer: {str(error).splitlines()[0]}; see the options of Lightning's Trainer") from None
+
+
+class Averaging(EMAWeightAveraging):
+    """Exponential moving average of the weights, in place also while `BestWeights` looks at them."""
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Lightning takes the average out here, before the figures of the validation are known."""
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        super().on_validation_epoch_end(trainer, pl_module)
+
+
+class BestWeights(Callback):
+    """Writes the weights file whenever validation CER is the lowest so far."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self.path = path
+        self.header = header
+        self.cer = self.wer = float("inf")
+        self.epoch = 0
+        self.lines_per_second = 0.0
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Training) -> None:
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.lines_per_second = metrics.get("lines/s", 0.0)
+        if metrics["val_cer"] < self.cer:
+            self.cer, self.wer, self.epoch = metrics["val_cer"], metrics["val_wer"], trainer.current_epoch + 1
+            if trainer.is_global_zero:
+                facts = {"epoch": self.epoch, "val_cer": round(self.cer, 3), "val_wer": round(self.wer, 3)}
+                header = Header(**{**asdict(self.header), "training": {**self.header.training, **facts}})
+                save_weights(self.path, pl_module.network, header)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"cer": self.cer, "wer": self.wer, "epoch": self.epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.cer, self.wer, self.epoch = state_dict["cer"], state_dict["wer"], state_dict["epoch"]

@@ -1,0 +1,108 @@
+"""Weights files: safetensors with a versioned header that says all that is needed to read with them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from htr.alphabet import Alphabet
+from htr.errors import InputError
+from htr.network import Recogniser
+
+FORMAT = "htr-recogniser"
+VERSION = 1
+
+DEFAULT = resources.files("htr") / "models" / "iam.safetensors"
+"""The weights that ship with the package."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a weights file says of itself.
+
+    Attributes:
+        alphabet: characters in the order of the CTC classes 1, 2, ...
+        height: of prepared lines, in pixels.
+        network: the arguments of `Recogniser` but for the number of classes.
+        training: facts about how the weights came about; for people.
+    """
+
+    alphabet: str
+    height: int
+    network: dict[str, Any]
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A loaded file: network in reading mode, alphabet, header, and the file's SHA-256."""
+
+    network: Recogniser
+    alphabet: Alphabet
+    header: Header
+    file: str
+    sha256: str
+
+
+def save_weights(path: Path, network: Recogniser, header: Header) -> None:
+    """Writes a weights file in one step: a reader never sees half of it. Matrices are kept in half precision."""
+    tensors = {
+        name: (tensor.half() if tensor.dim() > 1 else tensor).detach().cpu().contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+    partial = path.with_name(path.name + ".partial")
+    metadata = {"format": FORMAT, "version": str(VERSION), "header": json.dumps(asdict(header), ensure_ascii=False)}
+    save_file(tensors, partial, metadata=metadata)
+    os.replace(partial, path)
+
+
+def load_weights(path: str | Path | None = None) -> Weights:
+    """Loads a weights file onto the CPU.
+
+    Args:
+        path: the file; the weights that ship with the package if None.
+
+    Raises:
+        InputError: no such file, not a weights file of this project, of another version, or damaged.
+    """
+    path = Path(str(path or DEFAULT))
+    if not path.is_file():
+        raise InputError(f"{path}: no such weights file; check the path, or leave --weights out for those that ship")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{path}: not a weights file, or cut short ({str(error).splitlines()[0]}); copy it again"
+        ) from None
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{path}: safetensors, but not of this project; give a file that htr.train wrote")
+    if metadata.get("version") != str(VERSION):
+        raise InputError(
+            f"{path}: weights of version {metadata.get('version')}, this program reads version {VERSION}; "
+            "install the htr release that wrote them"
+        )
+    try:
+        header = Header(**json.loads(metadata["header"]))
+        alphabet = Alphabet(header.alphabet)
+        network = Recogniser(classes=alphabet.classes, **header.network)
+        network.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()})
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: damaged weights file ({str(error).splitlines()[0]}); copy it again") from None
+    network = network.to(memory_format=torch.channels_last).eval()
+    return Weights(network, alphabet, header, str(path), sha256(path))
+
+
+def sha256(path: str | Path) -> str:
+    """The checksum by which reports name a file, in hexadecimal."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
