@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-WIDTH_STEP = 128
+WIDTH_STEP = 64
 """Batches are padded to a multiple of this many pixels, so that few distinct shapes occur."""
 
 MAX_WIDTH = 2560

@@ -18,9 +18,12 @@ from htr.alphabet import Alphabet
 from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.lineimage import WIDTH_STEP, collate, prepare
-from htr.training.augmentation import augmentation
+from htr.training.augmentation import STRETCH, augmentation, stretch
 
 log = logging.getLogger(__name__)
+
+
+Item = tuple[int, int, float]
 
 
 class Batch(NamedTuple):
@@ -44,8 +47,9 @@ class Batch(NamedTuple):
 class LineData(Dataset):
     """Prepared lines in memory.
 
-    An item is asked for with (index, seed): the seed decides how the line is changed, so that a run gives the same
-    lines however many loader processes it has and after it was resumed. Seed -1 leaves the line as it is.
+    An item is asked for with (index, seed, factor): the seed decides how the line is changed, so that a run gives the
+    same lines however many loader processes it has and after it was resumed; the factor stretches its width. Seed -1
+    leaves the line as it is.
     """
 
     def __init__(self, samples: Sequence[Sample], height: int, strength: float) -> None:
@@ -55,33 +59,36 @@ class LineData(Dataset):
         # One pass over the files also finds every damaged one before training starts.
         progress = tqdm(samples, desc="preparing lines", unit=" lines", leave=False, disable=None)
         self.lines = [prepare(sample.image(), height) for sample in progress]
+        self.widths = [line.shape[1] for line in self.lines]
         self.augment = augmentation(strength)
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, item: tuple[int, int]) -> tuple[np.ndarray, str]:
-        index, seed = item
+    def __getitem__(self, item: Item) -> tuple[np.ndarray, str]:
+        index, seed, factor = item
         line = self.lines[index]
         if seed >= 0:
             self.augment.set_random_seed(seed)
-            line = self.augment(image=line)["image"]
+            line = self.augment(image=stretch(line, factor))["image"]
         return line, self.samples[index].text
 
 
 class WidthBatches(Sampler):
     """Batches of lines of like width, each of at most so many pixels, in a new order each epoch.
 
-    Yields lists of (index, seed) for `LineData`. With several processes each takes every n-th batch, and all the same
+    Yields lists of (index, seed, factor) for `LineData`. With several processes each takes every n-th batch, and all the same
     number of them.
     """
 
-    def __init__(self, widths: Sequence[int], height: int, batch_pixels: int, seed: int, augment: bool) -> None:
+    def __init__(
+        self, widths: Sequence[int], height: int, batch_pixels: int, seed: int, strength: float | None = None
+    ) -> None:
         self.widths = np.asarray(widths)
         self.batch_pixels = batch_pixels
         self.height = height
         self.seed = seed
-        self.augment = augment
+        self.strength = strength
         self.epoch = 0
         self.rank, self.ranks = 0, 1
         self.sampler = self  # where Lightning looks for set_epoch
@@ -93,33 +100,32 @@ class WidthBatches(Sampler):
     def __len__(self) -> int:
         return len(self._share())
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+    def __iter__(self) -> Iterator[list[Item]]:
         return iter(self._share())
 
-    def _share(self) -> list[list[tuple[int, int]]]:
+    def _share(self) -> list[list[Item]]:
         batches = self._batches()
-        if self.augment:
+        if self.strength is not None:
             while len(batches) % self.ranks:
                 batches.append(batches[len(batches) % self.ranks])
         return batches[self.rank :: self.ranks]
 
-    def _batches(self) -> list[list[tuple[int, int]]]:
-        rng = np.random.default_rng([self.seed, self.epoch if self.augment else 0])
+    def _batches(self) -> list[list[Item]]:
+        augment = self.strength is not None
+        rng = np.random.default_rng([self.seed, self.epoch if augment else 0])
         count = len(self.widths)
-        seeds = rng.integers(0, 2**31, count) if self.augment else np.full(count, -1)
-        # Jittered widths: neighbours change from epoch to epoch.
-        order = np.argsort(self.widths * (rng.uniform(0.9, 1.1, count) if self.augment else 1.0), kind="stable")
-        batches: list[list[tuple[int, int]]] = [[]]
-        widest = 0
-        for index in order.tolist():
-            widest = max(widest, -(-int(self.widths[index]) // WIDTH_STEP) * WIDTH_STEP)
-            if batches[-1] and widest * self.height * (len(batches[-1]) + 1) > self.batch_pixels:
+        limit = STRETCH * (self.strength or 0)
+        factors = rng.uniform(1 - limit, 1 + limit, count)
+        seeds = rng.integers(0, 2**31, count) if augment else np.full(count, -1)
+        # Stretched before they are sorted: little padding, and new neighbours in each epoch.
+        widths = self.widths * factors
+        batches: list[list[Item]] = [[]]
+        for index in np.argsort(widths, kind="stable").tolist():
+            padded = -(-int(widths[index]) // WIDTH_STEP) * WIDTH_STEP
+            if batches[-1] and padded * self.height * (len(batches[-1]) + 1) > self.batch_pixels:
                 batches.append([])
-                widest = -(-int(self.widths[index]) // WIDTH_STEP) * WIDTH_STEP
-            batches[-1].append((index, int(seeds[index])))
-        if self.augment:
-            batches = [batches[i] for i in rng.permutation(len(batches))]
-        return batches
+            batches[-1].append((index, int(seeds[index]), float(factors[index])))
+        return [batches[i] for i in rng.permutation(len(batches))] if augment else batches
 
 
 class Lines(L.LightningDataModule):
@@ -156,8 +162,8 @@ class Lines(L.LightningDataModule):
         self.train = LineData(splits["train"], height, augmentation)
         self.val = LineData(splits["val"], height, augmentation)
         self._sampler = {
-            name: WidthBatches([line.shape[1] for line in data.lines], height, batch_pixels, seed, name == "train")
-            for name, data in (("train", self.train), ("val", self.val))
+            "train": WidthBatches(self.train.widths, height, batch_pixels, seed, augmentation),
+            "val": WidthBatches(self.val.widths, height, batch_pixels, seed),
         }
 
     def train_dataloader(self) -> DataLoader:
