@@ -66,9 +66,14 @@ class Alphabet:
             InputError: the text has characters that are not in the alphabet; it names them.
         """
         if missing := self.missing([text]):
-            raise InputError(f"{text!r}: the alphabet lacks {' '.join(missing)}; use an alphabet that has all characters")
+            raise InputError(f"{text!r}: the alphabet lacks {named(missing)}; use an alphabet that has all characters")
         return [self._classes[character] for character in text]
 
     def decode(self, classes: Iterable[int]) -> str:
         """Text of classes that hold neither blanks nor CTC repetitions."""
         return "".join(self.characters[index - 1] for index in classes)
+
+
+def named(characters: str) -> str:
+    """Characters as a message lists them."""
+    return " ".join({" ": "space"}.get(character, character) for character in characters)

@@ -85,7 +85,7 @@ def _ink(grey: np.ndarray) -> np.ndarray:
 
 def _cut_margins(ink: np.ndarray) -> np.ndarray:
     """Cuts off what stands outside the ink, leaving a small border; at most half of the height goes."""
-    height, width = ink.shape
+    height = ink.shape[0]
     if not ink.any():
         return ink
 

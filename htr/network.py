@@ -146,7 +146,11 @@ def _keep_width(encoder: nn.Module, width_stride: int) -> None:
 def _spare_depthwise(encoder: nn.Module) -> None:
     """Lets depthwise layers whose bfloat16 gradient is slow on CPUs run in float32 there: a quarter less time a step."""
     for module in encoder.modules():
-        if isinstance(module, nn.Conv2d) and module.groups > 1 and (module.kernel_size[0] > 3 or max(module.stride) > 1):
+        if (
+            isinstance(module, nn.Conv2d)
+            and module.groups > 1
+            and (module.kernel_size[0] > 3 or max(module.stride) > 1)
+        ):
             # A partial, unlike a closure, is copied and pickled together with the module that it holds.
             module.forward = functools.partial(_in_float32, type(module), module)
 
@@ -197,7 +201,9 @@ def load_pretrained(encoder: nn.Module, name: str, source: str) -> str:
         try:
             state = timm.models.load_state_dict(source, weights_only=True)
         except Exception:
-            raise InputError(f"{source}: not a file of timm weights; give safetensors or a PyTorch state dict") from None
+            raise InputError(
+                f"{source}: not a file of timm weights; give safetensors or a PyTorch state dict"
+            ) from None
         origin = Path(source).name
     wanted = encoder.state_dict()
     for key, tensor in wanted.items():

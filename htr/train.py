@@ -8,8 +8,12 @@ from htr.cli import run
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m htr.train", description="Trains a recogniser, or goes on with a run.")
-    parser.add_argument("--config", required=True, help="YAML file with the values of the run, such as configs/iam.yaml")
+    parser = argparse.ArgumentParser(
+        prog="python -m htr.train", description="Trains a recogniser, or goes on with a run."
+    )
+    parser.add_argument(
+        "--config", required=True, help="YAML file with the values of the run, such as configs/iam.yaml"
+    )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="values to use instead of the file's")
     arguments = parser.parse_args()
     # Loaded late, so that --help and mistyped arguments answer at once.

@@ -80,7 +80,7 @@ def load_weights(path: str | Path | None = None) -> Weights:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.offset_keys()}
     except (SafetensorError, OSError) as error:
         raise InputError(
             f"{path}: not a weights file, or cut short ({str(error).splitlines()[0]}); copy it again"
@@ -96,7 +96,9 @@ def load_weights(path: str | Path | None = None) -> Weights:
         header = Header(**json.loads(metadata["header"]))
         alphabet = Alphabet(header.alphabet)
         network = Recogniser(classes=alphabet.classes, **header.network)
-        network.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()})
+        network.load_state_dict(
+            {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+        )
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{path}: damaged weights file ({str(error).splitlines()[0]}); copy it again") from None
     network = network.to(memory_format=torch.channels_last).eval()

@@ -5,7 +5,6 @@ IAM may be used for non-commercial research; see `data/README.md` for how to get
 
 from __future__ import annotations
 
-import io
 import logging
 import re
 from collections.abc import Iterator
@@ -13,8 +12,6 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 from xml.etree import ElementTree
-
-import numpy as np
 
 from htr.alphabet import normalise
 from htr.corpora.sample import Sample
@@ -104,11 +101,14 @@ def _load_official(folder: Path) -> list[Sample]:
     writers = dict(_forms(folder / "ascii" / "forms.txt"))
     splits = aachen_split()
     samples, without_image = [], 0
+    texts: dict[str, dict[str, str]] = {}
     for number, row in _rows(table):
         fields = row.split(" ", 8)
         name = re.fullmatch(r"([a-z]\d\d)-(\d{3}[a-z]?)-\d+", fields[0])
         if len(fields) != 9 or not name or fields[1] not in ("ok", "err") or not fields[8].strip("| "):
-            raise InputError(f"{table}: line {number} is malformed ({row[:60]!r}); copy the file again from the database")
+            raise InputError(
+                f"{table}: line {number} is malformed ({row[:60]!r}); copy the file again from the database"
+            )
         form = f"{name[1]}-{name[2]}"
         if form not in splits:
             continue
@@ -116,18 +116,21 @@ def _load_official(folder: Path) -> list[Sample]:
         if not image.is_file():
             without_image += 1
             continue
-        text = _xml_texts(folder, form).get(fields[0]) or natural_text(fields[8].replace("|", " "))
+        if form not in texts:
+            texts[form] = _xml_texts(folder / "xml" / f"{form}.xml")
+        text = texts[form].get(fields[0]) or natural_text(fields[8].replace("|", " "))
         samples.append(Sample(fields[0], text, splits[form], partial(open_image, image), writers.get(form), form))
     if without_image:
         log.warning("%s: %d lines have no image and are left out, %d have one", folder, without_image, len(samples))
     if not samples:
         raise InputError(f"{folder}: no line of lines.txt has its image under lines/; unpack lines.tgz there")
     check_disjoint(samples)
-    for split, lines in FULL_SPLIT_LINES.items():
-        found = sum(sample.split == split for sample in samples)
-        if found != lines:
-            log.warning("%s: %d of the %d lines of the Aachen %s split: figures are not comparable with published ones",
-                        folder, found, lines, split)  # fmt: skip
+    found = {split: sum(sample.split == split for sample in samples) for split in SPLITS}
+    if found != FULL_SPLIT_LINES:
+        log.warning(
+            "%s: an incomplete Aachen split (%s), so figures are not comparable with published ones",
+            folder, ", ".join(f"{split} {found[split]} of {FULL_SPLIT_LINES[split]}" for split in SPLITS),
+        )  # fmt: skip
     return samples
 
 
@@ -148,26 +151,20 @@ def _forms(table: Path) -> Iterator[tuple[str, str]]:
     for number, row in _rows(table):
         fields = row.split()
         if len(fields) < 2:
-            raise InputError(f"{table}: line {number} is malformed ({row[:60]!r}); copy the file again from the database")
+            raise InputError(
+                f"{table}: line {number} is malformed ({row[:60]!r}); copy the file again from the database"
+            )
         yield fields[0], fields[1]
 
 
-_xml_cache: dict[tuple[Path, str], dict[str, str]] = {}
-
-
-def _xml_texts(folder: Path, form: str) -> dict[str, str]:
-    """Natural text of a form's lines, where the database's xml/ is there."""
-    file = folder / "xml" / f"{form}.xml"
+def _xml_texts(file: Path) -> dict[str, str]:
+    """Natural text of a form's lines by id, where the database's xml/ is there."""
     if not file.is_file():
         return {}
-    if (folder, form) not in _xml_cache:
-        _xml_cache.clear()
-        try:
-            lines = ElementTree.parse(file).iter("line")
-            _xml_cache[folder, form] = {line.get("id", ""): normalise(line.get("text", "")) for line in lines}
-        except ElementTree.ParseError as error:
-            raise InputError(f"{file}: not well-formed XML ({error}); copy it again from the database") from None
-    return _xml_cache[folder, form]
+    try:
+        return {line.get("id", ""): normalise(line.get("text", "")) for line in ElementTree.parse(file).iter("line")}
+    except ElementTree.ParseError as error:
+        raise InputError(f"{file}: not well-formed XML ({error}); copy it again from the database") from None
 
 
 def check_disjoint(samples: list[Sample]) -> None:
@@ -181,7 +178,9 @@ def check_disjoint(samples: list[Sample]) -> None:
         for sample in samples:
             name = getattr(sample, kind)
             if name is not None and seen.setdefault(name, sample.split) != sample.split:
-                raise InputError(f"{kind} {name} is in both {seen[name]} and {sample.split}; splits may share no {kind}")
+                raise InputError(
+                    f"{kind} {name} is in both {seen[name]} and {sample.split}; splits may share no {kind}"
+                )
 
 
 def _load_parquet(files: list[Path]) -> list[Sample]:
@@ -191,11 +190,15 @@ def _load_parquet(files: list[Path]) -> list[Sample]:
     for file in files:
         split = next((split for split, name in _PARQUET_SPLITS.items() if name.match(file.name)), None)
         if split is None:
-            raise InputError(f"{file}: its name tells no split; name it like train-00000.parquet, validation-… or test-…")
+            raise InputError(
+                f"{file}: its name tells no split; name it like train-00000.parquet, validation-… or test-…"
+            )
         try:
             rows = parquet.read_table(file).to_pylist()
         except Exception as error:
-            raise InputError(f"{file}: not a readable parquet file ({str(error).splitlines()[0]}); download it again") from None
+            raise InputError(
+                f"{file}: not a readable parquet file ({str(error).splitlines()[0]}); download it again"
+            ) from None
         for number, row in enumerate(rows):
             try:
                 name, data, text = f"{file.stem}-{number}", row["image"]["bytes"], row["text"]
@@ -205,7 +208,14 @@ def _load_parquet(files: list[Path]) -> list[Sample]:
             name = row.get("id") or name
             form = re.fullmatch(r"([a-z]\d\d-\d{3}[a-z]?)-\d+", name)
             samples.append(
-                Sample(name, natural_text(text), split, partial(open_image, data, name), row.get("writer"), form and form[1])
+                Sample(
+                    name,
+                    natural_text(text),
+                    split,
+                    partial(open_image, data, name),
+                    row.get("writer"),
+                    form and form[1],
+                )
             )
     check_disjoint(samples)
     return samples

@@ -6,6 +6,7 @@ import io
 import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -49,7 +50,7 @@ def open_image(source: Path | str | bytes, name: str | None = None) -> np.ndarra
             if width * height > MAX_PIXELS:
                 raise Image.DecompressionBombError
             image.load()
-            return _grey(ImageOps.exif_transpose(image))
+            return grey(np.asarray(_plain(ImageOps.exif_transpose(image))))
     except Image.DecompressionBombError:
         raise InputError(
             f"{name}: larger than {MAX_PIXELS // 1_000_000} million pixels; scale it down or cut it into pages"
@@ -64,12 +65,45 @@ def open_image(source: Path | str | bytes, name: str | None = None) -> np.ndarra
         raise InputError(f"{name}: damaged or cut short ({reason}); export or copy it again") from None
 
 
-def _grey(image: Image.Image) -> np.ndarray:
+def grey(picture: np.ndarray) -> np.ndarray:
+    """Turns an array of a picture into grey.
+
+    Args:
+        picture: shape (height, width), or (height, width, 3 or 4) RGB(A); uint8, uint16 or bool, 0 = black.
+
+    Returns:
+        Shape (height, width), uint8, transparency laid over white.
+
+    Raises:
+        InputError: the array is not of this form, or has no pixels.
+    """
+    if picture.dtype == bool:
+        picture = picture.astype(np.uint8) * 255
+    elif picture.dtype == np.uint16:
+        picture = (picture >> 8).astype(np.uint8)
+    channels = picture.shape[2] if picture.ndim == 3 else 1
+    if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or channels not in (1, 3, 4) or not picture.size:
+        raise InputError(
+            f"a picture of shape {picture.shape} and type {picture.dtype} cannot be read; give (height, width) or "
+            "(height, width, 3 or 4) of uint8"
+        )
+    if channels == 4:
+        alpha = picture[..., 3:].astype(np.float32) / 255
+        picture = np.rint(picture[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    if picture.ndim == 2 or channels == 1:
+        return picture.reshape(picture.shape[:2])
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Reduces Pillow's many modes to grey of 8 or 16 bit, RGB and RGBA."""
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image, dtype=np.float32)
-        top = 65535.0 if values.max(initial=0) > 255 else 255.0
-        return np.clip(values * (255.0 / top), 0, 255).astype(np.uint8)
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.asarray(image.convert("L"))
+        # Deep scans come in several modes; those that keep to 8 bit are not to be darkened.
+        values = values / 257 if values.max(initial=0) > 255 else values
+        return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+    if image.mode in ("L", "RGB", "RGBA"):
+        return image.convert("RGBA") if "transparency" in image.info else image
+    if image.mode in ("LA", "PA") or "transparency" in image.info:
+        return image.convert("RGBA")
+    return image.convert("L" if image.mode == "1" else "RGB")

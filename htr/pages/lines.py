@@ -292,7 +292,7 @@ def _choose_scale(mask: np.ndarray) -> float:
     pieces = stats[1:][stats[1:, cv2.CC_STAT_HEIGHT].argsort()]
     share = pieces[:, cv2.CC_STAT_AREA].cumsum()
     letter = pieces[np.searchsorted(share, share[-1] / 2), cv2.CC_STAT_HEIGHT] if len(pieces) else 0
-    scales = _SCALES[(_SCALES >= 0.2 * letter) | (_SCALES == _SCALES[-1])]
+    scales = _SCALES[(0.2 * letter <= _SCALES) | (_SCALES[-1] == _SCALES)]
     # The normalised derivative, with a little more for coarse scales: of two good ones the coarse bridges words better.
     energies = [float((_ridge_filter(mask, scale) ** 2).mean() * scale**0.5) for scale in scales]
     return float(scales[int(np.argmax(energies))])

@@ -8,7 +8,6 @@ import albumentations as A
 import cv2
 import numpy as np
 
-
 STRETCH = 0.2
 """Largest change of a line's width at strength 1, as a share of it."""
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm import tqdm
 
-from htr.alphabet import Alphabet
+from htr.alphabet import Alphabet, named
 from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.lineimage import WIDTH_STEP, collate, prepare
@@ -156,7 +156,7 @@ class Lines(L.LightningDataModule):
                 raise InputError(f"the data has no {split} lines; both train and val lines are needed")
         if missing := alphabet.missing(s.text for s in splits["train"]):
             raise InputError(
-                f"the alphabet lacks characters of the training text: {' '.join(missing)}; add them, or leave alphabet "
+                f"the alphabet lacks characters of the training text: {named(missing)}; add them, or leave alphabet "
                 "empty to take all that occur"
             )
         self.train = LineData(splits["train"], height, augmentation)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -62,22 +61,41 @@ def train(config: TrainConfig) -> dict[str, Any]:
         trainer.fit(module, lines, ckpt_path=checkpoint if checkpoint.is_file() else None)
     if trainer.interrupted:
         raise KeyboardInterrupt
-    summary = {
-        "val_cer": best.cer,
-        "val_wer": best.wer,
+    return _finish(folder, config, trainer, module, lines, best)
+
+
+def _finish(
+    folder: Path, config: TrainConfig, trainer: L.Trainer, module: Training, lines: Lines, best: BestWeights
+) -> dict[str, Any]:
+    """Writes what the run came to into the weights file and the summary."""
+    machine = describe(trainer.strategy.root_device.type)
+    facts = {
         "best_epoch": best.epoch,
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
         "minutes": round(module.seconds() / 60, 1),
-        "lines_per_second": round(best.lines_per_second, 2),
         "train_lines": len(lines.train),
         "val_lines": len(lines.val),
-        "weights": str(folder / "model.safetensors"),
-        "weights_sha256": sha256(folder / "model.safetensors"),
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "encoder_weights": header.training["encoder_weights"],
+        "val_cer": round(best.cer, 3),
+        "val_wer": round(best.wer, 3),
+        "lines_per_second": round(best.lines_per_second, 1),
+        "speed_of": f"{machine['processor']}, {machine['threads']} threads, {machine['precision']}, batches of up to "
+        f"{config.batch_pixels:,} pixels",
+        "config": {name: value for name, value in asdict(config).items() if name not in ("run", "data", "start")},
+    }
+    weights = folder / "model.safetensors"
+    if trainer.is_global_zero:
+        loaded = load_weights(weights)
+        save_weights(weights, loaded.network, replace(loaded.header, training={**loaded.header.training, **facts}))
+    trainer.strategy.barrier()
+    summary = {
+        **facts,
+        "weights": str(weights),
+        "weights_sha256": sha256(weights),
+        "parameters": sum(parameter.numel() for parameter in module.network.parameters()),
+        "encoder_weights": best.header.training["encoder_weights"],
         "date": date.today().isoformat(),
-        "machine": describe("cuda" if trainer.strategy.root_device.type == "cuda" else "cpu"),
+        "machine": machine,
         "config": asdict(config),
     }
     if trainer.is_global_zero:
@@ -88,12 +106,16 @@ def train(config: TrainConfig) -> dict[str, Any]:
 def _claim(folder: Path, config: TrainConfig) -> None:
     """Makes the run folder and writes the config there, or checks that the run there is this one."""
     if (folder / "last.ckpt").is_file() and not _same_config(folder, config):
-        raise InputError(f"{folder}: holds a run with other settings (see its config.yaml); choose another run=…, or delete it")
+        raise InputError(
+            f"{folder}: holds a run with other settings (see its config.yaml); choose another run=…, or delete it"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.yaml").write_text(yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True))
     except OSError as error:
-        raise InputError(f"{folder}: the run folder cannot be written ({error.strerror}); choose another run=…") from None
+        raise InputError(
+            f"{folder}: the run folder cannot be written ({error.strerror}); choose another run=…"
+        ) from None
 
 
 def _same_config(folder: Path, config: TrainConfig) -> bool:
@@ -133,7 +155,12 @@ def _network(config: TrainConfig, samples: list) -> tuple[Recogniser, Alphabet, 
         alphabet.characters,
         config.height,
         arguments,
-        {"data": config.data.partition(":")[0], "encoder_weights": origin, "seed": config.seed, "date": date.today().isoformat()},
+        {
+            "data": config.data.partition(":")[0],
+            "encoder_weights": origin,
+            "seed": config.seed,
+            "date": date.today().isoformat(),
+        },
     )
     return network.to(memory_format=torch.channels_last), alphabet, header
 
@@ -192,8 +219,8 @@ class BestWeights(Callback):
         if metrics["val_cer"] < self.cer:
             self.cer, self.wer, self.epoch = metrics["val_cer"], metrics["val_wer"], trainer.current_epoch + 1
             if trainer.is_global_zero:
-                facts = {"epoch": self.epoch, "val_cer": round(self.cer, 3), "val_wer": round(self.wer, 3)}
-                header = Header(**{**asdict(self.header), "training": {**self.header.training, **facts}})
+                facts = {"best_epoch": self.epoch, "val_cer": round(self.cer, 3), "val_wer": round(self.wer, 3)}
+                header = replace(self.header, training={**self.header.training, **facts})
                 save_weights(self.path, pl_module.network, header)
 
     def state_dict(self) -> dict[str, Any]:

@@ -10,7 +10,13 @@ from htr.pages.images import open_image
 from htr.pages.lines import crop_line, find_lines, find_section, looks_like_line
 
 SHARED = Path(__file__).parents[3] / "shared"
-TEXTS = ("The quick brown fox jumps", "over the lazy dog, while", "many happy people watch", "from the other side,", "yes.")
+TEXTS = (
+    "The quick brown fox jumps",
+    "over the lazy dog, then",
+    "many happy people watch",
+    "from the other side,",
+    "yes.",
+)
 PITCH = 90
 
 

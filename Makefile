@@ -1,0 +1,54 @@
+# Every target makes .venv and installs htr there by itself; the second time that takes no time.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+# Where IAM lies; without it, make train and make evaluate use the embedded sample.
+IAM ?=
+PAGE ?= data/sample/page.png
+WEIGHTS ?=
+# Values of the config to change: make train SET="epochs=5 seed=2".
+SET ?=
+
+CONFIG ?= configs/$(if $(IAM),iam,sample).yaml
+DATA := $(if $(IAM),iam:$(IAM),sample)
+
+.PHONY: help train evaluate recognize test lint format clean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  variables: IAM=folder  PAGE=file  WEIGHTS=file  CONFIG=file  SET=\"key=value ...\"  PYTHON=python3.x"
+
+train: $(INSTALLED) ## train on IAM=folder, or for some minutes on the embedded sample
+	$(BIN)/python -m htr.train --config $(CONFIG) data=$(DATA) $(SET)
+
+evaluate: $(INSTALLED) ## score the weights on the test lines of IAM=folder, or of the embedded sample
+	$(BIN)/python -m htr.evaluate --data $(DATA) $(if $(WEIGHTS),--weights $(WEIGHTS))
+
+recognize: $(INSTALLED) ## read PAGE=file
+	$(BIN)/python -m htr.recognize $(PAGE) $(if $(WEIGHTS),--weights $(WEIGHTS))
+
+test: $(INSTALLED) ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED) ## check the style of the code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(INSTALLED) ## put the code in style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove .venv and what programs left; runs/ stays
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "error: htr needs Python 3.10 or newer; give one with PYTHON=..."; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

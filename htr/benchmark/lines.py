@@ -1,0 +1,92 @@
+"""Measuring how well and how fast labelled lines are read."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from htr.corpora import load_corpus
+from htr.errors import InputError
+from htr.lineimage import prepare
+from htr.machine import describe
+from htr.metrics import score
+from htr.reader import BATCH_PIXELS, load
+
+# Lines that are prepared and read before the progress bar moves on.
+_CHUNK = 128
+
+
+def evaluate_lines(data: str, split: str, weights: str | None = None) -> dict[str, Any]:
+    """Reads the lines of one split, greedily, and scores the readings.
+
+    Args:
+        data: a corpus, as `htr.corpora.load_corpus` takes it.
+        split: `train`, `val` or `test`.
+        weights: a weights file; those that ship with the package if None.
+
+    Returns:
+        Scores in percent with 95 % intervals, speed, every line's reading, and what is needed to repeat it all.
+
+    Raises:
+        InputError: data or weights cannot be used, or the split has no lines.
+    """
+    reader = load(weights)
+    samples = [sample for sample in load_corpus(data) if sample.split == split and sample.text]
+    if not samples:
+        raise InputError(f"{data}: has no {split} lines; choose another split")
+    readings: list[tuple[str, float]] = []
+    seconds = 0.0
+    progress = tqdm(total=len(samples), unit=" lines", leave=False, disable=None)
+    for start in range(0, len(samples), _CHUNK):
+        pictures = [sample.image() for sample in samples[start : start + _CHUNK]]
+        began = time.perf_counter()
+        readings += reader.read_prepared([prepare(picture, reader.weights.header.height) for picture in pictures])
+        seconds += time.perf_counter() - began
+        progress.update(len(pictures))
+    progress.close()
+    scores = score([sample.text for sample in samples], [text for text, _ in readings])
+    labels = "\n".join(f"{sample.id}\t{sample.text}" for sample in samples)
+    return {
+        "data": data,
+        "split": split,
+        "lines": scores.lines,
+        "characters": scores.cer.total,
+        "labels_sha256": hashlib.sha256(labels.encode()).hexdigest(),
+        "scores": {
+            "CER": asdict(scores.cer),
+            "WER": asdict(scores.wer),
+            "WER, punctuation apart": asdict(scores.wer_marks_apart),
+        },
+        "decoding": "greedy",
+        "speed": {
+            "lines_per_second": round(len(samples) / seconds, 1),
+            "batch": f"batches of up to {BATCH_PIXELS:,} pixels, preparation included, opening of files not",
+        },
+        "weights": {
+            "file": Path(reader.weights.file).name,
+            "sha256": reader.weights.sha256,
+            "network": reader.weights.header.network,
+            "height": reader.weights.header.height,
+            "training": reader.weights.header.training,
+        },
+        "machine": describe(reader.device),
+        "date": date.today().isoformat(),
+        "command": " ".join(["python -m htr.evaluate", *sys.argv[1:]]),
+        "readings": [
+            {
+                "id": sample.id,
+                "writer": sample.writer,
+                "truth": sample.text,
+                "reading": text,
+                "confidence": round(sure, 4),
+            }
+            for sample, (text, sure) in zip(samples, readings)
+        ],
+    }

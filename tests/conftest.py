@@ -1,0 +1,60 @@
+"""What several tests need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import pytest
+
+from htr.corpora.iam import aachen_split
+from htr.corpora.synthetic import synthetic_lines
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared_iam() -> Path:
+    """The real IAM lines that lie beside the project on some machines."""
+    folder = SHARED / "iam"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not here: real IAM lines are needed")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def iam_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small database in IAM's official layout: 2 train forms, 1 val form, 1 test form of 12 drawn lines each."""
+    folder = tmp_path_factory.mktemp("iam")
+    make_iam(folder, {"train": 2, "val": 1, "test": 1}, lines=12)
+    return folder
+
+
+def make_iam(folder: Path, forms: dict[str, int], lines: int) -> None:
+    """Writes a database in IAM's official layout, drawn in handwriting fonts."""
+    rows, writers = ["# a comment"], ["# a comment"]
+    (folder / "ascii").mkdir(parents=True)
+    for split, count in forms.items():
+        names = [form for form, of in aachen_split().items() if of == split][:count]
+        drawn = iter(synthetic_lines(split, count * lines))
+        for form in names:
+            writers.append(f"{form} {split}-{form} 2 all 12 12 80 80")
+            target = folder / "lines" / form[:3] / form
+            target.mkdir(parents=True)
+            for number in range(lines):
+                sample = next(drawn)
+                text = sample.text.replace("#", "No").replace(",", " ,").replace(" ", "|")
+                rows.append(f"{form}-{number:02d} ok 150 9 10 20 30 40 {text}")
+                cv2.imwrite(str(target / f"{form}-{number:02d}.png"), sample.image())
+    (folder / "ascii" / "lines.txt").write_text("\n".join(rows) + "\n")
+    (folder / "ascii" / "forms.txt").write_text("\n".join(writers) + "\n")
+
+
+@pytest.fixture
+def tiny_config(iam_folder: Path, tmp_path: Path) -> list[str]:
+    """Values of a training run of a second or two."""
+    return [
+        f"run={tmp_path / 'run'}", f"data=iam:{iam_folder}", "encoder=lcnet_035", "pretrained=none", "height=32",
+        "lstm_layers=1", "lstm_units=16", "neck_channels=16", "batch_pixels=100000", "workers=0", "epochs=2",
+        "trainer.enable_progress_bar=false",
+    ]  # fmt: skip

@@ -1,0 +1,48 @@
+import math
+
+import pytest
+
+from htr.metrics import score, words_and_marks
+
+
+def test_rates_worked_out_by_hand():
+    # Line 1: one substitution in 5 characters. Line 2: "world" for "word" is one edit in 10 characters.
+    scores = score(["hello", "a new word"], ["hallo", "a new world"])
+    assert (scores.cer.edits, scores.cer.total) == (2, 15)
+    assert scores.cer.value == pytest.approx(100 * 2 / 15)
+    assert (scores.wer.edits, scores.wer.total) == (2, 4)
+
+
+def test_average_is_over_characters_not_over_lines():
+    # One of 2 and none of 18 characters wrong: 5 %, where the mean of the lines' rates would be 25 %.
+    assert score(["ab", "c" * 18], ["ax", "c" * 18]).cer.value == pytest.approx(5.0)
+
+
+def test_punctuation_counts_as_part_of_the_word_or_apart():
+    scores = score(["Stop, he said."], ["Stop he said."])
+    assert (scores.wer.edits, scores.wer.total) == (1, 3)
+    assert (scores.wer_marks_apart.edits, scores.wer_marks_apart.total) == (1, 5)
+    assert words_and_marks("don't go, week-end (1961)!") == ["don't", "go", ",", "week-end", "(", "1961", ")", "!"]
+
+
+def test_both_sides_are_normalised_but_case_counts():
+    assert score(["“yes” – no"], ['"yes"  - no']).cer.value == 0
+    assert score(["Yes"], ["yes"]).cer.edits == 1
+
+
+def test_interval_holds_the_rate_and_narrows_with_more_lines():
+    truths, readings = ["abcde", "fghij"] * 10, ["abcde", "fghix"] * 10
+    few, many = score(truths, readings), score(truths * 20, readings * 20)
+    assert few.cer.low <= few.cer.value <= few.cer.high
+    assert many.cer.high - many.cer.low < (few.cer.high - few.cer.low) / 3
+    assert score(truths, readings) == few
+
+
+def test_nothing_to_score_is_not_a_rate():
+    assert math.isnan(score([], []).cer.value)
+    assert math.isnan(score([""], ["x"]).cer.value)
+
+
+def test_texts_must_pair():
+    with pytest.raises(ValueError, match="zip"):
+        score(["a"], [])

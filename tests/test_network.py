@@ -1,0 +1,89 @@
+import pytest
+import timm
+import torch
+
+from htr.errors import InputError
+from htr.network import Recogniser, build_encoder, load_pretrained
+
+IMAGES = torch.rand(2, 1, 64, 256)
+
+
+@pytest.mark.parametrize("stride", [4, 8])
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18", "mobilenetv3_small_050", "convnext_atto"])
+def test_width_shrinks_as_chosen_and_height_to_a_sixteenth(name, stride):
+    [features] = build_encoder(name, stride)(IMAGES)
+    assert features.shape[2] == 4
+    assert 256 // stride - 2 <= features.shape[3] <= 256 // stride
+
+
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "no_such_network"])
+def test_encoders_that_cannot_serve_are_refused_by_name(name):
+    with pytest.raises(InputError, match=name):
+        build_encoder(name, 8)
+
+
+def test_width_stride_is_checked():
+    with pytest.raises(InputError, match="width_stride"):
+        build_encoder("resnet18", 5)
+
+
+def test_imagenet_weights_come_from_the_package_and_keep_their_kernels():
+    encoder = build_encoder("tf_efficientnet_lite0", 8)
+    before = encoder.blocks[3][0].conv_dw.weight.clone()
+    assert load_pretrained(encoder, "tf_efficientnet_lite0", "imagenet") == "efficientnet-lite0-57934424.pth"
+    assert not torch.equal(before, encoder.blocks[3][0].conv_dw.weight)
+    # A trained network's batch statistics are far from the 0 and 1 of a new one.
+    assert encoder.bn1.running_var.sub(1).abs().max() > 0.5
+
+
+@pytest.mark.parametrize("name", ["resnet18", "hgnetv2_b0"])
+def test_weights_from_a_file_add_up_the_colours(name, tmp_path):
+    whole = timm.create_model(name)
+    torch.save(whole.state_dict(), tmp_path / "encoder.pth")
+    encoder = build_encoder(name, 4)
+    load_pretrained(encoder, name, str(tmp_path / "encoder.pth"))
+    colour = next(p for p in whole.parameters() if p.dim() == 4)
+    grey = next(p for p in encoder.parameters() if p.dim() == 4)
+    assert torch.allclose(grey, colour.sum(1, keepdim=True))
+
+
+def test_weights_of_another_encoder_are_refused(tmp_path):
+    torch.save(timm.create_model("resnet18").state_dict(), tmp_path / "encoder.pth")
+    with pytest.raises(InputError, match="no fitting weights for lcnet_035"):
+        load_pretrained(build_encoder("lcnet_035", 8), "lcnet_035", str(tmp_path / "encoder.pth"))
+
+
+def test_files_that_are_no_weights_are_named(tmp_path):
+    (tmp_path / "encoder.pth").write_text("not weights")
+    for name in ("encoder.pth", "missing.pth"):
+        with pytest.raises(InputError, match=name):
+            load_pretrained(build_encoder("lcnet_035", 8), "lcnet_035", str(tmp_path / name))
+
+
+def test_a_hub_that_does_not_answer_is_said_at_once(monkeypatch):
+    import huggingface_hub
+
+    def no_network(*args, **options):
+        raise OSError("no network")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", no_network)
+    with pytest.raises(InputError, match="no ImageNet weights of resnet18 .*no network.*go online"):
+        load_pretrained(build_encoder("resnet18", 8), "resnet18", "imagenet")
+
+
+def test_recogniser_scores_columns_and_has_a_shortcut_only_in_training():
+    network = Recogniser("lcnet_035", 10, 8, lstm_layers=1, lstm_units=8, neck_channels=8)
+    logits, shortcut = network.train()(IMAGES)
+    assert logits.shape == shortcut.shape == (2, 32, 10)
+    logits, shortcut = network.eval()(IMAGES)
+    assert logits.shape == (2, 32, 10)
+    assert shortcut is None
+
+
+def test_half_precision_training_gives_gradients_to_every_weight():
+    network = Recogniser("tf_efficientnet_lite0", 10, 8, lstm_layers=1, lstm_units=8, neck_channels=8).train()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits, shortcut = network(IMAGES)
+    (logits.float().sum() + shortcut.float().sum()).backward()
+    without = [name for name, parameter in network.named_parameters() if parameter.grad is None]
+    assert without == []

@@ -1,0 +1,179 @@
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import htr
+from htr import cli, recognize
+from htr.corpora.synthetic import sample_page, synthetic_lines
+from htr.metrics import score
+
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+
+
+@pytest.fixture
+def read(monkeypatch, capfd):
+    """Runs the command line; returns exit code, stdout and stderr."""
+
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["htr.recognize", *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.run(recognize.main)
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return stopped.value.code, out, err
+
+    return run
+
+
+@pytest.fixture
+def line_file(tmp_path):
+    cv2.imwrite(str(tmp_path / "line.png"), synthetic_lines("val", 1)[0].image())
+    return tmp_path / "line.png"
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return htr.load()
+
+
+def test_page_as_text(read):
+    code, out, _ = read(SAMPLE / "page.png")
+    assert code == 0
+    assert len(out.splitlines()) == len((SAMPLE / "page.txt").read_text().splitlines())
+
+
+def test_shipped_weights_read_the_sample_page_well(reader):
+    truth = (SAMPLE / "page.txt").read_text().splitlines()
+    page = reader.read_page(SAMPLE / "page.png")
+    assert score(truth, [line.text for line in page.lines]).cer.value < 20
+
+
+def test_page_as_jsonl(read):
+    code, out, _ = read("--format", "jsonl", SAMPLE / "page.png")
+    assert code == 0
+    page = json.loads(out)
+    assert (page["file"], page["width"], page["height"]) == (str(SAMPLE / "page.png"), 1240, 1754)
+    tops = [line["box"][1] for line in page["lines"]]
+    assert tops == sorted(tops)
+    for line in page["lines"]:
+        x0, y0, x1, y1 = line["box"]
+        assert 0 <= x0 < x1 <= 1240
+        assert 0 <= y0 < y1 <= 1754
+        assert 0 <= line["confidence"] <= 1
+        assert line["text"]
+
+
+def test_line(read, line_file):
+    code, out, err = read("--line", line_file, "--format", "jsonl")
+    height, width = synthetic_lines("val", 1)[0].image().shape
+    page = json.loads(out)
+    assert code == 0
+    assert [line["box"] for line in page["lines"]] == [[0, 0, width, height]]
+    assert "looks like" not in err
+
+
+def test_a_page_read_as_a_line_and_a_line_read_as_a_page_are_said(read, line_file):
+    _, _, err = read("--line", SAMPLE / "page.png")
+    assert "page.png: looks like a page rather than a single line; read it without --line" in err
+    _, _, err = read(line_file)
+    assert "line.png: looks like a single line rather than a page; read it with --line" in err
+
+
+def test_lines_keep_the_order_of_the_files(read, tmp_path):
+    samples = synthetic_lines("val", 5)
+    for index, sample in enumerate(samples):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), sample.image())
+    files = [tmp_path / f"{index}.png" for index in (3, 0, 4, 1, 2)]
+    _, together, _ = read("--line", *files)
+    alone = [read("--line", file)[1] for file in files]
+    assert together == "".join(alone)
+
+
+def test_out_writes_one_file_each(read, tmp_path, line_file):
+    shutil.copy(line_file, tmp_path / "second.png")
+    code, out, _ = read("--line", line_file, tmp_path / "second.png", "--out", tmp_path / "texts")
+    assert (code, out) == (0, "")
+    assert sorted(file.name for file in (tmp_path / "texts").iterdir()) == ["line.txt", "second.txt"]
+    assert (tmp_path / "texts" / "line.txt").read_text() == (tmp_path / "texts" / "second.txt").read_text()
+
+
+def test_two_files_of_one_name_are_not_written_over_each_other(read, tmp_path, line_file):
+    (tmp_path / "b").mkdir()
+    shutil.copy(line_file, tmp_path / "b" / "line.png")
+    code, _, err = read("--line", line_file, tmp_path / "b" / "line.png", "--out", tmp_path / "texts")
+    assert code == 2
+    assert "would both be written to" in err
+
+
+@pytest.mark.parametrize("grey", [0, 255])
+def test_empty_page_says_so_and_is_no_error(read, tmp_path, grey):
+    cv2.imwrite(str(tmp_path / "empty.png"), np.full((1000, 700), grey, np.uint8))
+    code, out, err = read(tmp_path / "empty.png")
+    assert (code, out) == (0, "")
+    assert "empty.png: no lines of handwriting found" in err
+    code, out, _ = read(tmp_path / "empty.png", "--format", "jsonl")
+    assert json.loads(out)["lines"] == []
+
+
+def header_of_a_huge_png() -> bytes:
+    import struct
+    import zlib
+
+    header = b"IHDR" + struct.pack(">IIBBBBB", 40_000, 40_000, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+
+
+@pytest.mark.parametrize("mode", [[], ["--line"]])
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("missing.png", None, "no such file"),
+        ("text.png", b"only text", "not a picture"),
+        ("cut.png", (SAMPLE / "page.png").read_bytes()[:5000], "damaged or cut short"),
+        ("huge.png", header_of_a_huge_png(), "larger than 200 million pixels"),
+        ("zero.png", b"", "not a picture"),
+    ],
+)
+def test_bad_files_are_named_and_the_others_are_read(read, tmp_path, line_file, mode, name, content, complaint):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    code, out, err = read(*mode, tmp_path / name, line_file)
+    assert code == 2
+    assert f"{name}: {complaint}" in err
+    assert "1 of 2 files could not be read" in err
+    assert len(out.splitlines()) == 1
+
+
+def test_one_pixel_is_no_writing(read, tmp_path):
+    cv2.imwrite(str(tmp_path / "dot.png"), np.zeros((1, 1), np.uint8))
+    assert read(tmp_path / "dot.png")[:2] == (0, "")
+    assert read("--line", tmp_path / "dot.png")[0] == 0
+
+
+def test_a_folder_is_named(read, tmp_path):
+    code, _, err = read(tmp_path)
+    assert code == 2
+    assert "is a folder" in err
+
+
+def test_bad_weights_are_named(read, tmp_path, line_file):
+    (tmp_path / "w.safetensors").write_bytes(b"nothing")
+    code, _, err = read("--weights", tmp_path / "w.safetensors", line_file)
+    assert code == 2
+    assert "w.safetensors: not a weights file" in err
+
+
+def test_same_from_python(reader, line_file):
+    picture = cv2.imread(str(line_file), cv2.IMREAD_GRAYSCALE)
+    colour = np.repeat(picture[..., None], 3, axis=2)
+    from_file, from_grey, from_colour = reader.read_lines([line_file, picture, colour])
+    assert from_file == from_grey == from_colour
+    page, truth = sample_page()
+    assert len(reader.read_page(page).text.splitlines()) == len(truth)
+    with pytest.raises(htr.InputError, match="cannot be read"):
+        reader.read_lines([np.zeros((10, 10), np.float64)])
+    assert reader.read_lines([]) == []

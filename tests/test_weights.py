@@ -1,0 +1,63 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from htr.errors import InputError
+from htr.network import Recogniser
+from htr.weights import Header, load_weights, save_weights
+
+NETWORK = {"encoder": "lcnet_035", "width_stride": 8, "lstm_layers": 1, "lstm_units": 8, "neck_channels": 8}
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_weights(path, Recogniser(classes=5, **NETWORK), Header("aéß ", 32, NETWORK, {"seed": 3}))
+    return path
+
+
+def test_round_trip(file):
+    network = Recogniser(classes=5, **NETWORK).eval()
+    save_weights(file, network, Header("aéß ", 32, NETWORK, {"seed": 3}))
+    weights = load_weights(file)
+    assert weights.alphabet.characters == "aéß "
+    assert weights.header.training == {"seed": 3}
+    images = torch.rand(1, 1, 32, 128)
+    # Matrices are kept in half precision.
+    assert torch.allclose(weights.network(images)[0], network(images)[0], atol=0.02)
+    assert not (file.parent / "model.safetensors.partial").exists()
+
+
+def test_missing_file_is_named():
+    with pytest.raises(InputError, match=r"nowhere\.safetensors: no such weights file"):
+        load_weights("nowhere.safetensors")
+
+
+@pytest.mark.parametrize("keep", [0, 5, 1000, 50_000])
+def test_truncated_file(file, keep):
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(InputError, match=r"model\.safetensors: not a weights file, or cut short"):
+        load_weights(file)
+
+
+def test_other_version(file):
+    save_file(load_file(file), file, {"format": "htr-recogniser", "version": "2", "header": "{}"})
+    with pytest.raises(InputError, match="version 2, this program reads version 1"):
+        load_weights(file)
+
+
+def test_foreign_safetensors(file):
+    save_file({"a": torch.zeros(1)}, file)
+    with pytest.raises(InputError, match="not of this project"):
+        load_weights(file)
+
+
+@pytest.mark.parametrize(
+    "header", ["{}", "no json", json.dumps({"alphabet": "abcdef", "height": 32, "network": NETWORK})]
+)
+def test_header_that_does_not_fit_the_tensors(file, header):
+    save_file(load_file(file), file, {"format": "htr-recogniser", "version": "1", "header": header})
+    with pytest.raises(InputError, match="damaged weights file"):
+        load_weights(file)

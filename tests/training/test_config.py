@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from htr.errors import InputError
+from htr.training.config import load_config
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.name)
+def test_shipped_configs_are_valid(file):
+    assert load_config(file, []).run.startswith("runs/")
+
+
+def test_values_can_be_overridden():
+    words = ["learning_rate=2e-3", "epochs=3", "minutes=1", "alphabet=abc", "trainer.devices=2", "trainer.strategy=ddp"]
+    config = load_config(CONFIGS / "iam.yaml", words)
+    assert config.learning_rate == 2e-3
+    assert (config.epochs, config.minutes, config.alphabet) == (3, 1.0, "abc")
+    assert config.trainer == {"devices": 2, "strategy": "ddp"}
+
+
+@pytest.mark.parametrize(
+    ("word", "complaint"),
+    [
+        ("learning_rat=1", "no key learning_rat; did you mean learning_rate"),
+        ("xyz=1", "no key xyz; the keys are"),
+        ("epochs", "epochs: not of the form key=value"),
+        ("epochs=many", "epochs: 'many' is not int"),
+        ("epochs=0", "epochs: 0 is out of range"),
+        ("epochs=true", "epochs: True is not int"),
+        ("dropout=1.5", "dropout: 1.5 is out of range"),
+        ("height=50", "height: 50 is not a multiple of 16"),
+        ("minutes=-1", "minutes: -1.0 is no time"),
+        ("data=", "data: None is not str"),
+    ],
+)
+def test_wrong_keys_and_values_are_refused_by_name(word, complaint):
+    with pytest.raises(InputError, match=complaint):
+        load_config(CONFIGS / "iam.yaml", [word])
+
+
+def test_broken_files_are_named(tmp_path):
+    with pytest.raises(InputError, match="no such config"):
+        load_config(tmp_path / "none.yaml", [])
+    for text in ("a: [", "just words"):
+        (tmp_path / "bad.yaml").write_text(text)
+        with pytest.raises(InputError, match=r"bad\.yaml"):
+            load_config(tmp_path / "bad.yaml", [])
+    (tmp_path / "bad.yaml").write_text("data: sample")
+    with pytest.raises(InputError, match="has no value for run"):
+        load_config(tmp_path / "bad.yaml", [])

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from htr.alphabet import Alphabet
+from htr.corpora.iam import load_iam
+from htr.errors import InputError
+from htr.lineimage import WIDTH_STEP
+from htr.training.augmentation import augmentation
+from htr.training.data import LineData, Lines, WidthBatches
+
+WIDTHS = np.random.default_rng(0).integers(50, 1500, 500)
+
+
+def lines(samples, alphabet=None, **changes):
+    values = {"height": 32, "width_stride": 8, "batch_pixels": 60_000, "augmentation": 1.0, "workers": 0, "seed": 1}
+    alphabet = alphabet or Alphabet.of(sample.text for sample in samples)
+    return Lines(samples, alphabet, **{**values, **changes})
+
+
+def test_batches_hold_every_line_once_and_keep_to_the_pixels():
+    batches = list(WidthBatches(WIDTHS, 64, 300_000, seed=1, strength=1.0))
+    assert sorted(index for batch in batches for index, _, _ in batch) == list(range(500))
+    for batch in batches:
+        padded = max(-(-int(WIDTHS[index] * factor) // WIDTH_STEP) * WIDTH_STEP for index, _, factor in batch)
+        assert padded * 64 * len(batch) <= 300_000 or len(batch) == 1
+
+
+def test_epochs_differ_and_repeat_with_the_seed():
+    sampler, again = (WidthBatches(WIDTHS, 64, 300_000, seed=1, strength=1.0) for _ in range(2))
+    first = list(sampler)
+    sampler.set_epoch(1)
+    assert list(sampler) != first
+    assert list(again) == first
+
+
+def test_without_augmentation_lines_stay_as_they_are():
+    batches = list(WidthBatches(WIDTHS, 64, 300_000, seed=1))
+    assert {item[1:] for batch in batches for item in batch} == {(-1, 1.0)}
+
+
+def test_processes_share_the_batches_evenly():
+    shares = []
+    for rank in range(3):
+        sampler = WidthBatches(WIDTHS, 64, 300_000, seed=1, strength=1.0)
+        sampler.rank, sampler.ranks = rank, 3
+        shares.append(list(sampler))
+        assert len(sampler) == len(shares[0])
+    assert {index for share in shares for batch in share for index, _, _ in batch} == set(range(500))
+    # Shared out but for the few that make the shares even.
+    assert sum(len(batch) for share in shares for batch in share) < 1.1 * 500
+
+
+def test_batches_tell_targets_and_columns(iam_folder):
+    data = lines(load_iam(iam_folder))
+    data.trainer = None
+    batch = next(iter(data.train_dataloader()))
+    assert len(batch.texts) == len(batch.lengths) == len(batch.columns) == len(batch.images)
+    start = 0
+    for text, length in zip(batch.texts, batch.lengths.tolist(), strict=True):
+        assert data.alphabet.decode(batch.targets[start : start + length].tolist()) == text
+        start += length
+    assert batch.images.shape[1:3] == (1, 32)
+    assert batch.columns.max() <= batch.images.shape[3] / 8
+
+
+def test_a_seed_gives_the_same_changed_line_in_every_process(iam_folder):
+    data = LineData(load_iam(iam_folder)[:3], 32, 1.0)
+    changed, _ = data[1, 77, 1.1]
+    data[0, 5, 0.9]
+    assert np.array_equal(data[1, 77, 1.1][0], changed)
+    assert not np.array_equal(data[1, 78, 1.1][0], changed)
+    assert np.array_equal(data[1, -1, 1.0][0], data.lines[1])
+
+
+def test_augmentation_keeps_the_form_and_the_writing():
+    line = np.zeros((64, 700), np.uint8)
+    line[20:44, 50:650:30] = 255
+    pipeline = augmentation(1.0)
+    for seed in range(40):
+        pipeline.set_random_seed(seed)
+        changed = pipeline(image=line)["image"]
+        assert changed.shape == line.shape
+        assert changed.dtype == np.uint8
+        assert changed.max() > 60
+
+
+def test_characters_that_the_alphabet_lacks_are_named(iam_folder):
+    with pytest.raises(InputError, match="lacks characters of the training text: space .* A C D.* y z;"):
+        lines(load_iam(iam_folder), Alphabet("abcdefgh"))
+
+
+def test_a_missing_split_is_named(iam_folder):
+    with pytest.raises(InputError, match="no val lines"):
+        lines([sample for sample in load_iam(iam_folder) if sample.split == "train"])

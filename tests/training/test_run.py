@@ -1,0 +1,131 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from htr.errors import InputError
+from htr.training.config import load_config
+from htr.training.module import schedule
+from htr.training.run import train
+from htr.weights import load_weights, sha256
+
+CONFIG = Path(__file__).parents[2] / "configs" / "iam.yaml"
+
+
+def command(words: list[str]) -> list[str]:
+    return [sys.executable, "-m", "htr.train", "--config", str(CONFIG), *words]
+
+
+def epochs_logged(folder: Path) -> list[int]:
+    rows = (folder / "logs" / "metrics.csv").read_text().splitlines()
+    header = rows[0].split(",")
+    cells = [dict(zip(header, row.split(","), strict=True)) for row in rows[1:]]
+    return [int(cell["epoch"]) for cell in cells if cell["val_cer"]]
+
+
+def test_learning_rate_rises_then_falls_to_zero():
+    assert schedule(0.025, 0.05) == pytest.approx(0.5)
+    assert schedule(0.05, 0.05) == pytest.approx(1.0)
+    assert schedule(0.525, 0.05) == pytest.approx(0.5)
+    assert schedule(1.0, 0.05) == pytest.approx(0.0)
+
+
+def test_a_run_leaves_weights_config_log_and_summary(tiny_config):
+    config = load_config(CONFIG, tiny_config)
+    summary = train(config)
+    folder = Path(config.run)
+    weights = load_weights(folder / "model.safetensors")
+    assert summary["weights_sha256"] == weights.sha256 == sha256(folder / "model.safetensors")
+    assert json.loads((folder / "summary.json").read_text()) == summary
+    assert yaml.safe_load((folder / "config.yaml").read_text())["encoder"] == "lcnet_035"
+    assert (summary["epochs"], summary["train_lines"], summary["val_lines"]) == (2, 24, 12)
+    assert weights.header.training["seed"] == 1
+    assert weights.header.training["val_cer"] == round(summary["val_cer"], 3)
+    assert epochs_logged(folder) == [0, 1]
+    assert list((folder / "logs").glob("events.out.tfevents.*"))
+
+
+def test_a_finished_run_is_not_run_again_and_another_may_not_take_its_folder(tiny_config):
+    config = load_config(CONFIG, tiny_config)
+    summary = train(config)
+    assert train(config) == summary
+    with pytest.raises(InputError, match="holds a run with other settings"):
+        train(load_config(CONFIG, [*tiny_config, "seed=2"]))
+
+
+def test_training_learns(tiny_config):
+    """A few lines learnt by heart: the loss must fall far below that of a network that writes nothing."""
+    words = [
+        "epochs=40",
+        "learning_rate=1e-2",
+        "encoder_learning_rate=1e-2",
+        "augmentation=0",
+        "average=0.5",
+        "dropout=0",
+    ]
+    config = load_config(CONFIG, [*tiny_config, *words])
+    train(config)
+    rows = (Path(config.run) / "logs" / "metrics.csv").read_text().splitlines()
+    column = rows[0].split(",").index("val_cer")
+    rates = [float(row.split(",")[column]) for row in rows[1:] if row.split(",")[column]]
+    assert min(rates) < 95 <= rates[0]
+
+
+def test_going_on_from_weights(tiny_config, tmp_path):
+    config = load_config(CONFIG, tiny_config)
+    train(config)
+    start = Path(config.run) / "model.safetensors"
+    second = load_config(CONFIG, [*tiny_config, f"run={tmp_path / 'second'}", f"start={start}", "epochs=1"])
+    summary = train(second)
+    assert sha256(start) in summary["encoder_weights"]
+    with pytest.raises(InputError, match="differs from the config"):
+        train(load_config(CONFIG, [*tiny_config, f"run={tmp_path / 'third'}", f"start={start}", "lstm_units=8"]))
+
+
+def test_time_ends_a_run_with_a_validation(tiny_config):
+    config = load_config(CONFIG, [*tiny_config, "epochs=100000", "minutes=0.03"])
+    summary = train(config)
+    assert summary["epochs"] < 1000
+    assert summary["val_cer"] < float("inf")
+
+
+def test_killed_at_any_moment_and_started_again_it_goes_on(tiny_config):
+    words = [*tiny_config, "epochs=12", "average=0.9"]
+    folder = Path(words[0].removeprefix("run="))
+    process = subprocess.Popen(command(words), stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (folder / "last.ckpt").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert (folder / "last.ckpt").exists()
+    assert not (folder / "summary.json").exists()
+    done = subprocess.run(command(words), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "validation: CER" in done.stdout
+    epochs = epochs_logged(folder)
+    # The log is that of both: no epoch is missing, and the first ones were not done again.
+    assert set(epochs) | {0} == set(range(12))
+    assert json.loads((folder / "summary.json").read_text())["epochs"] == 12
+
+
+def test_two_processes_train_together(tiny_config):
+    words = [*tiny_config, "epochs=1", "trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp"]
+    done = subprocess.run(command(words), capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((Path(words[0].removeprefix("run=")) / "summary.json").read_text())
+    alone = train(load_config(CONFIG, [*tiny_config, f"run={words[0].removeprefix('run=')}-alone", "epochs=1"]))
+    assert summary["steps"] == -(-alone["steps"] // 2)
+
+
+def test_wrong_key_on_the_command_line_exits_with_2(tiny_config):
+    done = subprocess.run(command([*tiny_config, "epoch=2"]), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "there is no key epoch; did you mean epochs?" in done.stderr
+    assert "Traceback" not in done.stderr
