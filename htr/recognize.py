@@ -94,10 +94,10 @@ def _read_lines(reader: Reader, files: list[str]) -> Iterator[tuple[str, Page | 
             yield file, opened[file]
             continue
         notes = []
-        if not lines[file].text:
-            notes.append("nothing could be read in this line")
-        elif not looks_like_line(pictures[file]):
+        if not looks_like_line(pictures[file]):
             notes.append("looks like a page rather than a single line; read it without --line")
+        elif not lines[file].text:
+            notes.append("nothing could be read in this line")
         height, width = pictures[file].shape
         yield file, Page(width, height, [lines[file]] if lines[file].text else [], file, notes)
 

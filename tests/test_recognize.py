@@ -1,5 +1,7 @@
 import json
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -120,11 +122,11 @@ def test_empty_page_says_so_and_is_no_error(read, tmp_path, grey):
 
 
 def header_of_a_huge_png() -> bytes:
-    import struct
-    import zlib
+    def chunk(content: bytes) -> bytes:
+        return struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
 
     header = b"IHDR" + struct.pack(">IIBBBBB", 40_000, 40_000, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + chunk(header) + chunk(b"IDAT" + zlib.compress(b"0"))
 
 
 @pytest.mark.parametrize("mode", [[], ["--line"]])
@@ -137,6 +139,7 @@ def header_of_a_huge_png() -> bytes:
         ("huge.png", header_of_a_huge_png(), "larger than 200 million pixels"),
         ("zero.png", b"", "not a picture"),
     ],
+    ids=["missing", "text", "cut", "huge", "zero"],
 )
 def test_bad_files_are_named_and_the_others_are_read(read, tmp_path, line_file, mode, name, content, complaint):
     if content is not None:

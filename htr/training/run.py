@@ -1,6 +1,6 @@
 """A training run and its folder: started, resumed, and summed up.
 
-The folder holds `config.yaml`, `metrics.csv` and TensorBoard events under `logs/`, `last.ckpt` to resume from,
+The folder holds `config.yaml`, a CSV and a TensorBoard log of each start under `logs/`, `last.ckpt` to resume from,
 `model.safetensors` (the weights that were best on validation) and, at the end, `summary.json`.
 """
 
@@ -177,13 +177,17 @@ def _trainer(config: TrainConfig, folder: Path, best: BestWeights) -> L.Trainer:
         **config.trainer,
     }
     last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
-    callbacks: list[Callback] = [best, last, TQDMProgressBar(refresh_rate=10)]
+    callbacks: list[Callback] = [best, last]
     if config.average:
-        callbacks.insert(1, Averaging(decay=config.average))
+        callbacks.append(Averaging(decay=config.average))
+    if options.get("enable_progress_bar", True):
+        callbacks.append(TQDMProgressBar(refresh_rate=10))
+    # Each start, also of a run that goes on, has a log of its own: logs/version_0, logs/version_1, ...
+    table = CSVLogger(folder, "logs")
     try:
         return L.Trainer(
             callbacks=callbacks,
-            logger=[CSVLogger(folder, "logs", "."), TensorBoardLogger(folder, "logs", ".")],
+            logger=[table, TensorBoardLogger(folder, "logs", table.version)],
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             enable_model_summary=False,
