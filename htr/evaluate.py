@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -23,15 +24,20 @@ def main() -> None:
     from htr.benchmark.lines import evaluate_lines
 
     result = evaluate_lines(arguments.data, arguments.split, arguments.weights)
+    readings = result.pop("readings")
     default = f"evaluation-{arguments.data.partition(':')[0]}-{arguments.split}-{result['weights']['sha256'][:8]}.json"
     out = arguments.out or Path("runs") / default
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        with out.with_suffix(".tsv").open("w", encoding="utf-8", newline="") as file:
+            rows = csv.DictWriter(file, readings[0], dialect="excel-tab")
+            rows.writeheader()
+            rows.writerows(readings)
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror}); choose another file with --out") from None
     print(table(result))
-    print(f"written to {out}")
+    print(f"written to {out}; truth and reading of each line to {out.with_suffix('.tsv')}")
 
 
 def table(result: dict[str, Any]) -> str:

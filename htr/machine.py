@@ -16,7 +16,8 @@ def use_bfloat16(device: str) -> bool:
     """Whether bfloat16 is faster than float32 on `cpu` or `cuda`; old processors only emulate it."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported()
-    return device == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older releases cannot tell
+    return device == "cpu" and bool(capabilities.get("avx512_bf16"))
 
 
 def describe(device: str = "cpu") -> dict[str, Any]:

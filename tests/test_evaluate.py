@@ -1,3 +1,4 @@
+import csv
 import json
 
 import pytest
@@ -23,10 +24,12 @@ def test_table_and_json_agree_with_the_readings(run, iam_folder, tmp_path):
     code, out, _ = run("--data", f"iam:{iam_folder}", "--out", tmp_path / "result.json")
     assert code == 0
     result = json.loads((tmp_path / "result.json").read_text())
-    assert result["lines"] == len(result["readings"]) == 12
+    with (tmp_path / "result.tsv").open() as file:
+        readings = list(csv.DictReader(file, dialect="excel-tab"))
+    assert result["lines"] == len(readings) == 12
     truths = {sample.id: sample.text for sample in load_iam(iam_folder) if sample.split == "test"}
-    assert {entry["id"]: entry["truth"] for entry in result["readings"]} == truths
-    again = score([e["truth"] for e in result["readings"]], [e["reading"] for e in result["readings"]])
+    assert {entry["id"]: entry["truth"] for entry in readings} == truths
+    again = score([entry["truth"] for entry in readings], [entry["reading"] for entry in readings])
     assert result["scores"]["CER"]["value"] == pytest.approx(again.cer.value)
     assert f"{again.cer.value:.2f} %" in out
     assert result["weights"]["sha256"] == load_weights().sha256

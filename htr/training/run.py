@@ -58,9 +58,11 @@ def train(config: TrainConfig) -> dict[str, Any]:
     with warnings.catch_warnings():
         # Lightning's advice on loaders and logging does not help our users.
         warnings.filterwarnings("ignore", module="lightning")
-        trainer.fit(module, lines, ckpt_path=checkpoint if checkpoint.is_file() else None)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        try:
+            trainer.fit(module, lines, ckpt_path=checkpoint if checkpoint.is_file() else None)
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            log.warning("stopped; the same command goes on from the last whole epoch")
+            raise KeyboardInterrupt from None
     return _finish(folder, config, trainer, module, lines, best)
 
 
