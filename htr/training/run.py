@@ -183,7 +183,7 @@ def _trainer(config: TrainConfig, folder: Path, best: BestWeights) -> L.Trainer:
     if config.average:
         callbacks.append(Averaging(decay=config.average))
     if options.get("enable_progress_bar", True):
-        callbacks.append(TQDMProgressBar(refresh_rate=10))
+        callbacks.append(Progress(refresh_rate=10))
     # Each start, also of a run that goes on, has a log of its own: logs/version_0, logs/version_1, ...
     table = CSVLogger(folder, "logs")
     try:
@@ -197,6 +197,13 @@ def _trainer(config: TrainConfig, folder: Path, best: BestWeights) -> L.Trainer:
         )
     except (TypeError, ValueError, L.fabric.utilities.exceptions.MisconfigurationException) as error:
         raise InputError(f"trainer: {str(error).splitlines()[0]}; see the options of Lightning's Trainer") from None
+
+
+class Progress(TQDMProgressBar):
+    """Lightning's bar without the number of the log."""
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
 
 
 class Averaging(EMAWeightAveraging):
