@@ -23,13 +23,14 @@ help: ## show this list
 	@echo "  variables: IAM=folder  PAGE=file  WEIGHTS=file  CONFIG=file  SET=\"key=value ...\"  PYTHON=python3.x"
 
 train: $(INSTALLED) ## train on IAM=folder, or for some minutes on the embedded sample
-	$(BIN)/python -m htr.train --config $(CONFIG) data=$(DATA) $(SET)
+	$(BIN)/python -m htr.train --config "$(CONFIG)" "data=$(DATA)" $(SET)
+	$(if $(IAM),,$(BIN)/python -m htr.evaluate --data sample --weights runs/sample/model.safetensors)
 
 evaluate: $(INSTALLED) ## score the weights on the test lines of IAM=folder, or of the embedded sample
-	$(BIN)/python -m htr.evaluate --data $(DATA) $(if $(WEIGHTS),--weights $(WEIGHTS))
+	$(BIN)/python -m htr.evaluate --data "$(DATA)" $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
 recognize: $(INSTALLED) ## read PAGE=file
-	$(BIN)/python -m htr.recognize $(PAGE) $(if $(WEIGHTS),--weights $(WEIGHTS))
+	$(BIN)/python -m htr.recognize "$(PAGE)" $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
 test: $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest
@@ -48,6 +49,6 @@ clean: ## remove .venv and what programs left; runs/ stays
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "error: htr needs Python 3.10 or newer; give one with PYTHON=..."; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from htr.cli import run
 from htr.errors import InputError
+from htr.files import write_whole
 
 
 def main() -> None:
@@ -17,26 +20,33 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="sample, or iam:PATH")
     parser.add_argument("--split", choices=("train", "val", "test"), default="test", help="default: test")
     parser.add_argument("--weights", metavar="W", help="weights file (default: the weights that come with htr)")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="where the JSON goes (default: runs/evaluation-….json)"
-    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes (default: in runs/)")
     arguments = parser.parse_args()
+    out = arguments.out
+    if out and out.suffix != ".json":
+        raise InputError(f"{out}: must end in .json; the readings go to a .tsv of the same name")
     from htr.benchmark.lines import evaluate_lines
 
-    result = evaluate_lines(arguments.data, arguments.split, arguments.weights)
-    readings = result.pop("readings")
-    default = f"evaluation-{arguments.data.partition(':')[0]}-{arguments.split}-{result['weights']['sha256'][:8]}.json"
-    out = arguments.out or Path("runs") / default
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        with out.with_suffix(".tsv").open("w", encoding="utf-8", newline="") as file:
-            rows = csv.DictWriter(file, readings[0], dialect="excel-tab")
-            rows.writeheader()
-            rows.writerows(readings)
+        # Before the reading: an hour's work is not to end at a folder that cannot be written.
+        folder = out.parent if out else Path("runs")
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror}); choose another file with --out") from None
+        raise InputError(f"{folder}: cannot be written to ({error.strerror}); choose another with --out") from None
+    result = evaluate_lines(arguments.data, arguments.split, arguments.weights)
     print(table(result))
+    readings = result.pop("readings")
+    if out is None:
+        name = "evaluation", arguments.data.partition(":")[0], arguments.split, result["labels_sha256"][:8]
+        out = folder / ("-".join([*name, result["weights"]["sha256"][:8]]) + ".json")
+    write_whole(out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    rows = io.StringIO(newline="")
+    table_writer = csv.DictWriter(rows, readings[0], dialect="excel-tab")
+    table_writer.writeheader()
+    table_writer.writerows(readings)
+    write_whole(out.with_suffix(".tsv"), rows.getvalue())
     print(f"written to {out}; truth and reading of each line to {out.with_suffix('.tsv')}")
 
 

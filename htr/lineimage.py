@@ -52,11 +52,32 @@ def collate(lines: Sequence[np.ndarray], width_stride: int) -> tuple[Tensor, Ten
         network's columns that it fills, shape (batch,).
     """
     widths = torch.tensor([line.shape[1] for line in lines])
-    padded = -(-int(widths.max()) // WIDTH_STEP) * WIDTH_STEP
-    images = torch.zeros(len(lines), 1, lines[0].shape[0], padded)
+    images = torch.zeros(len(lines), 1, lines[0].shape[0], padded_width(int(widths.max())))
     for image, line in zip(images, lines):
         image[0, :, : line.shape[1]] = torch.from_numpy(line)
     return images.div_(255), (widths + width_stride - 1) // width_stride
+
+
+def padded_width(width: int) -> int:
+    """Width in pixels of the paper on which lines of up to this width are laid."""
+    return -(-width // WIDTH_STEP) * WIDTH_STEP
+
+
+def batches_of_like_width(widths: Sequence[int], height: int, pixels: int) -> list[list[int]]:
+    """Puts lines together that are padded to the same width, so that no line's reading depends on its neighbours.
+
+    Returns:
+        Indices of the lines of each batch: at most so many pixels, padding included; a line too large for that is alone.
+    """
+    batches: list[list[int]] = []
+    last = 0
+    for index in sorted(range(len(widths)), key=widths.__getitem__):
+        padded = padded_width(widths[index])
+        if padded != last or padded * height * (len(batches[-1]) + 1) > pixels:
+            batches.append([])
+        batches[-1].append(index)
+        last = padded
+    return batches
 
 
 def _shrink(grey: np.ndarray, height: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 from importlib import metadata
@@ -15,7 +14,7 @@ import torch
 def use_bfloat16(device: str) -> bool:
     """Whether bfloat16 is faster than float32 on `cpu` or `cuda`; old processors only emulate it."""
     if device == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older releases cannot tell
     return device == "cpu" and bool(capabilities.get("avx512_bf16"))
 
@@ -40,18 +39,3 @@ def _processor() -> str:
             if row.startswith("model name"):
                 return row.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def keep_memory() -> None:
-    """Tells glibc to keep freed memory for the next batch instead of handing it back.
-
-    Large tensors are otherwise mapped and unmapped at every layer, which costs a fifth of the time on a CPU.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return  # not glibc
-    m_trim_threshold, m_top_pad, m_mmap_max = -1, -2, -4
-    mallopt(m_mmap_max, 0)
-    mallopt(m_trim_threshold, 2**31 - 1)
-    mallopt(m_top_pad, 2**28)

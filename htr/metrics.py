@@ -13,7 +13,7 @@ Stated once, for every figure of this project:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import editdistance
@@ -34,6 +34,17 @@ def words_and_marks(text: str) -> list[str]:
     return _WORD_OR_MARK.findall(text)
 
 
+def count_edits(truth: str, reading: str, split: Callable[[str], list[str]] = list) -> tuple[int, int]:
+    """Edits between two texts, and the length of the true one.
+
+    Args:
+        truth, reading: the texts; both are normalised.
+        split: what is counted: `list` for characters, `words` or `words_and_marks` for words.
+    """
+    pieces = split(normalise(truth))
+    return editdistance.eval(pieces, split(normalise(reading))), len(pieces)
+
+
 @dataclass(frozen=True)
 class Rate:
     """An error rate in percent, with the bounds of its 95 % interval."""
@@ -43,9 +54,6 @@ class Rate:
     high: float
     edits: int
     total: int
-
-    def __str__(self) -> str:
-        return f"{self.value:.2f} % [{self.low:.2f}, {self.high:.2f}]"
 
 
 @dataclass(frozen=True)
@@ -69,12 +77,12 @@ def score(truths: Sequence[str], readings: Sequence[str], resamples: int = 1000,
     Raises:
         ValueError: the two differ in number.
     """
-    pairs = [(normalise(truth), normalise(reading)) for truth, reading in zip(truths, readings, strict=True)]
+    pairs = list(zip(truths, readings, strict=True))
     picks = np.random.default_rng(seed).integers(0, len(pairs), (resamples, len(pairs))) if pairs else None
 
-    def rate(split) -> Rate:
-        edits = np.array([editdistance.eval(split(truth), split(reading)) for truth, reading in pairs], dtype=np.int64)
-        totals = np.array([len(split(truth)) for truth, _ in pairs], dtype=np.int64)
+    def rate(split: Callable[[str], list[str]]) -> Rate:
+        counts = np.array([count_edits(truth, reading, split) for truth, reading in pairs], np.int64).reshape(-1, 2)
+        edits, totals = counts.T
         if not totals.sum():
             return Rate(float("nan"), float("nan"), float("nan"), int(edits.sum()), 0)
         drawn = 100 * edits[picks].sum(1) / np.maximum(totals[picks].sum(1), 1)

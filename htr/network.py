@@ -74,7 +74,8 @@ class Recogniser(nn.Module):
             images: prepared lines, shape (batch, 1, height, width), 0 = paper, 1 = ink.
 
         Returns:
-            Logits of shape (batch, columns, classes) with columns = width / width_stride, and in training the
+            Logits of shape (batch, columns, classes) with columns = width / width_stride (one or two less for encoders
+            without padding), and in training the
             shortcut's logits of the same shape (None in reading).
         """
         features = self.neck(self.encoder(images)[-1])
@@ -195,7 +196,7 @@ def load_pretrained(encoder: nn.Module, name: str, source: str) -> str:
                 f"encoder: no ImageNet weights of {name} could be had ({str(error).splitlines()[0]}); go online, {way_out}, "
                 "or set pretrained to a file or none"
             ) from None
-        origin = f"timm/{timm.get_pretrained_cfg(name).hf_hub_id or name}"
+        origin = timm.get_pretrained_cfg(name).hf_hub_id
     else:
         if not Path(source).is_file():
             raise InputError(f"{source}: no such file of encoder weights; set pretrained to imagenet, none or a file")

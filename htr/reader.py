@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from htr.decoding import greedy
-from htr.lineimage import WIDTH_STEP, collate, prepare
-from htr.machine import keep_memory, use_bfloat16
+from htr.lineimage import batches_of_like_width, collate, prepare
+from htr.machine import use_bfloat16
 from htr.pages.containers import Line, Page
 from htr.pages.images import grey, open_image
-from htr.pages.lines import crop_line, find_lines, find_section, looks_like_line
+from htr.pages.lines import crop_line, find_layout, looks_like_line
 from htr.weights import Weights, load_weights
 
 BATCH_PIXELS = 1_000_000
@@ -45,7 +45,6 @@ class Reader:
     """
 
     def __init__(self, weights: Weights) -> None:
-        keep_memory()
         self.weights = weights
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self._network = weights.network.to(self.device)
@@ -74,16 +73,16 @@ class Reader:
             InputError: the file cannot be opened; it is named.
         """
         page = _open(image)
-        boxes = find_lines(page)
+        boxes, section = find_layout(page)
         lines = self.read_lines([crop_line(page, box) for box in boxes])
         notes = []
         if not boxes:
             notes.append("no lines of handwriting found")
-        elif section := find_section(page):
+        elif section:
             notes.append(
                 f"a form with printed rules: read between y = {section[0]} and {section[1]}, left out the rest"
             )
-        elif looks_like_line(page):
+        elif looks_like_line(page, boxes):
             notes.append("looks like a single line rather than a page; read it with --line")
         return Page(
             width=page.shape[1],
@@ -96,7 +95,7 @@ class Reader:
     def read_prepared(self, lines: Sequence[np.ndarray]) -> list[tuple[str, float]]:
         """Reads lines that passed `htr.lineimage.prepare`: text and confidence of each, in the same order."""
         readings: list[tuple[str, float]] = [("", 0.0)] * len(lines)
-        for batch in _batches([line.shape[1] for line in lines], self.weights.header.height):
+        for batch in batches_of_like_width([line.shape[1] for line in lines], self.weights.header.height, BATCH_PIXELS):
             images, columns = collate([lines[index] for index in batch], self._network.width_stride)
             images = images.to(self.device, memory_format=torch.channels_last)
             with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=self._bfloat16):
@@ -108,16 +107,3 @@ class Reader:
 
 def _open(image: Picture) -> np.ndarray:
     return grey(image) if isinstance(image, np.ndarray) else open_image(image)
-
-
-def _batches(widths: Sequence[int], height: int) -> Iterator[list[int]]:
-    """Indices of lines of like width, at most `BATCH_PIXELS` together."""
-    batch: list[int] = []
-    for index in sorted(range(len(widths)), key=widths.__getitem__):
-        padded = -(-widths[index] // WIDTH_STEP) * WIDTH_STEP
-        if batch and padded * height * (len(batch) + 1) > BATCH_PIXELS:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,11 +13,14 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from htr.cli import run
+from htr.cli import printable, run
 from htr.errors import InputError
+from htr.files import write_whole
 from htr.pages.containers import Page
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from htr.reader import Reader
 
 # Lines that are opened before they are read together.
@@ -31,8 +35,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, metavar="DIR", help="write one file for each FILE there, not to the screen")
     parser.add_argument("--weights", metavar="W", help="weights file (default: the weights that come with htr)")
     arguments = parser.parse_args()
-    if arguments.out:
-        _make_folder(arguments.out, arguments.files)
+    targets = _targets(arguments.out, arguments.files, arguments.format) if arguments.out else {}
     from htr.reader import load
 
     reader = load(arguments.weights)
@@ -43,16 +46,16 @@ def main() -> int:
         with tqdm.external_write_mode(file=sys.stderr):
             if isinstance(result, InputError):
                 broken += 1
-                print(f"error: {result}", file=sys.stderr)
+                print(printable(f"error: {result}"), file=sys.stderr)
                 continue
             for note in result.notes:
-                print(f"{file}: {note}", file=sys.stderr)
+                print(f"{printable(file)}: {note}", file=sys.stderr)
         text = _as_json(result) if arguments.format == "jsonl" else result.text
-        if arguments.out:
-            target = arguments.out / _name(file, arguments.format)
-            partial = target.with_name(target.name + ".partial")
-            partial.write_text(text + "\n" if text else "", encoding="utf-8")
-            partial.replace(target)
+        if targets:
+            try:
+                write_whole(targets[file], text + "\n" if text else "")
+            except OSError as error:
+                raise InputError(f"{targets[file]}: cannot be written ({error.strerror}); make room there") from None
         elif text:
             with tqdm.external_write_mode(file=sys.stdout):
                 # Pages of plain text are set apart, so that one sees where the next begins.
@@ -79,9 +82,9 @@ def _read(reader: Reader, files: list[str], line: bool) -> Iterator[tuple[str, P
 
 def _read_lines(reader: Reader, files: list[str]) -> Iterator[tuple[str, Page | InputError]]:
     from htr.pages.images import open_image
-    from htr.pages.lines import looks_like_line
+    from htr.pages.lines import find_layout, looks_like_line
 
-    opened = {}
+    opened: dict[str, np.ndarray | InputError] = {}
     for file in dict.fromkeys(files):
         try:
             opened[file] = open_image(file)
@@ -94,7 +97,7 @@ def _read_lines(reader: Reader, files: list[str]) -> Iterator[tuple[str, Page | 
             yield file, opened[file]
             continue
         notes = []
-        if not looks_like_line(pictures[file]):
+        if not looks_like_line(pictures[file], find_layout(pictures[file]).lines):
             notes.append("looks like a page rather than a single line; read it without --line")
         elif not lines[file].text:
             notes.append("nothing could be read in this line")
@@ -104,26 +107,28 @@ def _read_lines(reader: Reader, files: list[str]) -> Iterator[tuple[str, Page | 
 
 def _as_json(page: Page) -> str:
     lines = [{**asdict(line), "confidence": round(line.confidence, 4), "box": list(line.box)} for line in page.lines]
-    content = {"file": page.file, "width": page.width, "height": page.height, "lines": lines}
+    content = {"file": page.file and printable(page.file), "width": page.width, "height": page.height, "lines": lines}
     return json.dumps(content, ensure_ascii=False)
 
 
-def _name(file: str, format: str) -> str:
-    return f"{Path(file).stem}.{'txt' if format == 'text' else format}"
-
-
-def _make_folder(folder: Path, files: list[str]) -> None:
-    sources: dict[str, str] = {}
+def _targets(folder: Path, files: list[str], format: str) -> dict[str, Path]:
+    """Says where the text of each file goes; no file that is there, and none of two of a name, is written over."""
+    suffix = ".txt" if format == "text" else ".jsonl"
+    targets: dict[str, Path] = {}
+    sources: dict[Path, str] = {}
     for file in files:
-        other = sources.setdefault(Path(file).stem, file)
-        if other != file:
-            raise InputError(f"{file} and {other} would both be written to {folder / Path(file).stem}; use two folders")
+        target = targets[file] = folder / printable(Path(file).stem + suffix)
+        if sources.setdefault(target, file) != file:
+            raise InputError(f"{file} and {sources[target]} would both be written to {target}; use two folders")
+        if target.exists():
+            raise InputError(f"{target}: is there already; remove it or choose another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".partial").touch()
-        (folder / ".partial").unlink()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise InputError(f"{folder}: cannot be written to ({error.strerror}); choose another folder") from None
+    return targets
 
 
 if __name__ == "__main__":

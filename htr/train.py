@@ -17,10 +17,14 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="values to use instead of the file's")
     arguments = parser.parse_args()
     # Loaded late, so that --help and mistyped arguments answer at once.
+    from lightning.pytorch.utilities import rank_zero_only
+
     from htr.training.config import load_config
     from htr.training.run import train
 
     summary = train(load_config(arguments.config, arguments.overrides))
+    if rank_zero_only.rank:
+        return
     print(
         f"validation: CER {summary['val_cer']:.2f} %, WER {summary['val_wer']:.2f} % on {summary['val_lines']} lines "
         f"(epoch {summary['best_epoch']} of {summary['epochs']}, {summary['minutes']:.0f} minutes, "

@@ -80,7 +80,7 @@ def load_weights(path: str | Path | None = None) -> Weights:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.offset_keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise InputError(
             f"{path}: not a weights file, or cut short ({str(error).splitlines()[0]}); copy it again"

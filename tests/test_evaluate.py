@@ -42,6 +42,8 @@ def test_bad_input_exits_with_2(run, tmp_path):
         (["--data", "nonsense"], "nonsense: no such corpus"),
         (["--data", f"iam:{tmp_path}"], "has no ascii/lines.txt"),
         (["--data", f"iam:{tmp_path}/nowhere"], "no such folder"),
+        (["--data", "sample", "--out", tmp_path / "x.tsv"], "must end in .json"),
+        (["--data", "sample", "--out", "/proc/nowhere/x.json"], "/proc/nowhere: cannot be written to"),
     ]:
         code, _, err = run(*words)
         assert code == 2

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import htr
 from htr import cli, recognize
@@ -111,6 +112,14 @@ def test_two_files_of_one_name_are_not_written_over_each_other(read, tmp_path, l
     assert "would both be written to" in err
 
 
+def test_what_is_there_is_not_written_over(read, tmp_path, line_file):
+    (tmp_path / "line.txt").write_text("my own notes")
+    code, _, err = read("--line", line_file, "--out", tmp_path)
+    assert code == 2
+    assert "line.txt: is there already" in err
+    assert (tmp_path / "line.txt").read_text() == "my own notes"
+
+
 @pytest.mark.parametrize("grey", [0, 255])
 def test_empty_page_says_so_and_is_no_error(read, tmp_path, grey):
     cv2.imwrite(str(tmp_path / "empty.png"), np.full((1000, 700), grey, np.uint8))
@@ -136,7 +145,7 @@ def header_of_a_huge_png() -> bytes:
         ("missing.png", None, "no such file"),
         ("text.png", b"only text", "not a picture"),
         ("cut.png", (SAMPLE / "page.png").read_bytes()[:5000], "damaged or cut short"),
-        ("huge.png", header_of_a_huge_png(), "larger than 200 million pixels"),
+        ("huge.png", header_of_a_huge_png(), "larger than 178 million pixels"),
         ("zero.png", b"", "not a picture"),
     ],
     ids=["missing", "text", "cut", "huge", "zero"],
@@ -151,10 +160,21 @@ def test_bad_files_are_named_and_the_others_are_read(read, tmp_path, line_file, 
     assert len(out.splitlines()) == 1
 
 
-def test_one_pixel_is_no_writing(read, tmp_path):
-    cv2.imwrite(str(tmp_path / "dot.png"), np.zeros((1, 1), np.uint8))
-    assert read(tmp_path / "dot.png")[:2] == (0, "")
-    assert read("--line", tmp_path / "dot.png")[0] == 0
+@pytest.mark.parametrize("mode", [[], ["--line"]])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 900)])
+def test_one_pixel_is_no_writing(read, tmp_path, shape, mode):
+    cv2.imwrite(str(tmp_path / "dot.png"), np.zeros(shape, np.uint8))
+    code, _, err = read(*mode, tmp_path / "dot.png")
+    assert code == 2
+    assert f"dot.png: only {shape[1]} x {shape[0]} pixels, too few to hold writing" in err
+
+
+def test_several_pages_in_one_file_are_not_passed_over(read, tmp_path):
+    page = Image.fromarray(np.full((100, 100), 255, np.uint8))
+    page.save(tmp_path / "pages.tiff", save_all=True, append_images=[page, page])
+    code, _, err = read(tmp_path / "pages.tiff")
+    assert code == 2
+    assert "pages.tiff: has 3 pages; save each as a file of its own" in err
 
 
 def test_a_folder_is_named(read, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import sys
 import time
 from dataclasses import asdict
@@ -12,12 +13,15 @@ from typing import Any
 
 from tqdm import tqdm
 
+from htr.alphabet import named, normalise
 from htr.corpora import load_corpus
 from htr.errors import InputError
 from htr.lineimage import prepare
 from htr.machine import describe
 from htr.metrics import score
 from htr.reader import BATCH_PIXELS, load
+
+log = logging.getLogger(__name__)
 
 # Lines that are prepared and read before the progress bar moves on.
 _CHUNK = 128
@@ -41,6 +45,8 @@ def evaluate_lines(data: str, split: str, weights: str | None = None) -> dict[st
     samples = [sample for sample in load_corpus(data) if sample.split == split and sample.text]
     if not samples:
         raise InputError(f"{data}: has no {split} lines; choose another split")
+    if unknown := reader.weights.alphabet.missing(normalise(sample.text) for sample in samples):
+        log.warning("%s: characters that these weights cannot write, which count as errors: %s", data, named(unknown))
     readings: list[tuple[str, float]] = []
     seconds = 0.0
     progress = tqdm(total=len(samples), unit=" lines", leave=False, disable=None)
@@ -64,6 +70,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None) -> dict[st
             "WER": asdict(scores.wer),
             "WER, punctuation apart": asdict(scores.wer_marks_apart),
         },
+        "intervals": "95 % percentile bootstrap over lines, 1000 resamples, seed 0",
         "decoding": "greedy",
         "speed": {
             "lines_per_second": round(len(samples) / seconds, 1),

@@ -5,6 +5,7 @@ IAM may be used for non-commercial research; see `data/README.md` for how to get
 
 from __future__ import annotations
 
+import html
 import logging
 import re
 from collections.abc import Iterator
@@ -41,6 +42,18 @@ def load_iam(path: str | Path) -> list[Sample]:
     Raises:
         InputError: nothing usable there, a malformed row, or splits that share a form or a writer.
     """
+    samples = _load(path)
+    check_disjoint(samples)
+    found = {split: sum(sample.split == split for sample in samples) for split in SPLITS}
+    if found != FULL_SPLIT_LINES:
+        log.warning(
+            "%s: an incomplete Aachen split (%s), so figures are not comparable with published ones",
+            path, ", ".join(f"{split} {found[split]} of {FULL_SPLIT_LINES[split]}" for split in SPLITS),
+        )  # fmt: skip
+    return samples
+
+
+def _load(path: str | Path) -> list[Sample]:
     if str(path) == HUB_NAME:
         return _load_parquet(_download())
     path = Path(path)
@@ -66,15 +79,17 @@ def natural_text(tokens: str) -> str:
     """
     words: list[str] = []
     joins_next = False
-    open_quotes = {'"': False, "'": False}
+    open_quotes: dict[str, bool] = {}
     parts = normalise(tokens).split(" ")
     for index, part in enumerate(parts):
         joins_last = part in _CLOSING or bool(_CONTRACTION.fullmatch(part))
         opens = part == "("
-        if part in open_quotes:
-            opens = index == 0 or (
-                index + 1 < len(parts) and not open_quotes[part] and _quote_opens(parts[index - 1], parts[index + 1])
-            )
+        if part in ('"', "'"):
+            last = index + 1 == len(parts)
+            if part in open_quotes:
+                opens = not last and not open_quotes[part]
+            else:
+                opens = index == 0 or (not last and _quote_opens(parts[index - 1], parts[index + 1]))
             open_quotes[part] = opens
             joins_last = not opens
         if words and (joins_last or joins_next):
@@ -124,13 +139,6 @@ def _load_official(folder: Path) -> list[Sample]:
         log.warning("%s: %d lines have no image and are left out, %d have one", folder, without_image, len(samples))
     if not samples:
         raise InputError(f"{folder}: no line of lines.txt has its image under lines/; unpack lines.tgz there")
-    check_disjoint(samples)
-    found = {split: sum(sample.split == split for sample in samples) for split in SPLITS}
-    if found != FULL_SPLIT_LINES:
-        log.warning(
-            "%s: an incomplete Aachen split (%s), so figures are not comparable with published ones",
-            folder, ", ".join(f"{split} {found[split]} of {FULL_SPLIT_LINES[split]}" for split in SPLITS),
-        )  # fmt: skip
     return samples
 
 
@@ -162,7 +170,11 @@ def _xml_texts(file: Path) -> dict[str, str]:
     if not file.is_file():
         return {}
     try:
-        return {line.get("id", ""): normalise(line.get("text", "")) for line in ElementTree.parse(file).iter("line")}
+        return {
+            # The database escapes its texts twice.
+            line.get("id", ""): normalise(html.unescape(line.get("text", "")))
+            for line in ElementTree.parse(file).iter("line")
+        }
     except ElementTree.ParseError as error:
         raise InputError(f"{file}: not well-formed XML ({error}); copy it again from the database") from None
 
@@ -200,24 +212,18 @@ def _load_parquet(files: list[Path]) -> list[Sample]:
                 f"{file}: not a readable parquet file ({str(error).splitlines()[0]}); download it again"
             ) from None
         for number, row in enumerate(rows):
-            try:
-                name, data, text = f"{file.stem}-{number}", row["image"]["bytes"], row["text"]
-            except (KeyError, TypeError):
-                raise InputError(f"{file}: has no columns image and text; give files of {HUB_NAME}") from None
+            if not {"image", "text"} <= row.keys():
+                raise InputError(f"{file}: has no columns image and text; give files of {HUB_NAME}")
+            data = row["image"].get("bytes") if isinstance(row["image"], dict) else None
+            if not isinstance(data, bytes) or not isinstance(row["text"], str):
+                raise InputError(f"{file}: row {number} has no picture or no text; download the file again")
             # Teklia's files hold no ids; files that do (column id) give the same samples as the official folder.
-            name = row.get("id") or name
+            name = str(row.get("id") or f"{file.stem}-{number}")
             form = re.fullmatch(r"([a-z]\d\d-\d{3}[a-z]?)-\d+", name)
+            image = partial(open_image, data, name)
             samples.append(
-                Sample(
-                    name,
-                    natural_text(text),
-                    split,
-                    partial(open_image, data, name),
-                    row.get("writer"),
-                    form and form[1],
-                )
+                Sample(name, natural_text(row["text"]), split, image, row.get("writer"), form[1] if form else None)
             )
-    check_disjoint(samples)
     return samples
 
 
@@ -231,9 +237,11 @@ _PARQUET_SPLITS = {
 def _download() -> list[Path]:
     import huggingface_hub
 
+    fetch = partial(huggingface_hub.snapshot_download, HUB_NAME, repo_type="dataset", allow_patterns="*.parquet")
     try:
+        # Asked first, since the download itself retries for most of a minute where there is no network.
         huggingface_hub.HfApi().dataset_info(HUB_NAME, timeout=10)
-        folder = huggingface_hub.snapshot_download(HUB_NAME, repo_type="dataset", allow_patterns="*.parquet")
+        folder = fetch()
     except Exception as error:
         raise InputError(
             f"{HUB_NAME}: the hub does not answer ({str(error).splitlines()[0]}); go online, or give a folder of its parquet files"

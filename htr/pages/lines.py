@@ -46,66 +46,58 @@ class _Ink(NamedTuple):
         return rows - self.shift + self.slope * columns
 
 
-def find_lines(page: np.ndarray) -> list[Box]:
+class Layout(NamedTuple):
+    """What was found on a page.
+
+    lines: the boxes of the lines of handwriting, from top to bottom.
+    section: top and bottom, in pixels, of the section of a form that was searched; None if the page is no form.
+    """
+
+    lines: list[Box]
+    section: tuple[int, int] | None
+
+
+def find_layout(page: np.ndarray) -> Layout:
     """Finds the lines of handwriting on a page.
 
-    Of a form (see `find_section`) only the section of the handwriting is searched.
+    Of a form only the section of the handwriting is searched. A form is a page with 2 to 4 long printed rules across
+    it, as in the IAM database: the writing is in the tallest section between them, and what is printed above and signed
+    below is left out. Paper ruled for writing is no form.
 
     Args:
         page: shape (height, width), uint8, 0 = black; also white on black.
-
-    Returns:
-        The boxes of the lines, from top to bottom; empty if there is no writing.
     """
     ink = _level(*_ink_mask(page))
     rules = _find_rules(ink.mask)
     mask = _erase_rules(ink.mask, rules)
     section = _choose_section(mask, rules)
+    height, width = page.shape
     if section:
         mask[: section[0]] = 0
         mask[section[1] :] = 0
+        rows = ink.page_rows(np.array(section), np.full(2, mask.shape[1] / 2)) / ink.zoom
+        top, bottom = np.clip(np.round(rows).astype(int), 0, height)
+        section = int(top), int(bottom)
     scale = _choose_scale(mask)
     mask = _erase_dirt(mask, scale)
     lines = _join_along(_label_ridges(mask, scale), scale)
-    labels = _share_ink(mask, lines, scale)
-    boxes = _measure(labels, ink, scale)
-    height, width = page.shape
-    return [
+    boxes = [
         (max(x0, 0), max(y0, 0), min(x1, width), min(y1, height))
-        for x0, y0, x1, y1 in (tuple(round(v / ink.zoom) for v in box) for box in boxes)
+        for x0, y0, x1, y1 in (
+            tuple(round(v / ink.zoom) for v in box) for box in _measure(_share_ink(mask, lines, scale), ink, scale)
+        )
     ]
+    return Layout(boxes, section)
 
 
-def find_section(page: np.ndarray) -> tuple[int, int] | None:
-    """Finds the section of a form that holds the handwriting.
-
-    A form is a page with 2 to 4 long printed rules across it, as in the IAM database: the writing is in the tallest
-    section between them, and what is printed above and signed below is left out. Paper ruled for writing is no form.
-
-    Args:
-        page: shape (height, width), uint8, 0 = black; also white on black.
-
-    Returns:
-        Top and bottom of the section in pixels of the page, or None if the page is no form.
-    """
-    ink = _level(*_ink_mask(page))
-    rules = _find_rules(ink.mask)
-    section = _choose_section(_erase_rules(ink.mask, rules), rules)
-    if section is None:
-        return None
-    rows = ink.page_rows(np.array(section), np.full(2, ink.mask.shape[1] / 2)) / ink.zoom
-    top, bottom = np.clip(np.round(rows).astype(int), 0, page.shape[0])
-    return int(top), int(bottom)
-
-
-def looks_like_line(image: np.ndarray) -> bool:
+def looks_like_line(image: np.ndarray, boxes: list[Box]) -> bool:
     """Says whether a picture is probably one line of writing, cut out, and not a page.
 
     Args:
-        image: shape (height, width), uint8, 0 = black; also white on black.
+        image: shape (height, width).
+        boxes: the lines that `find_layout` found there.
     """
     height, width = image.shape
-    boxes = find_lines(image)
     if not boxes:
         return width > 2 * height
     tallest = max(bottom - top for _, top, _, bottom in boxes)
@@ -117,7 +109,7 @@ def crop_line(page: np.ndarray, box: Box) -> np.ndarray:
 
     Args:
         page: shape (height, width), uint8, 0 = black; also white on black.
-        box: the line, as from `find_lines`.
+        box: the line, as from `find_layout`.
 
     Returns:
         Shape (height, width) of the box and a margin of 3 % of its height, uint8, in the page's polarity.

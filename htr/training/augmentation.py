@@ -18,8 +18,13 @@ _ROOM = 8
 def stretch(line: np.ndarray, factor: float) -> np.ndarray:
     """Makes writing wider or narrower; apart from the pipeline, since batches are made of lines of like width."""
     height, width = line.shape
-    line = cv2.resize(line, (max(4, round(width * factor)), height), interpolation=cv2.INTER_LINEAR)
+    line = cv2.resize(line, (stretched_width(width, factor) - 2 * _ROOM, height), interpolation=cv2.INTER_LINEAR)
     return cv2.copyMakeBorder(line, 0, 0, _ROOM, _ROOM, cv2.BORDER_CONSTANT, value=0)
+
+
+def stretched_width(width: int, factor: float) -> int:
+    """Width in pixels of what `stretch` makes of a line."""
+    return max(4, round(width * factor)) + 2 * _ROOM
 
 
 class RuledLine(A.ImageOnlyTransform):

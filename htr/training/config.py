@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -48,9 +49,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name, low, high in (
-            ("height", 16, 256), ("lstm_layers", 1, 8), ("lstm_units", 1, 4096), ("neck_channels", 1, 4096),
+            ("seed", 0, 2**32 - 1), ("height", 16, 256), ("lstm_layers", 1, 8), ("lstm_units", 1, 4096), ("neck_channels", 1, 4096),
             ("dropout", 0, 0.95), ("epochs", 1, 1_000_000), ("batch_pixels", 1024, 10**10), ("learning_rate", 0, 1),
-            ("encoder_learning_rate", 0, 1), ("warmup", 0, 1), ("weight_decay", 0, 10), ("shortcut", 0, 10),
+            ("encoder_learning_rate", 0, 1), ("warmup", 0, 0.9), ("weight_decay", 0, 10), ("shortcut", 0, 10),
             ("clip", 0, 1e6), ("average", 0, 0.999999), ("augmentation", 0, 3), ("workers", 0, 256),
         ):  # fmt: skip
             value = getattr(self, name)
@@ -58,7 +59,7 @@ class TrainConfig:
                 raise InputError(f"{name}: {value} is out of range; give a value from {low} to {high}")
         if self.height % 16:
             raise InputError(f"height: {self.height} is not a multiple of 16; give 48, 64, 96 or the like")
-        if self.minutes is not None and self.minutes <= 0:
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise InputError(f"minutes: {self.minutes} is no time to train in; give a number above 0, or null")
 
 
@@ -82,10 +83,8 @@ def load_config(path: str | Path, overrides: list[str]) -> TrainConfig:
         key, equals, text = word.partition("=")
         if not equals:
             raise InputError(f"{word}: not of the form key=value")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            value = text
+        # Text stays as it was typed: YAML would read the alphabet 0123 as a number and abc #d as abc.
+        value = text if str in _kinds(key) and text not in ("null", "") else _parsed(text)
         if key.startswith("trainer."):
             values["trainer"] = {**(values.get("trainer") or {}), key.removeprefix("trainer."): value}
         else:
@@ -100,15 +99,30 @@ def _checked(values: dict[str, Any], origin: str) -> TrainConfig:
             near = difflib.get_close_matches(str(key), types, 1)
             hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(types)}"
             raise InputError(f"{origin}: there is no key {key}; {hint}")
-        values[key] = _as_type(key, value, types[key])
+        values[key] = _as_type(key, value)
     for fld in dataclasses.fields(TrainConfig):
         if fld.name not in values and fld.default is dataclasses.MISSING and fld.default_factory is dataclasses.MISSING:
             raise InputError(f"{origin}: has no value for {fld.name}; give {fld.name}=…")
     return TrainConfig(**values)
 
 
-def _as_type(key: str, value: Any, kind: Any) -> Any:
-    kinds = get_args(kind) if get_origin(kind) is not dict and get_args(kind) else (get_origin(kind) or kind,)
+def _parsed(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _kinds(key: str) -> tuple[type, ...]:
+    """The types that the value of a key may have; none for a key that does not exist."""
+    kind = get_type_hints(TrainConfig).get(key)
+    if kind is None:
+        return ()
+    return get_args(kind) if get_origin(kind) is not dict and get_args(kind) else (get_origin(kind) or kind,)
+
+
+def _as_type(key: str, value: Any) -> Any:
+    kinds = _kinds(key)
     if float in kinds and isinstance(value, (int, str)) and not isinstance(value, bool):
         try:
             return float(value)  # YAML reads 1e-3 as text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -17,8 +18,8 @@ from tqdm import tqdm
 from htr.alphabet import Alphabet, named
 from htr.corpora.sample import Sample
 from htr.errors import InputError
-from htr.lineimage import WIDTH_STEP, collate, prepare
-from htr.training.augmentation import STRETCH, augmentation, stretch
+from htr.lineimage import batches_of_like_width, collate, prepare
+from htr.training.augmentation import STRETCH, augmentation, stretch, stretched_width
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class LineData(Dataset):
 
 
 class WidthBatches(Sampler):
-    """Batches of lines of like width, each of at most so many pixels, in a new order each epoch.
+    """Batches of lines of like width, each of at most so many pixels (a longer line is alone), in a new order each epoch.
 
     Yields lists of (index, seed, factor) for `LineData`. With several processes each takes every n-th batch, and all the same
     number of them.
@@ -84,7 +85,7 @@ class WidthBatches(Sampler):
     def __init__(
         self, widths: Sequence[int], height: int, batch_pixels: int, seed: int, strength: float | None = None
     ) -> None:
-        self.widths = np.asarray(widths)
+        self.widths = widths
         self.batch_pixels = batch_pixels
         self.height = height
         self.seed = seed
@@ -105,27 +106,28 @@ class WidthBatches(Sampler):
 
     def _share(self) -> list[list[Item]]:
         batches = self._batches()
+        if len(batches) < self.ranks:
+            raise InputError(
+                f"{len(self.widths)} lines make {len(batches)} batches, too few for {self.ranks} processes; lower "
+                "batch_pixels or use fewer devices"
+            )
         if self.strength is not None:
-            while len(batches) % self.ranks:
-                batches.append(batches[len(batches) % self.ranks])
+            # All processes must take the same number of steps.
+            batches += batches[: -len(batches) % self.ranks]
         return batches[self.rank :: self.ranks]
 
     def _batches(self) -> list[list[Item]]:
-        augment = self.strength is not None
-        rng = np.random.default_rng([self.seed, self.epoch if augment else 0])
-        count = len(self.widths)
-        limit = STRETCH * (self.strength or 0)
-        factors = rng.uniform(1 - limit, 1 + limit, count)
-        seeds = rng.integers(0, 2**31, count) if augment else np.full(count, -1)
+        if self.strength is None:
+            batches = batches_of_like_width(self.widths, self.height, self.batch_pixels)
+            return [[(index, -1, 1.0) for index in batch] for batch in batches]
+        rng = np.random.default_rng([self.seed, self.epoch])
+        limit = STRETCH * self.strength
+        factors = rng.uniform(1 - limit, 1 + limit, len(self.widths)).tolist()
+        seeds = rng.integers(0, 2**31, len(self.widths)).tolist()
         # Stretched before they are sorted: little padding, and new neighbours in each epoch.
-        widths = self.widths * factors
-        batches: list[list[Item]] = [[]]
-        for index in np.argsort(widths, kind="stable").tolist():
-            padded = -(-int(widths[index]) // WIDTH_STEP) * WIDTH_STEP
-            if batches[-1] and padded * self.height * (len(batches[-1]) + 1) > self.batch_pixels:
-                batches.append([])
-            batches[-1].append((index, int(seeds[index]), float(factors[index])))
-        return [batches[i] for i in rng.permutation(len(batches))] if augment else batches
+        widths = [stretched_width(width, factor) for width, factor in zip(self.widths, factors)]
+        batches = batches_of_like_width(widths, self.height, self.batch_pixels)
+        return [[(index, seeds[index], factors[index]) for index in batches[i]] for i in rng.permutation(len(batches))]
 
 
 class Lines(L.LightningDataModule):
@@ -159,6 +161,10 @@ class Lines(L.LightningDataModule):
                 f"the alphabet lacks characters of the training text: {named(missing)}; add them, or leave alphabet "
                 "empty to take all that occur"
             )
+        if unknown := alphabet.missing(s.text for s in splits["val"]):
+            log.warning(
+                "the alphabet lacks characters of the validation text, which count as errors: %s", named(unknown)
+            )
         self.train = LineData(splits["train"], height, augmentation)
         self.val = LineData(splits["val"], height, augmentation)
         self._sampler = {
@@ -180,20 +186,17 @@ class Lines(L.LightningDataModule):
         return DataLoader(
             data,
             batch_sampler=sampler,
-            collate_fn=self._batch,
+            collate_fn=partial(make_batch, alphabet=self.alphabet, width_stride=self.width_stride),
             num_workers=workers,
             persistent_workers=workers > 0,
         )
 
-    def _batch(self, items: list[tuple[np.ndarray, str]]) -> Batch:
-        images, columns = collate([line for line, _ in items], self.width_stride)
-        texts = [text for _, text in items]
-        known = [[c for c in text if c in self.alphabet.characters] for text in texts]
-        encoded = [self.alphabet.encode("".join(characters)) for characters in known]
-        return Batch(
-            images,
-            columns,
-            torch.tensor([index for classes in encoded for index in classes], dtype=torch.long),
-            torch.tensor([len(classes) for classes in encoded]),
-            texts,
-        )
+
+def make_batch(items: list[tuple[np.ndarray, str]], alphabet: Alphabet, width_stride: int) -> Batch:
+    """Lays items of `LineData` together."""
+    images, columns = collate([line for line, _ in items], width_stride)
+    texts = [text for _, text in items]
+    # Validation texts may hold characters that training does not: no class stands for them.
+    encoded = [alphabet.encode("".join(c for c in text if c in alphabet.characters)) for text in texts]
+    targets = torch.tensor([index for classes in encoded for index in classes], dtype=torch.long)
+    return Batch(images, columns, targets, torch.tensor([len(classes) for classes in encoded]), texts)

@@ -6,14 +6,13 @@ import math
 import time
 from typing import Any
 
-import editdistance
 import lightning as L
 import torch
 from torch import Tensor, nn
 
 from htr.alphabet import BLANK, Alphabet
 from htr.decoding import greedy
-from htr.metrics import words
+from htr.metrics import count_edits, words
 from htr.network import Recogniser
 from htr.training.config import TrainConfig
 from htr.training.data import Batch
@@ -33,6 +32,7 @@ class Training(L.LightningModule):
         self.config = config
         self.ctc = nn.CTCLoss(blank=BLANK, zero_infinity=True)
         self.seconds_before = 0.0
+        self._started: float | None = None
         self._lines_seen = 0
         self._read: list[Tensor] = []
 
@@ -65,7 +65,7 @@ class Training(L.LightningModule):
 
     def seconds(self) -> float:
         """Time spent in training, that before resuming included."""
-        return self.seconds_before + time.monotonic() - self._started
+        return self.seconds_before + (time.monotonic() - self._started if self._started else 0.0)
 
     def on_train_start(self) -> None:
         self._started = time.monotonic()
@@ -111,7 +111,7 @@ class Training(L.LightningModule):
         logits, _ = self.network(batch.images.to(memory_format=torch.channels_last))
         counts = torch.zeros(4)
         for text, (reading, _) in zip(batch.texts, greedy(logits, batch.columns, self.alphabet)):
-            counts += torch.tensor(edit_counts(text, reading))
+            counts += torch.tensor([*count_edits(text, reading), *count_edits(text, reading, words)])
         self._read.append(counts)
 
     def on_validation_epoch_end(self) -> None:
@@ -135,13 +135,3 @@ def schedule(progress: float, warmup: float) -> float:
     if progress < warmup:
         return max(progress / warmup, 1e-3)
     return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
-
-
-def edit_counts(truth: str, reading: str) -> tuple[int, int, int, int]:
-    """Character edits, characters, word edits and words of one line."""
-    return (
-        editdistance.eval(truth, reading),
-        len(truth),
-        editdistance.eval(words(truth), words(reading)),
-        len(words(truth)),
-    )

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 import warnings
+import zipfile
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
@@ -23,7 +25,8 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from htr.alphabet import Alphabet
 from htr.corpora import load_corpus
 from htr.errors import InputError
-from htr.machine import describe, keep_memory, use_bfloat16
+from htr.files import write_whole
+from htr.machine import describe, use_bfloat16
 from htr.network import Recogniser, load_pretrained
 from htr.training.config import TrainConfig
 from htr.training.data import Lines
@@ -40,10 +43,9 @@ def train(config: TrainConfig) -> dict[str, Any]:
         InputError: the data or a value cannot be used, or the run folder belongs to another run.
     """
     folder = Path(config.run)
-    if (folder / "summary.json").is_file() and _same_config(folder, config):
-        return json.loads((folder / "summary.json").read_text())
+    if (folder / "summary.json").is_file() and _same_run(folder, config):
+        return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     _claim(folder, config)
-    keep_memory()
     L.seed_everything(config.seed, workers=True, verbose=False)
     samples = load_corpus(config.data)
     network, alphabet, header = _network(config, samples)
@@ -63,6 +65,10 @@ def train(config: TrainConfig) -> dict[str, Any]:
         except SystemExit:  # what Lightning makes of Ctrl-C
             log.warning("stopped; the same command goes on from the last whole epoch")
             raise KeyboardInterrupt from None
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            if checkpoint.is_file() and not zipfile.is_zipfile(checkpoint):
+                raise InputError(f"{checkpoint}: damaged; delete it to begin the run again") from error
+            raise
     return _finish(folder, config, trainer, module, lines, best)
 
 
@@ -70,7 +76,7 @@ def _finish(
     folder: Path, config: TrainConfig, trainer: L.Trainer, module: Training, lines: Lines, best: BestWeights
 ) -> dict[str, Any]:
     """Writes what the run came to into the weights file and the summary."""
-    machine = describe(trainer.strategy.root_device.type)
+    machine = describe(trainer.strategy.root_device.type) | {"precision": str(trainer.precision)}
     facts = {
         "best_epoch": best.epoch,
         "epochs": trainer.current_epoch,
@@ -101,29 +107,33 @@ def _finish(
         "config": asdict(config),
     }
     if trainer.is_global_zero:
-        (folder / "summary.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+        write_whole(folder / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     return summary
 
 
 def _claim(folder: Path, config: TrainConfig) -> None:
     """Makes the run folder and writes the config there, or checks that the run there is this one."""
-    if (folder / "last.ckpt").is_file() and not _same_config(folder, config):
-        raise InputError(
-            f"{folder}: holds a run with other settings (see its config.yaml); choose another run=…, or delete it"
-        )
+    if (folder / "last.ckpt").is_file():
+        if not _same_run(folder, config):
+            raise InputError(
+                f"{folder}: holds a run with other settings (see its config.yaml); choose another run=…, or delete it"
+            )
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.yaml").write_text(yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True))
+        write_whole(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True))
     except OSError as error:
         raise InputError(
             f"{folder}: the run folder cannot be written ({error.strerror}); choose another run=…"
         ) from None
 
 
-def _same_config(folder: Path, config: TrainConfig) -> bool:
+def _same_run(folder: Path, config: TrainConfig) -> bool:
+    """Whether the run in a folder differs in nothing that its outcome depends on."""
     try:
-        return yaml.safe_load((folder / "config.yaml").read_text()) == asdict(config)
-    except (OSError, yaml.YAMLError):
+        there = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        return all(there[name] == value for name, value in asdict(config).items() if name not in ("workers", "trainer"))
+    except (OSError, yaml.YAMLError, TypeError, KeyError):
         return False
 
 
@@ -172,6 +182,7 @@ def _trainer(config: TrainConfig, folder: Path, best: BestWeights) -> L.Trainer:
         logging.getLogger(name).setLevel(logging.WARNING)
     device = "cuda" if torch.cuda.is_available() and config.trainer.get("accelerator") != "cpu" else "cpu"
     options = {
+        "accelerator": device,
         "precision": "bf16-mixed" if use_bfloat16(device) else "32-true",
         "max_epochs": config.epochs,
         "gradient_clip_val": config.clip or None,
@@ -185,7 +196,7 @@ def _trainer(config: TrainConfig, folder: Path, best: BestWeights) -> L.Trainer:
     if options.get("enable_progress_bar", True):
         callbacks.append(Progress(refresh_rate=10))
     # Each start, also of a run that goes on, has a log of its own: logs/version_0, logs/version_1, ...
-    table = CSVLogger(folder, "logs")
+    table = CSVLogger(folder, "logs", flush_logs_every_n_steps=1)
     try:
         return L.Trainer(
             callbacks=callbacks,
@@ -195,7 +206,7 @@ def _trainer(config: TrainConfig, folder: Path, best: BestWeights) -> L.Trainer:
             enable_model_summary=False,
             **options,
         )
-    except (TypeError, ValueError, L.fabric.utilities.exceptions.MisconfigurationException) as error:
+    except (TypeError, ValueError, AssertionError, L.fabric.utilities.exceptions.MisconfigurationException) as error:
         raise InputError(f"trainer: {str(error).splitlines()[0]}; see the options of Lightning's Trainer") from None
 
 
@@ -237,7 +248,8 @@ class BestWeights(Callback):
                 save_weights(self.path, pl_module.network, header)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"cer": self.cer, "wer": self.wer, "epoch": self.epoch}
+        return {"cer": self.cer, "wer": self.wer, "epoch": self.epoch, "lines_per_second": self.lines_per_second}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.cer, self.wer, self.epoch = state_dict["cer"], state_dict["wer"], state_dict["epoch"]
+        self.lines_per_second = state_dict["lines_per_second"]

@@ -31,6 +31,7 @@ def rows(folder):
         ('and the " gross and', 'and the "gross and'),
         ('demonstrations . " Yesterday Sir', 'demonstrations." Yesterday Sir'),
         ('affair " , he said', 'affair", he said'),
+        ("' What an event ! ' he wrote . ' I tremble", "'What an event!' he wrote. 'I tremble"),
         ("National Congress ( 400,000 ) will", "National Congress (400,000) will"),
         ("told them , ' the police will act . ' At", "told them, 'the police will act.' At"),
         ("of the '30s - or later ...", "of the '30s - or later..."),
@@ -73,7 +74,7 @@ def test_xml_text_is_preferred(folder):
     first = load_iam(folder)[0]
     (folder / "xml").mkdir()
     (folder / "xml" / f"{first.form}.xml").write_text(
-        f'<form><handwritten-part><line id="{first.id}" text="&quot;Yes&quot;, he said"/></handwritten-part></form>'
+        f'<form><handwritten-part><line id="{first.id}" text="&amp;quot;Yes&quot;, he said"/></handwritten-part></form>'
     )
     changed = load_iam(folder)
     assert changed[0].text == '"Yes", he said'
@@ -141,6 +142,12 @@ def test_broken_parquet_is_named(tmp_path):
     parquet.write_table(pa.table({"words": ["a"]}), tmp_path / "train.parquet")
     with pytest.raises(InputError, match="has no columns image and text"):
         load_iam(tmp_path)
+    for image, text in (({"bytes": None}, "a"), ({"bytes": b"x"}, None), (None, "a")):
+        parquet.write_table(
+            pa.table({"image": [{"bytes": b"x"}, image], "text": ["a", text]}), tmp_path / "train.parquet"
+        )
+        with pytest.raises(InputError, match="row 1 has no picture or no text"):
+            load_iam(tmp_path)
 
 
 def test_hub_that_does_not_answer(monkeypatch):

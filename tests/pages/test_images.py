@@ -24,6 +24,13 @@ def test_sixteen_bit_is_scaled(tmp_path):
     assert np.array_equal(saved(tmp_path, deep), GREY)
 
 
+def test_twelve_bits_in_sixteen_and_real_numbers_are_scaled(tmp_path):
+    twelve = Image.fromarray((GREY.astype(np.uint16) * 16).clip(0, 4095))
+    assert np.abs(saved(tmp_path, twelve).astype(int) - GREY).max() <= 1
+    real = Image.fromarray(GREY.astype(np.float32) / 255)
+    assert np.abs(saved(tmp_path, real, "picture.tiff").astype(int) - GREY).max() <= 1
+
+
 def test_one_bit_and_palette(tmp_path):
     black_white = Image.fromarray((GREY > 127).astype(np.uint8) * 255)
     assert np.array_equal(saved(tmp_path, black_white.convert("1")), np.asarray(black_white))

@@ -1,15 +1,12 @@
 """Lines on drawn pages, and on forms of IAM where these are at hand."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 
 from htr.pages.images import open_image
-from htr.pages.lines import crop_line, find_lines, find_section, looks_like_line
+from htr.pages.lines import Box, crop_line, find_layout, looks_like_line
 
-SHARED = Path(__file__).parents[3] / "shared"
 TEXTS = (
     "The quick brown fox jumps",
     "over the lazy dog, then",
@@ -18,6 +15,14 @@ TEXTS = (
     "yes.",
 )
 PITCH = 90
+
+
+def lines_of(page: np.ndarray) -> list[Box]:
+    return find_layout(page).lines
+
+
+def is_line(image: np.ndarray) -> bool:
+    return looks_like_line(image, lines_of(image))
 
 
 def paper(height: int = 1000, width: int = 900) -> np.ndarray:
@@ -54,14 +59,14 @@ def assert_same(found: list, truth: list, least: float = 0.8) -> None:
 def test_lines_are_found_from_top_to_bottom():
     page = paper()
     truth = write(page)
-    assert_same(find_lines(page), truth)
+    assert_same(lines_of(page), truth)
 
 
 def test_boxes_are_plain_integers_within_the_page():
     page = paper(500)[:, 105:]
     write(page, top=30, left=0)
     height, width = page.shape
-    for box in find_lines(page):
+    for box in lines_of(page):
         assert all(type(value) is int for value in box)
         assert 0 <= box[0] < box[2] <= width and 0 <= box[1] < box[3] <= height
 
@@ -69,7 +74,7 @@ def test_boxes_are_plain_integers_within_the_page():
 def test_white_on_black():
     page = paper()
     truth = write(page)
-    assert_same(find_lines(255 - page), truth)
+    assert_same(lines_of(255 - page), truth)
 
 
 @pytest.mark.parametrize("zoom", [0.5, 2.0, 4.0])
@@ -77,7 +82,7 @@ def test_other_resolutions(zoom):
     page = paper()
     truth = write(page)
     page = cv2.resize(page, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC)
-    assert_same(find_lines(page), [tuple(value * zoom for value in box) for box in truth])
+    assert_same(lines_of(page), [tuple(value * zoom for value in box) for box in truth])
 
 
 @pytest.mark.parametrize("degrees", [-3.0, 1.5, 3.0])
@@ -85,7 +90,7 @@ def test_skewed_page(degrees):
     page = paper()
     truth = write(page)
     turn = cv2.getRotationMatrix2D((450, 500), degrees, 1)
-    found = find_lines(cv2.warpAffine(page, turn, (900, 1000), flags=cv2.INTER_LINEAR, borderValue=245))
+    found = lines_of(cv2.warpAffine(page, turn, (900, 1000), flags=cv2.INTER_LINEAR, borderValue=245))
     assert len(found) == len(truth)
     for box, (x0, y0, x1, y1) in zip(found, truth, strict=True):
         x, y = turn @ ((x0 + x1) / 2, (y0 + y1) / 2, 1)
@@ -98,14 +103,14 @@ def test_shadow_and_uneven_light():
     shade = np.linspace(0.4, 1, 900)[None] * np.linspace(1, 0.7, 1000)[:, None]
     page = (page * shade).astype(np.uint8)
     page[:, :6] = 20
-    assert_same(find_lines(page), truth)
+    assert_same(lines_of(page), truth)
 
 
 def test_words_far_apart_are_one_line():
     page = paper()
     left, right = write(page, ["Monday"], left=40)[0], write(page, ["noon"], left=750)[0]
     truth = (left[0], min(left[1], right[1]), right[2], max(left[3], right[3]))
-    assert_same(find_lines(page), [truth])
+    assert_same(lines_of(page), [truth])
 
 
 def test_specks_beside_lines_are_left_out():
@@ -113,7 +118,7 @@ def test_specks_beside_lines_are_left_out():
     truth = write(page)
     for x, y in ((20, 300), (870, 320), (30, 800), (500, 900)):
         cv2.circle(page, (x, y), 2, 30, -1)
-    assert_same(find_lines(page), truth)
+    assert_same(lines_of(page), truth)
 
 
 def test_ruled_paper():
@@ -121,8 +126,8 @@ def test_ruled_paper():
     truth = write(page)
     for row in range(68, 1000, PITCH):
         cv2.line(page, (40, row), (860, row), 120, 2)
-    assert find_section(page) is None
-    assert_same(find_lines(page), truth, 0.7)
+    assert find_layout(page).section is None
+    assert_same(lines_of(page), truth, 0.7)
 
 
 def test_cut_out_of_ruled_paper():
@@ -130,8 +135,8 @@ def test_cut_out_of_ruled_paper():
     truth = write(page, TEXTS[:3], top=70)
     for row in (78, 168, 258):
         cv2.line(page, (0, row), (899, row), 120, 2)
-    assert find_section(page) is None
-    assert_same(find_lines(page), truth, 0.7)
+    assert find_layout(page).section is None
+    assert_same(lines_of(page), truth, 0.7)
 
 
 def test_of_a_form_only_the_section_of_the_writing():
@@ -141,45 +146,44 @@ def test_of_a_form_only_the_section_of_the_writing():
     for text, row in (("Sentence Database", 60), ("a printed text that is to be copied", 150), ("Name:", 1150)):
         cv2.putText(page, text, (90, row), cv2.FONT_HERSHEY_COMPLEX, 0.9, 30, 2, cv2.LINE_AA)
     truth = write(page, top=320)
-    top, bottom = find_section(page)
+    top, bottom = find_layout(page).section
     assert 220 <= top < 235 and 1085 < bottom <= 1100
-    assert_same(find_lines(page), truth)
+    assert_same(lines_of(page), truth)
 
 
 def test_page_without_rules_has_no_section():
     page = paper()
     write(page)
-    assert find_section(page) is None
+    assert find_layout(page).section is None
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (2, 3), (700, 500)])
 @pytest.mark.parametrize("grey", [0, 128, 255])
 def test_empty_page(shape, grey):
     page = np.full(shape, grey, np.uint8)
-    assert find_lines(page) == []
-    assert find_section(page) is None
-    looks_like_line(page)
+    assert lines_of(page) == []
+    assert find_layout(page).section is None
+    is_line(page)
 
 
 def test_page_of_specks_is_empty():
     random = np.random.default_rng(0)
     page = paper()
     page[random.random(page.shape) < 0.0005] = 0
-    assert find_lines(cv2.erode(page, np.ones((2, 2), np.uint8))) == []
+    assert lines_of(cv2.erode(page, np.ones((2, 2), np.uint8))) == []
 
 
 def test_page_of_rules_alone_is_empty():
     page = paper()
     for row in (200, 300, 800):
         cv2.line(page, (80, row), (820, row), 30, 2)
-    assert find_lines(page) == []
+    assert lines_of(page) == []
 
 
 @pytest.mark.parametrize("shape", [(1, 7), (40, 40), (300, 200), (90, 2000), (2000, 30)])
 def test_noise_does_not_raise(shape):
     noise = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
-    find_lines(noise)
-    find_section(noise)
+    is_line(noise)
     crop_line(noise, (0, 0, shape[1], shape[0]))
 
 
@@ -187,13 +191,13 @@ def test_line_or_page():
     page = paper()
     boxes = write(page)
     for box in boxes:
-        assert looks_like_line(crop_line(page, box))
-    assert not looks_like_line(page)
-    assert not looks_like_line(page[boxes[0][1] : boxes[2][3]])
-    assert not looks_like_line(page[boxes[0][1] : boxes[2][3], :300])
+        assert is_line(crop_line(page, box))
+    assert not is_line(page)
+    assert not is_line(page[boxes[0][1] : boxes[2][3]])
+    assert not is_line(page[boxes[0][1] : boxes[2][3], :300])
     word = paper(90, 200)
     write(word, ["word"], top=55, left=20)
-    assert looks_like_line(word)
+    assert is_line(word)
 
 
 def test_crop_is_close_and_clear_of_other_lines():
@@ -209,18 +213,16 @@ def test_crop_is_close_and_clear_of_other_lines():
         assert np.abs(crop.astype(int) - expected).max() < 40
 
 
-def test_iam_forms():
-    forms = sorted(SHARED.glob("iam/forms/*.png"))[::8]
-    if not forms:
-        pytest.skip("no IAM forms in ../shared/iam/forms")
+def test_iam_forms(shared_iam):
+    forms = sorted(shared_iam.glob("forms/*.png"))[::8]
     truth: dict[str, list] = {}
-    for row in (SHARED / "iam/ascii/lines.txt").read_text().splitlines():
+    for row in (shared_iam / "ascii" / "lines.txt").read_text().splitlines():
         if not row.startswith("#"):
             name, *fields = row.split()
             x, y, width, height = (int(value) / 2 for value in fields[3:7])
             truth.setdefault(name.rsplit("-", 1)[0], []).append((x, y, x + width, y + height))
     for path in forms:
         page = open_image(path)
-        assert_same(find_lines(page), truth[path.stem], 0.5)
-        assert find_section(page) is not None
-        assert not looks_like_line(page)
+        assert_same(lines_of(page), truth[path.stem], 0.5)
+        assert find_layout(page).section is not None
+        assert not is_line(page)

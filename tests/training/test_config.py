@@ -33,12 +33,20 @@ def test_values_can_be_overridden():
         ("dropout=1.5", "dropout: 1.5 is out of range"),
         ("height=50", "height: 50 is not a multiple of 16"),
         ("minutes=-1", "minutes: -1.0 is no time"),
+        ("minutes=.nan", "minutes: nan is no time"),
+        ("seed=-1", "seed: -1 is out of range"),
+        ("warmup=1", "warmup: 1.0 is out of range"),
         ("data=", "data: None is not str"),
     ],
 )
 def test_wrong_keys_and_values_are_refused_by_name(word, complaint):
     with pytest.raises(InputError, match=complaint):
         load_config(CONFIGS / "iam.yaml", [word])
+
+
+@pytest.mark.parametrize("text", ["0123", "abc #def", "#abc", "12:30", "2024-01-01", "[ab]"])
+def test_text_stays_as_it_was_typed(text):
+    assert load_config(CONFIGS / "iam.yaml", [f"alphabet={text}", f"run={text}"]).alphabet == text
 
 
 def test_broken_files_are_named(tmp_path):

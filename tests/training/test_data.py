@@ -1,14 +1,16 @@
+import pickle
+
 import numpy as np
 import pytest
 
 from htr.alphabet import Alphabet
 from htr.corpora.iam import load_iam
 from htr.errors import InputError
-from htr.lineimage import WIDTH_STEP
-from htr.training.augmentation import augmentation
+from htr.lineimage import collate
+from htr.training.augmentation import augmentation, stretch
 from htr.training.data import LineData, Lines, WidthBatches
 
-WIDTHS = np.random.default_rng(0).integers(50, 1500, 500)
+WIDTHS = np.random.default_rng(0).integers(50, 1500, 500).tolist()
 
 
 def lines(samples, alphabet=None, **changes):
@@ -21,8 +23,9 @@ def test_batches_hold_every_line_once_and_keep_to_the_pixels():
     batches = list(WidthBatches(WIDTHS, 64, 300_000, seed=1, strength=1.0))
     assert sorted(index for batch in batches for index, _, _ in batch) == list(range(500))
     for batch in batches:
-        padded = max(-(-int(WIDTHS[index] * factor) // WIDTH_STEP) * WIDTH_STEP for index, _, factor in batch)
-        assert padded * 64 * len(batch) <= 300_000 or len(batch) == 1
+        drawn = [stretch(np.zeros((64, WIDTHS[index]), np.uint8), factor) for index, _, factor in batch]
+        images, _ = collate(drawn, 8)
+        assert images.numel() <= 300_000 or len(batch) == 1
 
 
 def test_epochs_differ_and_repeat_with_the_seed():
@@ -48,6 +51,21 @@ def test_processes_share_the_batches_evenly():
     assert {index for share in shares for batch in share for index, _, _ in batch} == set(range(500))
     # Shared out but for the few that make the shares even.
     assert sum(len(batch) for share in shares for batch in share) < 1.1 * 500
+
+
+def test_more_processes_than_batches_are_refused():
+    sampler = WidthBatches([30, 31], 64, 300_000, seed=1, strength=1.0)
+    sampler.ranks = 2
+    with pytest.raises(InputError, match="2 lines make 1 batches, too few for 2 processes"):
+        list(sampler)
+
+
+def test_loader_processes_may_be_spawned(iam_folder):
+    """Not all systems fork: what the loader carries must be picklable."""
+    data = lines(load_iam(iam_folder))
+    data.trainer = None
+    pickle.loads(pickle.dumps(data.train_dataloader().collate_fn))
+    pickle.loads(pickle.dumps(data.train))
 
 
 def test_batches_tell_targets_and_columns(iam_folder):

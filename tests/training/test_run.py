@@ -118,6 +118,26 @@ def test_killed_at_any_moment_and_started_again_it_goes_on(tiny_config):
     assert json.loads((folder / "summary.json").read_text())["epochs"] == 12
 
 
+def test_killed_just_before_the_end_it_is_brought_to_its_end(tiny_config):
+    config = load_config(CONFIG, tiny_config)
+    summary = train(config)
+    (Path(config.run) / "summary.json").unlink()
+    again = train(config)
+    assert again["val_cer"] == summary["val_cer"]
+    assert again["minutes"] >= summary["minutes"]
+    assert again["lines_per_second"] > 0
+
+
+def test_a_damaged_state_is_named(tiny_config):
+    config = load_config(CONFIG, tiny_config)
+    train(config)
+    folder = Path(config.run)
+    (folder / "summary.json").unlink()
+    (folder / "last.ckpt").write_bytes((folder / "last.ckpt").read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"last\.ckpt: damaged; delete it to begin the run again"):
+        train(config)
+
+
 def test_two_processes_train_together(tiny_config):
     words = [*tiny_config, "epochs=1", "trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp"]
     done = subprocess.run(command(words), capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
