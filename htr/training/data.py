@@ -91,11 +91,14 @@ class WidthBatches(Sampler):
         self.seed = seed
         self.strength = strength
         self.epoch = 0
+        self.count: int | None = None  # of batches in every epoch, for all processes
         self.rank, self.ranks = 0, 1
         self.sampler = self  # where Lightning looks for set_epoch
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch, also after resuming."""
+        if self.count is None:
+            len(self)  # the first epoch's number, whichever epoch a run goes on with
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -127,6 +130,14 @@ class WidthBatches(Sampler):
         # Stretched before they are sorted: little padding, and new neighbours in each epoch.
         widths = [stretched_width(width, factor) for width, factor in zip(self.widths, factors)]
         batches = batches_of_like_width(widths, self.height, self.batch_pixels)
+        self.count = self.count or len(batches)
+        # Lightning leaves the validation out in an epoch with fewer batches than the first.
+        while len(batches) < self.count:
+            largest = max(batches, key=len)
+            batches.append([largest.pop() for _ in range(len(largest) // 2)])
+        while len(batches) > self.count:
+            batches.sort(key=len)
+            batches[:2] = [batches[0] + batches[1]]
         return [[(index, seeds[index], factors[index]) for index in batches[i]] for i in rng.permutation(len(batches))]
 
 

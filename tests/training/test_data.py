@@ -36,6 +36,15 @@ def test_epochs_differ_and_repeat_with_the_seed():
     assert list(again) == first
 
 
+def test_every_epoch_has_as_many_batches_as_the_first():
+    sampler = WidthBatches(WIDTHS, 64, 300_000, seed=1, strength=1.0)
+    for epoch in range(12):
+        sampler.set_epoch(epoch)
+        batches = list(sampler)
+        assert len(batches) == len(sampler) == sampler.count
+        assert sorted(index for batch in batches for index, _, _ in batch) == list(range(500))
+
+
 def test_without_augmentation_lines_stay_as_they_are():
     batches = list(WidthBatches(WIDTHS, 64, 300_000, seed=1))
     assert {item[1:] for batch in batches for item in batch} == {(-1, 1.0)}
