@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -28,6 +29,16 @@ def test_round_trip(file):
     # Matrices are kept in half precision.
     assert torch.allclose(weights.network(images)[0], network(images)[0], atol=0.02)
     assert not (file.parent / "model.safetensors.partial").exists()
+
+
+def test_weights_of_the_first_release_still_load_and_score_the_same():
+    weights = load_weights(Path(__file__).parent / "files" / "weights-0.1.0.safetensors")
+    assert (weights.alphabet.characters, weights.header.height) == ("abé .", 32)
+    images = torch.arange(32 * 64).reshape(1, 1, 32, 64) % 97 / 96
+    with torch.inference_mode():
+        logits, _ = weights.network(images)
+    first = torch.tensor([-0.25649, 0.04137, -0.25101, -0.08967, -0.11005, 0.20268])
+    assert torch.allclose(logits[0, 3], first, atol=1e-3)
 
 
 def test_missing_file_is_named():
