@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import pickle
 import warnings
 import zipfile
 from dataclasses import asdict, replace
@@ -46,6 +45,9 @@ def train(config: TrainConfig) -> dict[str, Any]:
     if (folder / "summary.json").is_file() and _same_run(folder, config):
         return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     _claim(folder, config)
+    checkpoint = folder / "last.ckpt"
+    if checkpoint.is_file() and not zipfile.is_zipfile(checkpoint):
+        raise InputError(f"{checkpoint}: damaged; delete it to begin the run again")
     L.seed_everything(config.seed, workers=True, verbose=False)
     samples = load_corpus(config.data)
     network, alphabet, header = _network(config, samples)
@@ -56,7 +58,6 @@ def train(config: TrainConfig) -> dict[str, Any]:
     module = Training(network, alphabet, config)
     best = BestWeights(folder / "model.safetensors", header)
     trainer = _trainer(config, folder, best)
-    checkpoint = folder / "last.ckpt"
     with warnings.catch_warnings():
         # Lightning's advice on loaders and logging does not help our users.
         warnings.filterwarnings("ignore", module="lightning")
@@ -65,10 +66,6 @@ def train(config: TrainConfig) -> dict[str, Any]:
         except SystemExit:  # what Lightning makes of Ctrl-C
             log.warning("stopped; the same command goes on from the last whole epoch")
             raise KeyboardInterrupt from None
-        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            if checkpoint.is_file() and not zipfile.is_zipfile(checkpoint):
-                raise InputError(f"{checkpoint}: damaged; delete it to begin the run again") from error
-            raise
     return _finish(folder, config, trainer, module, lines, best)
 
 
