@@ -23,8 +23,8 @@ help: ## show this list
 	@echo "  variables: IAM=folder  PAGE=file  WEIGHTS=file  CONFIG=file  SET=\"key=value ...\"  PYTHON=python3.x"
 
 train: $(INSTALLED) ## train on IAM=folder, or for some minutes on the embedded sample
-	$(BIN)/python -m htr.train --config "$(CONFIG)" "data=$(DATA)" $(SET)
-	$(if $(IAM),,$(BIN)/python -m htr.evaluate --data sample --weights runs/sample/model.safetensors)
+	$(BIN)/python -m htr.train --config "$(CONFIG)" $(if $(IAM),"data=iam:$(IAM)") $(SET)
+	$(if $(filter configs/sample.yaml,$(CONFIG)),$(BIN)/python -m htr.evaluate --data sample --weights runs/sample/model.safetensors)
 
 evaluate: $(INSTALLED) ## score the weights on the test lines of IAM=folder, or of the embedded sample
 	$(BIN)/python -m htr.evaluate --data "$(DATA)" $(if $(WEIGHTS),--weights "$(WEIGHTS)")
