@@ -15,6 +15,9 @@ WIDTH_STEP = 64
 MAX_WIDTH = 2560
 """Widest prepared line in pixels; a longer one is squeezed, which bounds memory."""
 
+# Paper at both ends in pixels: room for the slant that training adds, and so in reading too.
+_ROOM = 8
+
 # Ink fainter than this share of the strongest ink is taken for paper.
 _NOISE = 0.1
 
@@ -30,14 +33,15 @@ def prepare(grey: np.ndarray, height: int) -> np.ndarray:
         height: of the result, in pixels.
 
     Returns:
-        Shape (height, width) with 4 <= width <= `MAX_WIDTH`, uint8, 0 = paper, 255 = strongest ink.
+        Shape (height, width) with width <= `MAX_WIDTH`, uint8, 0 = paper, 255 = strongest ink; some paper at both ends.
     """
     ink = _ink(_shrink(grey, 2 * height))
     ink = _cut_margins(ink)
     width = round(ink.shape[1] * height / ink.shape[0])
-    width = min(max(width, 4), MAX_WIDTH)
+    width = min(max(width, 4), MAX_WIDTH - 2 * _ROOM)
     shrinks = ink.shape[0] > height
-    return cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    line = cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return cv2.copyMakeBorder(line, 0, 0, _ROOM, _ROOM, cv2.BORDER_CONSTANT, value=0)
 
 
 def collate(lines: Sequence[np.ndarray], width_stride: int) -> tuple[Tensor, Tensor]:

@@ -11,20 +11,16 @@ import numpy as np
 STRETCH = 0.2
 """Largest change of a line's width at strength 1, as a share of it."""
 
-# Paper added at both ends, in pixels, for the slant.
-_ROOM = 8
-
 
 def stretch(line: np.ndarray, factor: float) -> np.ndarray:
     """Makes writing wider or narrower; apart from the pipeline, since batches are made of lines of like width."""
     height, width = line.shape
-    line = cv2.resize(line, (stretched_width(width, factor) - 2 * _ROOM, height), interpolation=cv2.INTER_LINEAR)
-    return cv2.copyMakeBorder(line, 0, 0, _ROOM, _ROOM, cv2.BORDER_CONSTANT, value=0)
+    return cv2.resize(line, (stretched_width(width, factor), height), interpolation=cv2.INTER_LINEAR)
 
 
 def stretched_width(width: int, factor: float) -> int:
     """Width in pixels of what `stretch` makes of a line."""
-    return max(4, round(width * factor)) + 2 * _ROOM
+    return max(4, round(width * factor))
 
 
 class RuledLine(A.ImageOnlyTransform):
