@@ -52,7 +52,7 @@ def test_page_as_text(read):
 def test_shipped_weights_read_the_sample_page_well(reader):
     truth = (SAMPLE / "page.txt").read_text().splitlines()
     page = reader.read_page(SAMPLE / "page.png")
-    assert score(truth, [line.text for line in page.lines]).cer.value < 20
+    assert score(truth, [line.text for line in page.lines]).cer.value < 6
 
 
 def test_page_as_jsonl(read):
