@@ -87,6 +87,8 @@ def score(truths: Sequence[str], readings: Sequence[str], resamples: int = 1000,
             return Rate(float("nan"), float("nan"), float("nan"), int(edits.sum()), 0)
         drawn = 100 * edits[picks].sum(1) / np.maximum(totals[picks].sum(1), 1)
         low, high = np.percentile(drawn, [2.5, 97.5])
-        return Rate(float(100 * edits.sum() / totals.sum()), float(low), float(high), int(edits.sum()), int(totals.sum()))
+        return Rate(
+            float(100 * edits.sum() / totals.sum()), float(low), float(high), int(edits.sum()), int(totals.sum())
+        )
 
     return Scores(len(pairs), rate(list), rate(words), rate(words_and_marks))
