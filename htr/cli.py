@@ -18,7 +18,8 @@ def run(main: Callable[[], int | None]) -> None:
     try:
         sys.exit(main() or 0)
     except InputError as error:
-        sys.exit(_complain(error))
+        complain(error)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
@@ -27,9 +28,9 @@ def run(main: Callable[[], int | None]) -> None:
         sys.exit(0)
 
 
-def _complain(error: InputError) -> int:
+def complain(error: InputError) -> None:
+    """Says on stderr what is wrong."""
     print(printable(f"error: {error}"), file=sys.stderr)
-    return 2
 
 
 def printable(name: str) -> str:

@@ -6,13 +6,12 @@ import argparse
 import csv
 import io
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from htr.cli import run
 from htr.errors import InputError
-from htr.files import write_whole
+from htr.files import make_writable, write_whole
 
 
 def main() -> None:
@@ -27,14 +26,8 @@ def main() -> None:
         raise InputError(f"{out}: must end in .json; the readings go to a .tsv of the same name")
     from htr.benchmark.lines import evaluate_lines
 
-    try:
-        # Before the reading: an hour's work is not to end at a folder that cannot be written.
-        folder = out.parent if out else Path("runs")
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written to ({error.strerror}); choose another with --out") from None
+    folder = out.parent if out else Path("runs")
+    make_writable(folder)
     result = evaluate_lines(arguments.data, arguments.split, arguments.weights)
     print(table(result))
     readings = result.pop("readings")

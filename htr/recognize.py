@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from htr.cli import printable, run
+from htr.cli import complain, printable, run
 from htr.errors import InputError
-from htr.files import write_whole
+from htr.files import make_writable, write_whole
 from htr.pages.containers import Page
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def main() -> int:
         with tqdm.external_write_mode(file=sys.stderr):
             if isinstance(result, InputError):
                 broken += 1
-                print(printable(f"error: {result}"), file=sys.stderr)
+                complain(result)
                 continue
             for note in result.notes:
                 print(f"{printable(file)}: {note}", file=sys.stderr)
@@ -122,12 +121,7 @@ def _targets(folder: Path, files: list[str], format: str) -> dict[str, Path]:
             raise InputError(f"{file} and {sources[target]} would both be written to {target}; use two folders")
         if target.exists():
             raise InputError(f"{target}: is there already; remove it or choose another folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written to ({error.strerror}); choose another folder") from None
+    make_writable(folder)
     return targets
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors.torch import save_file
 
 from htr.alphabet import Alphabet
 from htr.errors import InputError
+from htr.files import written_whole
 from htr.network import Recogniser
 
 FORMAT = "htr-recogniser"
@@ -59,10 +59,9 @@ def save_weights(path: Path, network: Recogniser, header: Header) -> None:
         name: (tensor.half() if tensor.dim() > 1 else tensor).detach().cpu().contiguous()
         for name, tensor in network.state_dict().items()
     }
-    partial = path.with_name(path.name + ".partial")
     metadata = {"format": FORMAT, "version": str(VERSION), "header": json.dumps(asdict(header), ensure_ascii=False)}
-    save_file(tensors, partial, metadata=metadata)
-    os.replace(partial, path)
+    with written_whole(path) as partial:
+        save_file(tensors, partial, metadata=metadata)
 
 
 def load_weights(path: str | Path | None = None) -> Weights:

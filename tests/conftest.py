@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import pytest
 
+from htr import cli
 from htr.corpora.iam import aachen_split
 from htr.corpora.synthetic import synthetic_lines
 
@@ -48,6 +50,21 @@ def make_iam(folder: Path, forms: dict[str, int], lines: int) -> None:
                 cv2.imwrite(str(target / f"{form}-{number:02d}.png"), sample.image())
     (folder / "ascii" / "lines.txt").write_text("\n".join(rows) + "\n")
     (folder / "ascii" / "forms.txt").write_text("\n".join(writers) + "\n")
+
+
+@pytest.fixture
+def command_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable:
+    """Runs a command line's main function with some words; returns exit code, stdout and stderr."""
+
+    def run(main: Callable[[], int | None], *words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", [main.__module__, *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.run(main)
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return stopped.value.code, out, err
+
+    return run
 
 
 @pytest.fixture

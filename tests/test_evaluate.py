@@ -1,23 +1,18 @@
 import csv
 import json
+from functools import partial
 
 import pytest
 
-from htr import cli, evaluate
+from htr import evaluate
 from htr.corpora.iam import load_iam
 from htr.metrics import score
 from htr.weights import load_weights
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr("sys.argv", ["htr.evaluate", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.run(evaluate.main)
-        return stopped.value.code, *capsys.readouterr()
-
-    return call
+def run(command_line):
+    return partial(command_line, evaluate.main)
 
 
 def test_table_and_json_agree_with_the_readings(run, iam_folder, tmp_path):

@@ -2,6 +2,7 @@ import json
 import shutil
 import struct
 import zlib
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 import htr
-from htr import cli, recognize
+from htr import recognize
 from htr.corpora.synthetic import sample_page, synthetic_lines
 from htr.metrics import score
 
@@ -18,18 +19,8 @@ SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 
 
 @pytest.fixture
-def read(monkeypatch, capfd):
-    """Runs the command line; returns exit code, stdout and stderr."""
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["htr.recognize", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.run(recognize.main)
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return stopped.value.code, out, err
-
-    return run
+def read(command_line):
+    return partial(command_line, recognize.main)
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def open_image(source: Path | str | bytes, name: str | None = None) -> np.ndarra
             if width * height > MAX_PIXELS:
                 raise Image.DecompressionBombError
             if (pages := getattr(image, "n_frames", 1)) > 1:
-                raise InputError(f"{name}: has {pages} pages; save each as a file of its own")
+                raise InputError(f"has {pages} pages; save each as a file of its own")
             image.load()
             return grey(np.asarray(_plain(ImageOps.exif_transpose(image))))
     except Image.DecompressionBombError:
@@ -66,7 +66,7 @@ def open_image(source: Path | str | bytes, name: str | None = None) -> np.ndarra
     except PermissionError:
         raise InputError(f"{name}: may not be read; check its permissions") from None
     except InputError as error:
-        raise error if str(error).startswith(name) else InputError(f"{name}: {error}") from None
+        raise InputError(f"{name}: {error}") from None
     except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:
         # Pillow's decoders raise all of these on damaged data.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
