@@ -75,8 +75,7 @@ class Recogniser(nn.Module):
 
         Returns:
             Logits of shape (batch, columns, classes) with columns = width / width_stride (one or two less for encoders
-            without padding), and in training the
-            shortcut's logits of the same shape (None in reading).
+            without padding), and in training the shortcut's logits of the same shape (None in reading).
         """
         features = self.neck(self.encoder(images)[-1])
         columns = self.dropout(features.amax(dim=2).transpose(1, 2))
