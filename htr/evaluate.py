@@ -1,4 +1,4 @@
-"""Scores a reader: `python -m htr.evaluate --data iam:PATH --split test [--weights W] [--out FILE]`."""
+"""Scores a reader: `python -m htr.evaluate --data iam:PATH --split test`, or on whole pages `--pages PATH`."""
 
 from __future__ import annotations
 
@@ -15,50 +15,107 @@ from htr.files import make_writable, write_whole
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m htr.evaluate", description="Scores a reader on labelled lines.")
-    parser.add_argument("--data", required=True, help="sample, or iam:PATH")
-    parser.add_argument("--split", choices=("train", "val", "test"), default="test", help="default: test")
+    parser = argparse.ArgumentParser(
+        prog="python -m htr.evaluate", description="Scores a reader on labelled lines or pages."
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--data", help="lines: sample, iam:PATH, lines:PATH or pages:PATH")
+    what.add_argument("--pages", metavar="PATH", help="pages: a folder with ALTO or PAGE XML, or iam:PATH")
+    parser.add_argument("--split", choices=("train", "val", "test"), help="default: test of lines, all of pages")
+    parser.add_argument("--leave-out", metavar="RE", help="with --pages: leave out lines whose text this matches")
+    parser.add_argument(
+        "--distort", action="store_true", help="with --pages: find lines on turned, dark, warped pages too"
+    )
     parser.add_argument("--weights", metavar="W", help="weights file (default: the weights that come with htr)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes (default: in runs/)")
     arguments = parser.parse_args()
+    if arguments.data and (arguments.leave_out or arguments.distort):
+        parser.error("--leave-out and --distort go with --pages")
     out = arguments.out
     if out and out.suffix != ".json":
         raise InputError(f"{out}: must end in .json; the readings go to a .tsv of the same name")
-    from htr.benchmark.lines import evaluate_lines
-
     folder = out.parent if out else Path("runs")
     make_writable(folder)
-    result = evaluate_lines(arguments.data, arguments.split, arguments.weights)
-    print(table(result))
+    if arguments.data:
+        from htr.benchmark.lines import evaluate_lines
+
+        split = arguments.split or "test"
+        result = evaluate_lines(arguments.data, split, arguments.weights)
+        print(table(result))
+        name = "evaluation", arguments.data.partition(":")[0], split
+    else:
+        from htr.benchmark.distort import DISTORTIONS
+        from htr.benchmark.pages import evaluate_pages
+
+        distortions = DISTORTIONS if arguments.distort else {}
+        result = evaluate_pages(
+            arguments.pages, arguments.weights, arguments.split, arguments.leave_out, list(distortions)
+        )
+        print(pages_table(result))
+        name = "evaluation", "pages", arguments.split or "all"
     readings = result.pop("readings")
     if out is None:
-        name = "evaluation", arguments.data.partition(":")[0], arguments.split, result["labels_sha256"][:8]
-        out = folder / ("-".join([*name, result["weights"]["sha256"][:8]]) + ".json")
+        out = folder / ("-".join([*name, result["labels_sha256"][:8], result["weights"]["sha256"][:8]]) + ".json")
     write_whole(out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     rows = io.StringIO(newline="")
     table_writer = csv.DictWriter(rows, readings[0], dialect="excel-tab")
     table_writer.writeheader()
     table_writer.writerows(readings)
     write_whole(out.with_suffix(".tsv"), rows.getvalue())
-    print(f"written to {out}; truth and reading of each line to {out.with_suffix('.tsv')}")
+    print(f"written to {out}; truth and readings to {out.with_suffix('.tsv')}")
 
 
 def table(result: dict[str, Any]) -> str:
-    """The figures of an evaluation as a few aligned lines."""
-    speed, weights, machine = result["speed"], result["weights"], result["machine"]
-    trained = weights["training"]
+    """The figures of an evaluation of lines as a few aligned lines."""
+    speed, trained = result["speed"], result["weights"]["training"]
     rows = [
         ("data", f"{result['data']}, {result['split']}: {result['lines']} lines, {result['characters']} characters"),
-        ("weights", f"{weights['file']} ({weights['sha256'][:12]}…)"),
-        *[
-            (name, f"{rate['value']:6.2f} %   95 % interval {rate['low']:.2f} to {rate['high']:.2f}")
-            for name, rate in result["scores"].items()
-        ],
+        _weights_row(result),
+        *[(name, _percent(rate)) for name, rate in result["scores"].items()],
         ("reading", f"{speed['lines_per_second']:.1f} lines/s ({speed['batch']})"),
-        ("machine", f"{machine['processor']}, {machine['threads']} threads, {machine['precision']}"),
+        _machine_row(result),
     ]
     if "lines_per_second" in trained:
         rows.append(("training", f"{trained['lines_per_second']} lines/s ({trained['speed_of']})"))
+    return _aligned(rows)
+
+
+def pages_table(result: dict[str, Any]) -> str:
+    """The figures of an evaluation of pages as a few aligned lines."""
+    lines, counts, seconds, scores = result["lines"], result["counts"], result["seconds_a_page"], dict(result["scores"])
+    cost = scores.pop("CER minus CER of the true lines", None)
+    about = f"{result['count']} pages, {counts['true']} lines, {result['characters']} characters"
+    rows = [("pages", f"{result['pages']}, {result['split'] or 'all splits'}: {about}"), _weights_row(result)]
+    for shape in ("polygons", "boxes"):
+        for threshold, values in lines[shape].items():
+            figures = f"F1 {values['F1']:6.2f} %   precision {values['precision']:.2f}   recall {values['recall']:.2f}"
+            rows.append((f"{shape}, IoU {threshold}", figures))
+    rows.append(("true lines", "   ".join(f"{name} {lines[name]:.2f} %" for name in ("missed", "split", "merged"))))
+    rows.append(("found lines", f"{counts['found']}, and {counts['outside']} outside of the transcribed area"))
+    rows += [(name, _percent(rate)) for name, rate in scores.items()]
+    if cost is not None:
+        rows.append(("cost of line finding", f"{cost:+.2f} points (CER minus CER of the true lines)"))
+    rows.append(("seconds a page", "   ".join(f"{name} {value:.2f}" for name, value in seconds.items())))
+    rows.append(_machine_row(result))
+    for name, values in result["distortions"].items():
+        rows.append((name, f"F1 {values['F1']:6.2f} %   lost {values['lost']:+.2f} points (polygons, IoU 0.5)"))
+    return _aligned(rows)
+
+
+def _percent(rate: dict[str, Any]) -> str:
+    return f"{rate['value']:6.2f} %   95 % interval {rate['low']:.2f} to {rate['high']:.2f}"
+
+
+def _weights_row(result: dict[str, Any]) -> tuple[str, str]:
+    return "weights", f"{result['weights']['file']} ({result['weights']['sha256'][:12]}…)"
+
+
+def _machine_row(result: dict[str, Any]) -> tuple[str, str]:
+    machine = result["machine"]
+    return "machine", f"{machine['processor']}, {machine['threads']} threads, {machine['precision']}"
+
+
+def _aligned(rows: list[tuple[str, str]]) -> str:
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 

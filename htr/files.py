@@ -15,14 +15,18 @@ from htr.errors import InputError
 def written_whole(path: Path) -> Iterator[Path]:
     """Gives a path beside the file to write to, and puts that in the file's place at the end."""
     partial = path.with_name(path.name + ".partial")
-    yield partial
-    os.replace(partial, path)
+    try:
+        yield partial
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes a text file in one step, in UTF-8."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file in one step; text in UTF-8."""
     with written_whole(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def make_writable(folder: Path) -> None:

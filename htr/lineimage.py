@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -22,7 +23,26 @@ _ROOM = 8
 _NOISE = 0.1
 
 
-def prepare(grey: np.ndarray, height: int) -> np.ndarray:
+class Prepared(NamedTuple):
+    """A line as the network sees it.
+
+    Attributes:
+        picture: shape (height, width) with width <= `MAX_WIDTH`, uint8, 0 = paper, 255 = strongest ink; some paper at
+            both ends.
+        left: the column of the line's picture at which its ink was cut off.
+        zoom: columns of `picture` to one of the line's picture.
+    """
+
+    picture: np.ndarray
+    left: float
+    zoom: float
+
+    def source(self, x: float) -> float:
+        """The column of the line's picture that is seen in column x."""
+        return self.left + (x - _ROOM) / self.zoom
+
+
+def prepare(grey: np.ndarray, height: int) -> Prepared:
     """Turns a picture of one line into what the network sees.
 
     Light on dark is inverted, uneven paper flattened, the contrast stretched, the margins cut off and the rest scaled
@@ -31,17 +51,16 @@ def prepare(grey: np.ndarray, height: int) -> np.ndarray:
     Args:
         grey: shape (h, w), uint8, 0 = black.
         height: of the result, in pixels.
-
-    Returns:
-        Shape (height, width) with width <= `MAX_WIDTH`, uint8, 0 = paper, 255 = strongest ink; some paper at both ends.
     """
-    ink = _ink(_shrink(grey, 2 * height))
-    ink = _cut_margins(ink)
+    small = _shrink(grey, 2 * height)
+    ink, left = _cut_margins(ink_of(small))
     width = round(ink.shape[1] * height / ink.shape[0])
     width = min(max(width, 4), MAX_WIDTH - 2 * _ROOM)
     shrinks = ink.shape[0] > height
     line = cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return cv2.copyMakeBorder(line, 0, 0, _ROOM, _ROOM, cv2.BORDER_CONSTANT, value=0)
+    picture = cv2.copyMakeBorder(line, 0, 0, _ROOM, _ROOM, cv2.BORDER_CONSTANT, value=0)
+    shrunk = grey.shape[1] / small.shape[1]
+    return Prepared(picture, left * shrunk, width / ink.shape[1] / shrunk)
 
 
 def collate(lines: Sequence[np.ndarray], width_stride: int) -> tuple[Tensor, Tensor]:
@@ -92,7 +111,7 @@ def _shrink(grey: np.ndarray, height: int) -> np.ndarray:
     return cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _ink(grey: np.ndarray) -> np.ndarray:
+def ink_of(grey: np.ndarray) -> np.ndarray:
     """Shape (h, w), uint8: how dark each pixel is against its paper, 255 = as dark as the line's dark strokes."""
     # Paper covers most of a line, so the middle grey is nearer to the paper's end of the range than to the ink's.
     dark, middle, light = np.percentile(grey, [1, 50, 99])
@@ -108,11 +127,15 @@ def _ink(grey: np.ndarray) -> np.ndarray:
     return (np.clip((depth / strongest - _NOISE) / (1 - _NOISE), 0, 1) * 255).astype(np.uint8)
 
 
-def _cut_margins(ink: np.ndarray) -> np.ndarray:
-    """Cuts off what stands outside the ink, leaving a small border; at most half of the height goes."""
+def _cut_margins(ink: np.ndarray) -> tuple[np.ndarray, int]:
+    """Cuts off what stands outside the ink, leaving a small border; at most half of the height goes.
+
+    Returns:
+        What is left, and its first column.
+    """
     height = ink.shape[0]
     if not ink.any():
-        return ink
+        return ink, 0
 
     def extent(profile: np.ndarray, share: float) -> tuple[int, int]:
         mass = np.cumsum(profile, dtype=np.float64) / profile.sum()
@@ -125,4 +148,5 @@ def _cut_margins(ink: np.ndarray) -> np.ndarray:
         top, bottom = top - spare // 2, bottom + spare - spare // 2
     left, right = extent(ink.sum(0), 0.0005)
     border = max(1, round(0.04 * (bottom - top)))
-    return ink[max(0, top - border) : bottom + border, max(0, left - border) : right + border]
+    first = max(0, left - border)
+    return ink[max(0, top - border) : bottom + border, first : right + border], first

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from htr.decoding import greedy
-from htr.lineimage import batches_of_like_width, collate, prepare
+from htr.decoding import Reading, Sign, greedy
+from htr.lineimage import Prepared, batches_of_like_width, collate, prepare
 from htr.machine import use_bfloat16
-from htr.pages.containers import Line, Page
+from htr.pages.containers import Character, Line, Page, Point, Word
+from htr.pages.crop import cut_strip, looks_like_line
 from htr.pages.images import grey, open_image
-from htr.pages.lines import crop_line, find_layout, looks_like_line
+from htr.pages.lines import LineFinder
 from htr.weights import Weights, load_weights
 
 BATCH_PIXELS = 1_000_000
 """Pixels of prepared lines that are read at once: 15 lines of 1000 x 64."""
 
+# How many lines are read both ways up to tell which is right, and how much of each, in line heights.
+_PROBES, _PROBE_LENGTH = 3, 4
+
 Picture = np.ndarray | str | Path
 """A file, or an array of shape (height, width) grey or (height, width, 3 or 4) RGB(A), uint8, 0 = black."""
+
+Place = Callable[[float, float], Point]
+"""From a point of a line's picture, in its pixels, to the point of the page."""
 
 
 def load(weights: str | Path | None = None) -> Reader:
@@ -50,59 +58,155 @@ class Reader:
         self._network = weights.network.to(self.device)
         self._bfloat16 = use_bfloat16(self.device)
 
+    @cached_property
+    def _finder(self) -> LineFinder:
+        # Only pages need it.
+        return LineFinder()
+
     def read_lines(self, images: Sequence[Picture]) -> list[Line]:
         """Reads pictures of one text line each.
 
         Returns:
-            A line for each picture, in the same order; its box is the whole picture.
+            A line for each picture, in the same order; its polygon is the whole picture, its baseline the lower edge.
 
         Raises:
             InputError: a file cannot be opened; it is named.
         """
-        pictures = [_open(image) for image in images]
-        readings = self.read_prepared([prepare(picture, self.weights.header.height) for picture in pictures])
-        return [
-            Line(text, confidence, (0, 0, picture.shape[1], picture.shape[0]))
-            for picture, (text, confidence) in zip(pictures, readings)
-        ]
+        lines, pictures, places = [], [], []
+        for image in images:
+            picture = _open(image)
+            height, width = picture.shape
+            corners = ((0.0, 0.0), (float(width), 0.0), (float(width), float(height)), (0.0, float(height)))
+            lines.append(Line((corners[3], corners[2]), corners))
+            pictures.append(picture)
+            places.append(lambda x, y: (x, y))
+        return self._read(lines, pictures, places)
 
     def read_page(self, image: Picture) -> Page:
         """Finds the lines of a page and reads them.
 
+        Lines of print are found and not read; lines in which nothing could be read are left out.
+
         Raises:
             InputError: the file cannot be opened; it is named.
         """
-        page = _open(image)
-        boxes, section = find_layout(page)
-        lines = self.read_lines([crop_line(page, box) for box in boxes])
-        notes = []
-        if not boxes:
-            notes.append("no lines of handwriting found")
-        elif section:
-            notes.append(
-                f"a form with printed rules: read between y = {section[0]} and {section[1]}, left out the rest"
-            )
-        elif looks_like_line(page, boxes):
-            notes.append("looks like a single line rather than a page; read it with --line")
-        return Page(
-            width=page.shape[1],
-            height=page.shape[0],
-            lines=[replace(line, box=box) for line, box in zip(lines, boxes) if line.text],
-            file=None if isinstance(image, np.ndarray) else str(image),
-            notes=notes,
-        )
+        picture = _open(image)
+        page = replace(self.find_page(picture), file=None if isinstance(image, np.ndarray) else str(image))
+        strips = [cut_strip(picture, line) for line in page.lines]
+        read = iter(self._read(page.lines, [strip.picture for strip in strips], [strip.place for strip in strips]))
+        regions = []
+        for region in page.regions:
+            if region.kind != "print":
+                region = replace(region, lines=tuple(line for line in (next(read) for _ in region.lines) if line.text))
+            if region.lines:
+                regions.append(region)
+        return replace(page, regions=tuple(regions), notes=_notes(picture, page))
 
-    def read_prepared(self, lines: Sequence[np.ndarray]) -> list[tuple[str, float]]:
-        """Reads lines that passed `htr.lineimage.prepare`: text and confidence of each, in the same order."""
-        readings: list[tuple[str, float]] = [("", 0.0)] * len(lines)
-        for batch in batches_of_like_width([line.shape[1] for line in lines], self.weights.header.height, BATCH_PIXELS):
-            images, columns = collate([lines[index] for index in batch], self._network.width_stride)
+    def find_page(self, picture: np.ndarray) -> Page:
+        """Finds the lines of a page and their order, and reads nothing.
+
+        Args:
+            picture: shape (height, width), uint8, 0 = black.
+        """
+        page = self._finder.find(picture)
+        if self._is_inverted(picture, page):
+            return self._finder.find(picture, (2 - page.turn // 90) % 4)
+        return page
+
+    def _is_inverted(self, picture: np.ndarray, page: Page) -> bool:
+        """Whether the middle parts of the longest lines read better upside down."""
+        longest = sorted(page.lines, key=lambda line: np.hypot(*np.subtract(line.baseline[-1], line.baseline[0])))
+        prepared = []
+        for line in longest[-_PROBES:]:
+            cut = cut_strip(picture, line).picture
+            middle, half = cut.shape[1] // 2, round(_PROBE_LENGTH / 2 * cut.shape[0])
+            part = cut[:, max(middle - half, 0) : middle + half]
+            prepared += [
+                prepare(part, self.weights.header.height),
+                prepare(part[::-1, ::-1], self.weights.header.height),
+            ]
+        sure = [reading.confidence for reading in self.read_prepared(prepared)]
+        return sum(sure[1::2]) > sum(sure[::2])
+
+    def read_prepared(self, lines: Sequence[Prepared]) -> list[Reading]:
+        """Reads lines that passed `htr.lineimage.prepare`, in the same order."""
+        readings: list[Reading | None] = [None] * len(lines)
+        widths = [line.picture.shape[1] for line in lines]
+        for batch in batches_of_like_width(widths, self.weights.header.height, BATCH_PIXELS):
+            images, columns = collate([lines[index].picture for index in batch], self._network.width_stride)
             images = images.to(self.device, memory_format=torch.channels_last)
             with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=self._bfloat16):
                 logits, _ = self._network(images)
             for index, reading in zip(batch, greedy(logits.cpu(), columns, self.weights.alphabet)):
                 readings[index] = reading
         return readings
+
+    def _read(self, lines: Sequence[Line], pictures: Sequence[np.ndarray], places: Sequence[Place]) -> list[Line]:
+        """Fills in what lines say, from their pictures."""
+        prepared = [prepare(picture, self.weights.header.height) for picture in pictures]
+        stride = self._network.width_stride
+        return [
+            _filled(line, reading, seen, stride, picture.shape[0], place)
+            for line, reading, seen, picture, place in zip(
+                lines, self.read_prepared(prepared), prepared, pictures, places
+            )
+        ]
+
+
+def _filled(line: Line, reading: Reading, seen: Prepared, stride: int, height: int, place: Place) -> Line:
+    """The line with text, words and characters; `stride` is the network's, `height` that of the line's picture."""
+
+    def polygon(start: float, end: float) -> tuple[Point, ...]:
+        left, right = seen.source(start), seen.source(end)
+        return place(left, 0), place(right, 0), place(right, height), place(left, height)
+
+    words = []
+    for signs in _words(reading.signs):
+        # A word ends where its ink does: the columns up to its neighbours hold paper too.
+        start, end = round(signs[0].start * stride), round(signs[-1].end * stride)
+        inked = np.flatnonzero(seen.picture[:, start:end].max(0, initial=0) > _INK)
+        if len(inked):
+            start, end = start + int(inked[0]), start + int(inked[-1]) + 1
+        edges = [min(max(sign.start * stride, start), end) for sign in signs] + [end]
+        characters = tuple(
+            Character(sign.text, sign.confidence, polygon(left, right))
+            for sign, left, right in zip(signs, edges, edges[1:])
+        )
+        confidence = sum(sign.confidence for sign in signs) / len(signs)
+        words.append(Word("".join(sign.text for sign in signs), confidence, polygon(start, end), characters))
+    text = " ".join(word.text for word in words)
+    return replace(line, text=text, confidence=reading.confidence, words=tuple(words))
+
+
+# Darkness of a prepared line, 0 to 255, from which a column counts as inked.
+_INK = 60
+
+
+def _words(signs: Sequence[Sign]) -> list[list[Sign]]:
+    """Parts characters at the spaces."""
+    words: list[list[Sign]] = [[]]
+    for sign in signs:
+        if sign.text == " ":
+            words.append([])
+        else:
+            words[-1].append(sign)
+    return [word for word in words if word]
+
+
+def _notes(picture: np.ndarray, page: Page) -> tuple[str, ...]:
+    notes = []
+    printed = sum(len(region.lines) for region in page.regions if region.kind == "print")
+    if printed:
+        notes.append(
+            f"{printed} lines of print found and not read" if printed > 1 else "a line of print found, not read"
+        )
+    if not page.lines:
+        notes.append("no lines of handwriting found")
+    elif looks_like_line(picture, page.lines):
+        notes.append("looks like a single line rather than a page; read it with --line")
+    if page.turn:
+        notes.append(f"lies turned; read as if turned by {page.turn} degrees clockwise")
+    return tuple(notes)
 
 
 def _open(image: Picture) -> np.ndarray:

@@ -1,128 +1,169 @@
-"""Reads pages or lines: `python -m htr.recognize FILE... [--line] [--format text|jsonl] [--out DIR] [--weights W]`."""
+"""Reads pages or lines: `python -m htr.recognize FILE|FOLDER... [--line] [--format F] [--out DIR [--overlay] [--resume]]`."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import io
+import os
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from PIL import Image
 from tqdm import tqdm
 
+from htr.batch import Task, find_files, find_pages, read_lines, read_pages
 from htr.cli import complain, printable, run
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
 from htr.pages.containers import Page
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from htr.reader import Reader
-
-# Lines that are opened before they are read together.
-_CHUNK = 64
+from htr.pages.images import PDF_DPI
+from htr.writers import WRITERS, draw_overlay
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m htr.recognize", description="Reads handwriting.")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="pictures of pages (or of lines, with --line)")
-    parser.add_argument("--line", action="store_true", help="each FILE is one text line, not a page")
-    parser.add_argument("--format", choices=("text", "jsonl"), default="text", help="what to write (default: text)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write one file for each FILE there, not to the screen")
-    parser.add_argument("--weights", metavar="W", help="weights file (default: the weights that come with htr)")
-    arguments = parser.parse_args()
-    targets = _targets(arguments.out, arguments.files, arguments.format) if arguments.out else {}
-    from htr.reader import load
+    arguments = _arguments()
+    out: Path | None = arguments.out
+    makers = {WRITERS[arguments.format].suffix: WRITERS[arguments.format].write}
+    if arguments.overlay:
+        makers[".overlay.jpg"] = _overlay
+    files, others = find_files(arguments.files, out)
+    tasks, broken = _find_pages(files)
+    total = len(tasks) + len(broken)
+    if not out and len(tasks) > 1 and arguments.format in ("alto", "page", "hocr"):
+        raise InputError(f"--format {arguments.format}: each of several pages needs a file of its own; give --out DIR")
+    if out:
+        tasks = _unwritten(tasks, out, makers, arguments.resume)
+    there = total - len(tasks) - len(broken)
+    results: Iterable = ()
+    if tasks:
+        from htr.reader import load
 
-    reader = load(arguments.weights)
-    progress = tqdm(total=len(arguments.files), unit=" files", disable=None if len(arguments.files) > 1 else True)
-    broken = written = 0
-    for file, result in _read(reader, arguments.files, arguments.line):
-        progress.update()
-        with tqdm.external_write_mode(file=sys.stderr):
-            if isinstance(result, InputError):
-                broken += 1
-                complain(result)
-                continue
-            for note in result.notes:
-                print(f"{printable(file)}: {note}", file=sys.stderr)
-        text = _as_json(result) if arguments.format == "jsonl" else result.text
-        if targets:
-            try:
-                write_whole(targets[file], text + "\n" if text else "")
-            except OSError as error:
-                raise InputError(f"{targets[file]}: cannot be written ({error.strerror}); make room there") from None
-        elif text:
-            with tqdm.external_write_mode(file=sys.stdout):
-                # Pages of plain text are set apart, so that one sees where the next begins.
-                separator = "\n" if written and arguments.format == "text" and not arguments.line else ""
-                print(separator + text, flush=True)
-                written += 1
-    progress.close()
-    if broken and len(arguments.files) > 1:
-        print(f"{broken} of {len(arguments.files)} files could not be read", file=sys.stderr)
+        read = read_lines if arguments.line else read_pages
+        results = read(load(arguments.weights), tasks, arguments.dpi, list(makers.values()))
+    unit = "lines" if arguments.line else "pages"
+    # Pages of plain text are set apart, so that one sees where the next begins.
+    between = "\n" if arguments.format == "text" and not arguments.line else ""
+    printed = False
+    progress = tqdm(total=total, initial=total - len(tasks), unit=f" {unit}", disable=None if total > 1 else True)
+    try:
+        for task, page, contents in results:
+            progress.update()
+            with tqdm.external_write_mode(file=sys.stderr):
+                if isinstance(page, InputError):
+                    broken.append(str(page))
+                    complain(page)
+                    continue
+                for note in page.notes:
+                    print(printable(f"{task.name}: {note}"), file=sys.stderr)
+            if out:
+                for target, content in zip(_targets(task, out, makers), contents):
+                    _write(target, content)
+            elif contents[0]:
+                with tqdm.external_write_mode(file=sys.stdout):
+                    print(between * printed + contents[0].decode(), end="", flush=True)
+                printed = True
+    except KeyboardInterrupt:
+        if out:
+            print("\nstopped; what is written stays, and the same command with --resume goes on", file=sys.stderr)
+        raise
+    finally:
+        progress.close()
+    if total > 1 or others:
+        summary = f"{unit}: {total - there - len(broken)} read"
+        summary += f", {there} there before" if there else ""
+        summary += f", {len(broken)} broken" if broken else ""
+        summary += f"; other files passed over: {others}" if others else ""
+        print(printable("\n  ".join([summary, *broken])), file=sys.stderr)
     return 2 if broken else 0
 
 
-def _read(reader: Reader, files: list[str], line: bool) -> Iterator[tuple[str, Page | InputError]]:
-    if line:
-        for start in range(0, len(files), _CHUNK):
-            yield from _read_lines(reader, files[start : start + _CHUNK])
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m htr.recognize", description="Reads handwriting.")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE|FOLDER",
+        help="pictures or PDF files of pages (or of lines, with --line); of a FOLDER, those in it and in the folders "
+        "below it, page2 before page10",
+    )
+    parser.add_argument("--line", action="store_true", help="each picture is one text line, not a page")
+    parser.add_argument("--format", choices=tuple(WRITERS), default="text", help="what to write (default: text)")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write a file for each page there, in the folders that a FOLDER has"
+    )
+    parser.add_argument(
+        "--overlay", action="store_true", help="write each page with all that was found drawn on it too"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on: pass over pages whose results are in DIR")
+    parser.add_argument(
+        "--dpi", type=int, default=PDF_DPI, metavar="N", help=f"pixels per inch of PDF pages (default: {PDF_DPI})"
+    )
+    parser.add_argument("--weights", metavar="W", help="weights file (default: the weights that come with htr)")
+    arguments = parser.parse_args()
+    if not arguments.out:
+        for option in ("overlay", "resume"):
+            if getattr(arguments, option):
+                raise InputError(f"--{option}: needs a folder of results; give --out DIR")
+        if arguments.format == "pdf":
+            raise InputError("--format pdf: cannot be shown on the screen; give --out DIR")
+    if not 20 <= arguments.dpi <= 2400:
+        raise InputError(f"--dpi {arguments.dpi}: must be from 20 to 2400")
+    return arguments
+
+
+def _find_pages(files: dict[Path, Path]) -> tuple[list[Task], list[str]]:
+    """Lists the pages of all files, and says which files cannot be opened."""
+    tasks, broken = [], []
+    for file, result in files.items():
+        try:
+            tasks += find_pages(file, result)
+        except InputError as error:
+            broken.append(str(error))
+            complain(error)
+    return tasks, broken
+
+
+def _unwritten(tasks: list[Task], out: Path, suffixes: Iterable[str], resume: bool) -> list[Task]:
+    """The pages whose results are still to be written; no file that is there, and none of two of a name, is written over."""
+    unwritten = []
+    owners: dict[Path, Task] = {}
+    for task in tasks:
+        targets = _targets(task, out, suffixes)
+        for target in targets:
+            if (other := owners.setdefault(target, task)) is not task:
+                raise InputError(
+                    f"{task.name} and {other.name} would both be written to {target}; rename one or use two folders"
+                )
+        there = [target for target in targets if os.path.exists(target)]
+        if there and not resume:
+            raise InputError(f"{there[0]}: is there already; choose another folder, remove it, or go on with --resume")
+        if len(there) < len(targets):
+            unwritten.append(task)
+    make_writable(out)
+    return unwritten
+
+
+def _targets(task: Task, out: Path, suffixes: Iterable[str]) -> list[Path]:
+    return [out / task.result.with_name(task.result.name + suffix) for suffix in suffixes]
+
+
+def _write(target: Path, content: bytes) -> None:
+    if target.exists():  # of a page that lacked another result
         return
-    for file in files:
-        try:
-            yield file, reader.read_page(file)
-        except InputError as error:
-            yield file, error
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, content)
+    except OSError as error:
+        raise InputError(
+            f"{target}: cannot be written ({error.strerror}); make room there and go on with --resume"
+        ) from None
 
 
-def _read_lines(reader: Reader, files: list[str]) -> Iterator[tuple[str, Page | InputError]]:
-    from htr.pages.images import open_image
-    from htr.pages.lines import find_layout, looks_like_line
-
-    opened: dict[str, np.ndarray | InputError] = {}
-    for file in dict.fromkeys(files):
-        try:
-            opened[file] = open_image(file)
-        except InputError as error:
-            opened[file] = error
-    pictures = {file: picture for file, picture in opened.items() if not isinstance(picture, InputError)}
-    lines = dict(zip(pictures, reader.read_lines(list(pictures.values()))))
-    for file in files:
-        if file not in lines:
-            yield file, opened[file]
-            continue
-        notes = []
-        if not looks_like_line(pictures[file], find_layout(pictures[file]).lines):
-            notes.append("looks like a page rather than a single line; read it without --line")
-        elif not lines[file].text:
-            notes.append("nothing could be read in this line")
-        height, width = pictures[file].shape
-        yield file, Page(width, height, [lines[file]] if lines[file].text else [], file, notes)
-
-
-def _as_json(page: Page) -> str:
-    lines = [{**asdict(line), "confidence": round(line.confidence, 4), "box": list(line.box)} for line in page.lines]
-    content = {"file": page.file and printable(page.file), "width": page.width, "height": page.height, "lines": lines}
-    return json.dumps(content, ensure_ascii=False)
-
-
-def _targets(folder: Path, files: list[str], format: str) -> dict[str, Path]:
-    """Says where the text of each file goes; no file that is there, and none of two of a name, is written over."""
-    suffix = ".txt" if format == "text" else ".jsonl"
-    targets: dict[str, Path] = {}
-    sources: dict[Path, str] = {}
-    for file in files:
-        target = targets[file] = folder / printable(Path(file).stem + suffix)
-        if sources.setdefault(target, file) != file:
-            raise InputError(f"{file} and {sources[target]} would both be written to {target}; use two folders")
-        if target.exists():
-            raise InputError(f"{target}: is there already; remove it or choose another folder")
-    make_writable(folder)
-    return targets
+def _overlay(page: Page, picture: Image.Image) -> bytes:
+    jpeg = io.BytesIO()
+    draw_overlay(page, picture).save(jpeg, "JPEG", quality=85)
+    return jpeg.getvalue()
 
 
 if __name__ == "__main__":

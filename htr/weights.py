@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
+from torch import nn
 
 from htr.alphabet import Alphabet
 from htr.errors import InputError
-from htr.files import written_whole
+from htr.files import write_whole
 from htr.network import Recogniser
 
-FORMAT = "htr-recogniser"
-VERSION = 1
+
+class Kind(NamedTuple):
+    """A kind of weights file: its name and version inside the file, and the command that writes such files."""
+
+    name: str
+    version: int
+    command: str
+
+
+RECOGNISER = Kind("htr-recogniser", 1, "htr.train")
 
 DEFAULT = resources.files("htr") / "models" / "iam.safetensors"
 """The weights that ship with the package."""
@@ -54,14 +64,8 @@ class Weights:
 
 
 def save_weights(path: Path, network: Recogniser, header: Header) -> None:
-    """Writes a weights file in one step: a reader never sees half of it. Matrices are kept in half precision."""
-    tensors = {
-        name: (tensor.half() if tensor.dim() > 1 else tensor).detach().cpu().contiguous()
-        for name, tensor in network.state_dict().items()
-    }
-    metadata = {"format": FORMAT, "version": str(VERSION), "header": json.dumps(asdict(header), ensure_ascii=False)}
-    with written_whole(path) as partial:
-        save_file(tensors, partial, metadata=metadata)
+    """Writes a weights file of a recogniser; see `save_network`."""
+    save_network(path, RECOGNISER, network, asdict(header))
 
 
 def load_weights(path: str | Path | None = None) -> Weights:
@@ -76,6 +80,42 @@ def load_weights(path: str | Path | None = None) -> Weights:
     path = Path(str(path or DEFAULT))
     if not path.is_file():
         raise InputError(f"{path}: no such weights file; check the path, or leave --weights out for those that ship")
+    network, values = load_network(path, RECOGNISER, _recogniser)
+    header = Header(**values)
+    return Weights(network, Alphabet(header.alphabet), header, str(path), sha256(path))
+
+
+def _recogniser(values: dict[str, Any]) -> Recogniser:
+    header = Header(**values)
+    return Recogniser(classes=Alphabet(header.alphabet).classes, **header.network)
+
+
+def save_network(path: Path, kind: Kind, network: nn.Module, header: dict[str, Any]) -> None:
+    """Writes a weights file in one step: a reader never sees half of it. Matrices are kept in half precision."""
+    tensors = {
+        name: (tensor.half() if tensor.dim() > 1 else tensor).detach().cpu().contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+    metadata = {"format": kind.name, "version": str(kind.version), "header": json.dumps(header, ensure_ascii=False)}
+    write_whole(path, save(tensors, metadata))
+
+
+def load_network(
+    path: Path, kind: Kind, build: Callable[[dict[str, Any]], nn.Module]
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Loads a weights file of any kind onto the CPU.
+
+    Args:
+        path: the file.
+        kind: what it must be.
+        build: makes the network that the header tells of.
+
+    Returns:
+        The network in reading mode, and the header.
+
+    Raises:
+        InputError: the file is of another kind or version, or damaged.
+    """
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
@@ -84,24 +124,22 @@ def load_weights(path: str | Path | None = None) -> Weights:
         raise InputError(
             f"{path}: not a weights file, or cut short ({str(error).splitlines()[0]}); copy it again"
         ) from None
-    if metadata.get("format") != FORMAT:
-        raise InputError(f"{path}: safetensors, but not of this project; give a file that htr.train wrote")
-    if metadata.get("version") != str(VERSION):
+    if metadata.get("format") != kind.name:
+        raise InputError(f"{path}: safetensors, but not of this project; give a file that {kind.command} wrote")
+    if metadata.get("version") != str(kind.version):
         raise InputError(
-            f"{path}: weights of version {metadata.get('version')}, this program reads version {VERSION}; "
+            f"{path}: weights of version {metadata.get('version')}, this program reads version {kind.version}; "
             "install the htr release that wrote them"
         )
     try:
-        header = Header(**json.loads(metadata["header"]))
-        alphabet = Alphabet(header.alphabet)
-        network = Recogniser(classes=alphabet.classes, **header.network)
+        header = json.loads(metadata["header"])
+        network = build(header)
         network.load_state_dict(
             {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
         )
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{path}: damaged weights file ({str(error).splitlines()[0]}); copy it again") from None
-    network = network.to(memory_format=torch.channels_last).eval()
-    return Weights(network, alphabet, header, str(path), sha256(path))
+    return network.to(memory_format=torch.channels_last).eval(), header
 
 
 def sha256(path: str | Path) -> str:

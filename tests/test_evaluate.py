@@ -3,10 +3,13 @@ import json
 from functools import partial
 
 import pytest
+from standin import StandIn, line, write_page
 
 from htr import evaluate
+from htr.benchmark import pages
 from htr.corpora.iam import load_iam
 from htr.metrics import score
+from htr.pages.containers import Region
 from htr.weights import load_weights
 
 
@@ -32,11 +35,47 @@ def test_table_and_json_agree_with_the_readings(run, iam_folder, tmp_path):
     assert result["speed"]["lines_per_second"] > 0
 
 
+def test_table_and_json_of_pages(run, tmp_path, monkeypatch):
+    boxes = [(100, 100, 500, 140), (100, 160, 500, 200), (100, 220, 500, 260), (100, 280, 500, 320)]
+    write_page(tmp_path, "page", list(zip(["id 1", "one", "two", "three"], boxes)))
+    found = Region("text", (line("one", *boxes[1]), line("twa", *boxes[2])))
+    monkeypatch.setattr(pages, "load", lambda weights: StandIn(found))
+    words = ["--pages", tmp_path, "--leave-out", "^id", "--distort", "--out", tmp_path / "result.json"]
+    code, out, _ = run(*words)
+    assert code == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["lines"]["polygons"]["0.5"] == pytest.approx({"F1": 80, "precision": 100, "recall": 200 / 3})
+    assert "polygons, IoU 0.5" in out and "F1  80.00 %" in out
+    assert "missed 33.33 %" in out
+    # Of "one two three" the reading lacks 6 characters and has one wrong.
+    assert f"{100 * 7 / 13:.2f} %" in out
+    assert result["distortions"]["darkened"]["lost"] == 0
+    assert result["distortions"]["turned by 90 degrees"]["lost"] == pytest.approx(80)
+    assert result["per_page"][0]["id"] == "page"
+    with (tmp_path / "result.tsv").open() as file:
+        (row,) = csv.DictReader(file, dialect="excel-tab")
+    assert (row["truth"], row["reading"]) == ("one two three", "one twa")
+
+
+def test_lines_and_pages_exclude_each_other(run, tmp_path):
+    for words, complaint in [
+        ([], "one of the arguments --data --pages is required"),
+        (["--data", "sample", "--pages", tmp_path], "not allowed with"),
+        (["--data", "sample", "--distort"], "--leave-out and --distort go with --pages"),
+    ]:
+        code, _, err = run(*words)
+        assert code == 2
+        assert complaint in err
+
+
 def test_bad_input_exits_with_2(run, tmp_path):
     for words, complaint in [
         (["--data", "nonsense"], "nonsense: no such corpus"),
         (["--data", f"iam:{tmp_path}"], "has no ascii/lines.txt"),
         (["--data", f"iam:{tmp_path}/nowhere"], "no such folder"),
+        (["--data", f"lines:{tmp_path}"], "has no lines with a text"),
+        (["--pages", tmp_path], "has no ALTO or PAGE XML"),
+        (["--pages", f"iam:{tmp_path}"], "has no ascii/lines.txt"),
         (["--data", "sample", "--out", tmp_path / "x.tsv"], "must end in .json"),
         (["--data", "sample", "--out", "/proc/nowhere/x.json"], "/proc/nowhere: cannot be written to"),
     ]:

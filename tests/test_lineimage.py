@@ -16,7 +16,7 @@ def likeness(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_ink_is_high_and_paper_is_zero(line):
-    prepared = prepare(line, 64)
+    prepared = prepare(line, 64).picture
     assert prepared.shape[0] == 64
     assert prepared.dtype == np.uint8
     assert prepared.max() == 255
@@ -24,37 +24,37 @@ def test_ink_is_high_and_paper_is_zero(line):
 
 
 def test_light_ink_on_dark_paper_gives_the_same(line):
-    assert np.array_equal(prepare(255 - line, 64), prepare(line, 64))
+    assert np.array_equal(prepare(255 - line, 64).picture, prepare(line, 64).picture)
 
 
 def test_faint_ink_under_a_shadow_gives_nearly_the_same(line):
     shade = np.linspace(1.0, 0.6, line.shape[1])
     faint = ((0.5 * line + 127) * shade).astype(np.uint8)
-    assert likeness(prepare(faint, 64), prepare(line, 64)) > 0.95
+    assert likeness(prepare(faint, 64).picture, prepare(line, 64).picture) > 0.95
 
 
 def test_margins_do_not_matter(line):
     wide = np.pad(line, ((20, 10), (50, 80)), constant_values=int(line.max()))
-    assert likeness(prepare(wide, 64), prepare(line, 64)) > 0.9
+    assert likeness(prepare(wide, 64).picture, prepare(line, 64).picture) > 0.9
 
 
 @pytest.mark.parametrize("grey", [0, 128, 255])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (60, 300)])
 def test_pictures_without_writing_stay_empty(shape, grey):
-    prepared = prepare(np.full(shape, grey, np.uint8), 64)
+    prepared = prepare(np.full(shape, grey, np.uint8), 64).picture
     assert prepared.shape[0] == 64
     assert not prepared.any()
 
 
 def test_paper_grain_is_not_stretched_to_ink():
     grain = np.random.default_rng(0).normal(240, 2, (80, 600)).clip(0, 255).astype(np.uint8)
-    assert prepare(grain, 64).mean() < 40
+    assert prepare(grain, 64).picture.mean() < 40
 
 
 def test_very_long_lines_are_bounded():
     stripes = np.full((20, 20_000), 255, np.uint8)
     stripes[5:15, ::40] = 0
-    assert prepare(stripes, 64).shape == (64, MAX_WIDTH)
+    assert prepare(stripes, 64).picture.shape == (64, MAX_WIDTH)
 
 
 def test_collate_pads_with_paper_and_counts_columns():

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from htr.alphabet import named, normalise
 from htr.corpora import load_corpus
+from htr.decoding import Reading
 from htr.errors import InputError
 from htr.lineimage import prepare
 from htr.machine import describe
@@ -47,7 +48,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None) -> dict[st
         raise InputError(f"{data}: has no {split} lines; choose another split")
     if unknown := reader.weights.alphabet.missing(normalise(sample.text) for sample in samples):
         log.warning("%s: characters that these weights cannot write, which count as errors: %s", data, named(unknown))
-    readings: list[tuple[str, float]] = []
+    readings: list[Reading] = []
     seconds = 0.0
     progress = tqdm(total=len(samples), unit=" lines", leave=False, disable=None)
     for start in range(0, len(samples), _CHUNK):
@@ -57,7 +58,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None) -> dict[st
         seconds += time.perf_counter() - began
         progress.update(len(pictures))
     progress.close()
-    scores = score([sample.text for sample in samples], [text for text, _ in readings])
+    scores = score([sample.text for sample in samples], [reading.text for reading in readings])
     labels = "\n".join(f"{sample.id}\t{sample.text}" for sample in samples)
     return {
         "data": data,
@@ -91,9 +92,9 @@ def evaluate_lines(data: str, split: str, weights: str | None = None) -> dict[st
                 "id": sample.id,
                 "writer": sample.writer,
                 "truth": sample.text,
-                "reading": text,
-                "confidence": round(sure, 4),
+                "reading": reading.text,
+                "confidence": round(reading.confidence, 4),
             }
-            for sample, (text, sure) in zip(samples, readings)
+            for sample, reading in zip(samples, readings)
         ],
     }

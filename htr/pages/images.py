@@ -1,14 +1,21 @@
-"""Opening image files as grey pictures, with a clear word for every file that cannot be opened."""
+"""Opening pictures and PDF files page by page, with a clear word for every file that cannot be opened."""
 
 from __future__ import annotations
 
 import io
+import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from pypdfium2 import PdfDocument, PdfiumError
+from pypdfium2.raw import FPDF_ERR_PASSWORD
 
 from htr.errors import InputError
 
@@ -18,11 +25,21 @@ MAX_PIXELS = 178_000_000
 MIN_SIDE = 8
 """Smallest width and height in which there can be writing, in pixels."""
 
+MAX_PAGES = 10_000
+"""Most pages that a file may have: damaged files claim millions."""
+
+PDF_DPI = 200
+"""Pixels per inch at which pages of a PDF are drawn if nothing else is said."""
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pdf", ".png", ".tif", ".tiff", ".webp"})
+"""What the names of files that can be opened end in; the content decides, whatever the name."""
+
+_FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+_NEW_SUBFILE_TYPE, _REDUCED_OR_MASK = 254, 0b101  # TIFF: bits of the tag that say what a picture is in the file
+
 
 def open_image(source: Path | str | bytes, name: str | None = None) -> np.ndarray:
-    """Opens a picture as grey.
-
-    Turns it as its EXIF orientation says, lays transparency over white, and scales 16-bit grey to 8 bit.
+    """Opens the picture in a file of one page as grey.
 
     Args:
         source: path of the file, or the file's bytes.
@@ -32,45 +49,52 @@ def open_image(source: Path | str | bytes, name: str | None = None) -> np.ndarra
         Array of shape (height, width), uint8, 0 = black.
 
     Raises:
-        InputError: no such file, not a picture, damaged, of several pages, of more than `MAX_PIXELS` pixels, or of
+        InputError: the file has several pages, or one of the reasons of `open_page`.
+    """
+    with _opened(source, name) as document:
+        if (pages := _count(document)) > 1:
+            raise InputError(f"has {pages} pages; save each as a file of its own")
+        return grey(np.asarray(_page(document, 1, PDF_DPI)))
+
+
+def count_pages(source: Path | str | bytes, name: str | None = None) -> int:
+    """Says how many pages a file has, without decoding them; pages that cannot be opened count too.
+
+    Args:
+        source: path of the file, or the file's bytes.
+        name: what messages call the file; the path if not given.
+
+    Raises:
+        InputError: no such file, not a picture or PDF, damaged, protected by a password, an animation, or of no page
+            or more than `MAX_PAGES`.
+    """
+    with _opened(source, name) as document:
+        return _count(document)
+
+
+def open_page(
+    source: Path | str | bytes, number: int = 1, dpi: float = PDF_DPI, name: str | None = None
+) -> Image.Image:
+    """Opens one page of a file as a viewer shows it.
+
+    Turns it as its EXIF orientation says, lays transparency over white, and scales 16-bit grey to 8 bit. Pages of a PDF
+    are drawn with their annotations and form fields.
+
+    Args:
+        source: path of the file, or the file's bytes.
+        number: of the page, from 1.
+        dpi: pixels per inch at which a page of a PDF is drawn.
+        name: what messages call the page; the path if not given.
+
+    Returns:
+        A picture of mode L or RGB; its `info["dpi"]` holds the pixels per inch in x and y where they are known.
+
+    Raises:
+        InputError: one of the reasons of `count_pages`, or the page is damaged, of more than `MAX_PIXELS` pixels, or of
             less than `MIN_SIDE` pixels in width or height.
     """
-    if isinstance(source, bytes):
-        name = name or "picture"
-        handle: io.BytesIO | Path = io.BytesIO(source)
-    else:
-        handle = Path(source)
-        name = name or str(source)
-        if handle.is_dir():
-            raise InputError(f"{name}: is a folder; give the picture files in it")
-        if not handle.exists():
-            raise InputError(f"{name}: no such file; check the path")
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of large pictures by a bound of its own: ours is checked just below.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(handle)
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise Image.DecompressionBombError
-            if (pages := getattr(image, "n_frames", 1)) > 1:
-                raise InputError(f"has {pages} pages; save each as a file of its own")
-            image.load()
-            return grey(np.asarray(_plain(ImageOps.exif_transpose(image))))
-    except Image.DecompressionBombError:
-        raise InputError(
-            f"{name}: larger than {MAX_PIXELS // 1_000_000} million pixels; scale it down or cut it into pages"
-        ) from None
-    except UnidentifiedImageError:
-        raise InputError(f"{name}: not a picture that can be read; give a PNG, JPEG, TIFF or WebP file") from None
-    except PermissionError:
-        raise InputError(f"{name}: may not be read; check its permissions") from None
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from None
-    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:
-        # Pillow's decoders raise all of these on damaged data.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{name}: damaged or cut short ({reason}); export or copy it again") from None
+    with _opened(source, name) as document:
+        return _page(document, number, dpi)
 
 
 def grey(picture: np.ndarray) -> np.ndarray:
@@ -95,34 +119,168 @@ def grey(picture: np.ndarray) -> np.ndarray:
             f"a picture of shape {picture.shape} and type {picture.dtype} cannot be read; give (height, width) or "
             "(height, width, 3 or 4) of uint8"
         )
-    if min(picture.shape[:2]) < MIN_SIDE:
-        raise InputError(
-            f"only {picture.shape[1]} x {picture.shape[0]} pixels, too few to hold writing; scan it larger"
-        )
+    _check_size(picture.shape[1], picture.shape[0])
     if channels == 4:
-        alpha = picture[..., 3:].astype(np.float32) / 255
-        picture = np.rint(picture[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+        picture = np.asarray(_over_white(Image.fromarray(picture)))
     if picture.ndim == 2 or channels == 1:
         return picture.reshape(picture.shape[:2])
     return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
 
 
+@contextmanager
+def _opened(source: Path | str | bytes, name: str | None) -> Iterator[Image.Image | PdfDocument]:
+    """Opens a file; whatever goes wrong with it becomes an `InputError` that names it."""
+    if name is None:
+        name = "picture" if isinstance(source, bytes) else str(source)
+    try:
+        with (
+            warnings.catch_warnings(),
+            io.BytesIO(source) if isinstance(source, bytes) else _existing(Path(source)).open("rb") as handle,
+        ):
+            # Pillow warns of large pictures by a bound of its own, and of damage that it can cope with.
+            warnings.simplefilter("ignore")
+            with _document(handle) as document:
+                yield document
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    except Image.DecompressionBombError:
+        raise InputError(
+            f"{name}: larger than {MAX_PIXELS // 1_000_000} million pixels; scale it down or cut it into pages"
+        ) from None
+    except UnidentifiedImageError:
+        raise InputError(f"{name}: not a picture that can be read; give a PNG, JPEG, TIFF, WebP or PDF file") from None
+    except PermissionError:
+        raise InputError(f"{name}: may not be read; check its permissions") from None
+    except Exception as error:  # decoders raise nearly everything on damaged data
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{name}: damaged or cut short ({reason}); export or copy it again") from None
+
+
+def _existing(path: Path) -> Path:
+    if path.is_dir():
+        raise InputError("is a folder; give the picture files in it")
+    if not path.exists():
+        raise InputError("no such file; check the path")
+    if not path.is_file():  # a pipe could let us wait for ever
+        raise InputError("is no file; give a picture or PDF file")
+    return path
+
+
+def _document(handle: BinaryIO) -> Image.Image | PdfDocument:
+    try:
+        return Image.open(handle, formats=_FORMATS)
+    except UnidentifiedImageError:
+        handle.seek(0)
+        if b"%PDF-" not in handle.read(1024):
+            raise
+    try:
+        document = PdfDocument(handle)
+    except PdfiumError as error:
+        handle.seek(0)
+        # For a file without pages, pdfium repeats what was wrong with the one before.
+        if error.err_code == FPDF_ERR_PASSWORD and b"/Encrypt" in handle.read():
+            raise InputError("is protected by a password; save it without one") from None
+        raise InputError("a PDF file that is damaged, cut short or without pages; export or copy it again") from None
+    document.init_forms()
+    return document
+
+
+def _count(document: Image.Image | PdfDocument) -> int:
+    pages = len(document) if isinstance(document, PdfDocument) else sum(1 for _ in _frames(document))
+    if not pages:
+        raise InputError("has no pages; export it again")
+    if pages > MAX_PAGES:
+        raise InputError(f"has more than {MAX_PAGES:,} pages; split it")
+    return pages
+
+
+def _page(document: Image.Image | PdfDocument, number: int, dpi: float) -> Image.Image:
+    if isinstance(document, PdfDocument):
+        return _draw(document, number, dpi)
+    if error := next(islice(_frames(document), number - 1, None)):
+        raise error
+    width, height = document.size
+    _check_size(width, height)
+    if width * height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+    document.load()
+    ImageOps.exif_transpose(document, in_place=True)
+    picture = _plain(document)
+    resolution = [float(value) for value in document.info.get("dpi", ())]
+    known = len(resolution) == 2 and all(math.isfinite(value) and value >= 1 for value in resolution)
+    picture.info = {"dpi": tuple(resolution)} if known else {}
+    return picture
+
+
+def _frames(image: Image.Image) -> Iterator[Exception | None]:
+    """Goes from page to page of a picture file; yields what is wrong with one that cannot be gone to."""
+    if image.format != "TIFF":
+        # Only the first picture of a phone's JPEG is the photograph; smaller ones and depth maps follow.
+        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+            raise InputError("is an animation; save the page as a PNG")
+        yield None
+        return
+    for index in range(MAX_PAGES + 1):
+        try:
+            image.seek(index)
+        except EOFError:
+            return
+        except (OSError, SyntaxError, ValueError, TypeError, KeyError) as error:
+            yield error
+            continue
+        if not image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) & _REDUCED_OR_MASK:
+            yield None
+
+
+def _draw(document: PdfDocument, number: int, dpi: float) -> Image.Image:
+    page = document[number - 1]
+    try:
+        width, height = (math.ceil(side * dpi / 72) for side in page.get_size())
+        _check_size(width, height)
+        if width * height > MAX_PIXELS:
+            raise InputError(
+                f"{width} x {height} pixels at {dpi:g} dpi, more than {MAX_PIXELS // 1_000_000} million; "
+                "read it at a lower dpi (--dpi)"
+            )
+        bitmap = page.render(scale=dpi / 72)
+        try:
+            picture = bitmap.to_pil().convert("RGB")
+        finally:
+            bitmap.close()
+    finally:
+        page.close()
+    picture.info = {"dpi": (float(dpi), float(dpi))}
+    return picture
+
+
+def _check_size(width: int, height: int) -> None:
+    if min(width, height) < MIN_SIDE:
+        raise InputError(f"only {width} x {height} pixels, too few to hold writing; scan it larger")
+
+
 def _plain(image: Image.Image) -> Image.Image:
-    """Reduces Pillow's many modes to grey of 8 or 16 bit, RGB and RGBA."""
+    """Reduces Pillow's many modes to L and RGB."""
     if image.mode.startswith(("I", "F")):
         return Image.fromarray(_eight_bit(np.asarray(image)))
-    if image.mode in ("L", "RGB", "RGBA"):
-        return image.convert("RGBA") if "transparency" in image.info else image
-    if image.mode in ("LA", "PA") or "transparency" in image.info:
-        return image.convert("RGBA")
+    if image.has_transparency_data:
+        return _over_white(image if image.mode == "RGBA" else image.convert("RGBA"))
+    if image.mode in ("L", "RGB"):
+        return image
     return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image)
+    return white
 
 
 def _eight_bit(values: np.ndarray) -> np.ndarray:
     """Scales deep grey to 8 bit: from 1 for real numbers up to 1, else from the 8, 12 or 16 bit that the values need."""
+    values = np.fmax(values, 0)
     highest = float(values.max(initial=0))
     if values.dtype.kind == "f" and highest <= 1:
         white = 1.0
     else:
         white = next((white for white in (255.0, 4095.0, 65535.0) if highest <= white), highest)
-    return np.clip(np.rint(values.astype(np.float32) * (255 / white)), 0, 255).astype(np.uint8)
+    return cv2.convertScaleAbs(values, alpha=255 / white)

@@ -1,411 +1,366 @@
-"""Finding the lines of handwriting on a page, without anything learned.
+"""Finding the lines of a page: the segmenter marks their cores, here they become baselines and polygons.
 
-The page is reduced to a mask of ink, freed of skew and of ruling. Lines are the ridges of the ink blurred along the
-lines, at the scale at which ridges stand out most; each piece of ink then goes to its ridge. All lengths below are
-multiples of that scale, so the same code serves any resolution and any size of writing. Columns are not told apart.
-
-Sources of the ideas: skew by the sharpest projection profile (Postl 1986; Baird 1987); lines as blobs of anisotropic
-Gaussian second derivatives (Bukhari, Shafait and Breuel 2009); choice of the scale by the normalised
-derivative (Lindeberg 1998).
+Each core is followed by a smooth curve. The ink is then looked at in a strip along that curve, where ruling lies level,
+and every piece of it goes to the line on whose core it lies or to which it is nearest. All lengths are multiples of
+the height of the small letters, which the core tells, so the same code serves any resolution and any size of writing.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from scipy import ndimage
+import torch
 
-Box = tuple[int, int, int, int]
-"""Left, top, right and bottom of a rectangle in pixels; right and bottom lie just outside of it."""
+from htr.pages.containers import Line, Page, Point
+from htr.pages.crop import Frame, straighten
+from htr.pages.ink import ink_mask, is_negative
+from htr.pages.order import arrange
+from htr.pages.segmenter import ALIGNMENT, STRIDE, Segmenter, load_segmenter
 
-_WORK_PIXELS = 2_200_000  # A4 at 150 dpi: finer pictures only cost time
-_MIN_CONTRAST = 20  # grey levels of 255 by which ink is darker than its paper, at least
-_MIN_LETTER = 6  # rows of the work picture that the tallest letter of a word has, at least
-_SKEWS = np.tan(np.radians(np.arange(-5, 5.01, 0.1)))  # slopes that are tried
-_SCALES = 4 * 2 ** np.arange(0, 4.01, 0.25)  # pixels of the work picture; the distance of lines is about 4.4 scales
+SEEN_PIXELS = 1_000_000
+"""What the segmenter sees of a page: A4 at 100 dpi."""
+
+_MIN_CELLS = 6  # a core of fewer cells is a speck
+_MIN_LENGTH = 1.2  # a core shorter than this many letter heights is a speck
+_MAX_GAP = 3.0  # widest space, in letter heights, across which two pieces of a core are one line
+_MAX_WIDE_GAP = 9.0  # the same where a line above or below runs on
+_CHUNK = 12.0  # letter heights between two corners of a polygon
+_REACH = 1.5  # chunks to either side in which a corner looks for the highest and the lowest ink
+_TRIM_ABOVE, _TRIM_BELOW = 0.005, 0.015  # share of the ink that may stand out of the polygon
+_HIGHEST, _LOWEST = 2.8, 1.3  # letter heights from the baseline that a polygon reaches at most: few loops go beyond
+_PAD = 0.2  # letter heights of paper in the polygon before and after the ink
+_ABOVE, _BELOW = 3.2, 2.4  # letter heights from the baseline in which a line's ink is looked for
 
 
-class _Ink(NamedTuple):
-    """The ink of a page, level: the text runs along the rows of the mask.
+class Core(NamedTuple):
+    """The core of a line on the upright picture that the segmenter saw, in its pixels.
 
-    mask: (rows, columns), uint8, 1 = ink.
-    zoom: pixels of the mask to one pixel of the page.
-    slope: rows that the text went down, on the page, per column to the right.
-    shift: rows by which the mask was moved, so that none of the page is lost.
+    curve: coefficients of the middle's row, a polynomial of the column divided by 100 (highest power first).
+    left, right: columns.
+    letter: height of the small letters.
+    printed: share of it that is print.
     """
 
-    mask: np.ndarray
+    curve: np.ndarray
+    left: float
+    right: float
+    letter: float
+    printed: float
+
+    def middle(self, x: np.ndarray | float) -> np.ndarray:
+        return np.polyval(self.curve, np.asarray(x) / 100)
+
+
+class LineFinder:
+    """Finds lines with the weights that ship with the package."""
+
+    def __init__(self, segmenter: Segmenter | None = None) -> None:
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._segmenter = (segmenter or load_segmenter()).to(self._device)
+
+    def find(self, picture: np.ndarray, quarters: int | None = None) -> Page:
+        """Finds the lines of a page and their reading order.
+
+        Args:
+            picture: shape (height, width), uint8, 0 = black; also white on black or sideways.
+            quarters: by how many quarters clockwise the page lies turned; seen from the page if None, but for whether
+                it is upside down: that only a reader can tell.
+
+        Returns:
+            The page with its regions and lines, without text.
+        """
+        seen = self._look(np.rot90(picture, quarters or 0))
+        if quarters is None:
+            quarters = seen.sideways
+            if quarters:
+                seen = self._look(np.rot90(picture, quarters))
+        upright = np.ascontiguousarray(np.rot90(picture, quarters))
+        lines, letters, printed = _outline(upright, seen)
+        regions = arrange(lines, letters, printed)
+        page = Page(picture.shape[1], picture.shape[0], regions, turn=-90 * quarters % 360)
+        return _turn_back(page, quarters)
+
+    def _look(self, picture: np.ndarray) -> _Seen:
+        """Runs the segmenter on a picture."""
+        zoom = min(1.0, (SEEN_PIXELS / picture.size) ** 0.5)
+        size = max(1, round(picture.shape[1] * zoom)), max(1, round(picture.shape[0] * zoom))
+        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        padded = cv2.copyMakeBorder(small, 0, -size[1] % ALIGNMENT, 0, -size[0] % ALIGNMENT, cv2.BORDER_REPLICATE)
+        pages = torch.from_numpy(padded)[None, None].to(self._device).float() / 255
+        with torch.inference_mode():
+            maps, turns = self._segmenter(pages.to(memory_format=torch.channels_last))
+        rows, columns = -(-size[1] // STRIDE), -(-size[0] // STRIDE)
+        writing, print_ = maps[0, :, :rows, :columns].sigmoid().cpu().numpy()
+        cores = _join(_trace(np.maximum(writing, print_), print_ > writing))
+        inked = cv2.resize(np.maximum(writing, print_), size) > 0.5
+        negative = is_negative(small[inked][None]) if inked.any() else False
+        upright, left, inverted, right = turns[0].softmax(0).tolist()
+        sideways = 0 if upright + inverted >= left + right else 1 if left > right else 3
+        return _Seen(cores, sideways, zoom, negative)
+
+
+class _Seen(NamedTuple):
+    """What the segmenter says of a picture: cores, quarters by which it lies sideways (0, 1, 3), its zoom, its polarity."""
+
+    cores: list[Core]
+    sideways: int
     zoom: float
-    slope: float
-    shift: float
-
-    def page_rows(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Rows on the page (in pixels of the mask) for rows and columns of the mask."""
-        return rows - self.shift + self.slope * columns
+    negative: bool
 
 
-class Layout(NamedTuple):
-    """What was found on a page.
-
-    lines: the boxes of the lines of handwriting, from top to bottom.
-    section: top and bottom, in pixels, of the section of a form that was searched; None if the page is no form.
-    """
-
-    lines: list[Box]
-    section: tuple[int, int] | None
+def _trace(probable: np.ndarray, printed: np.ndarray) -> list[Core]:
+    """Follows each core of the map of cells, in pixels of the picture."""
+    cores = []
+    for cells in _components(probable > 0.5):
+        cores += _split(cells, probable, printed, 0.5)
+    return cores
 
 
-def find_layout(page: np.ndarray) -> Layout:
-    """Finds the lines of handwriting on a page.
-
-    Of a form only the section of the handwriting is searched. A form is a page with 2 to 4 long printed rules across
-    it, as in the IAM database: the writing is in the tallest section between them, and what is printed above and signed
-    below is left out. Paper ruled for writing is no form.
-
-    Args:
-        page: shape (height, width), uint8, 0 = black; also white on black.
-    """
-    ink = _level(*_ink_mask(page))
-    rules = _find_rules(ink.mask)
-    mask = _erase_rules(ink.mask, rules)
-    section = _choose_section(mask, rules)
-    height, width = page.shape
-    if section:
-        mask[: section[0]] = 0
-        mask[section[1] :] = 0
-        rows = ink.page_rows(np.array(section), np.full(2, mask.shape[1] / 2)) / ink.zoom
-        top, bottom = np.clip(np.round(rows).astype(int), 0, height)
-        section = int(top), int(bottom)
-    scale = _choose_scale(mask)
-    mask = _erase_dirt(mask, scale)
-    lines = _join_along(_label_ridges(mask, scale), scale)
-    boxes = [
-        (max(x0, 0), max(y0, 0), min(x1, width), min(y1, height))
-        for x0, y0, x1, y1 in (
-            tuple(round(v / ink.zoom) for v in box) for box in _measure(_share_ink(mask, lines, scale), ink, scale)
-        )
-    ]
-    return Layout(boxes, section)
-
-
-def looks_like_line(image: np.ndarray, boxes: list[Box]) -> bool:
-    """Says whether a picture is probably one line of writing, cut out, and not a page.
-
-    Args:
-        image: shape (height, width).
-        boxes: the lines that `find_layout` found there.
-    """
-    height, width = image.shape
-    if not boxes:
-        return width > 2 * height
-    tallest = max(bottom - top for _, top, _, bottom in boxes)
-    return tallest > (0.25 if len(boxes) == 1 else 0.65) * height
-
-
-def crop_line(page: np.ndarray, box: Box) -> np.ndarray:
-    """Cuts a line out of a page, closely, as the lines of IAM are cut, and clears it of ink of other lines.
-
-    Args:
-        page: shape (height, width), uint8, 0 = black; also white on black.
-        box: the line, as from `find_layout`.
-
-    Returns:
-        Shape (height, width) of the box and a margin of 3 % of its height, uint8, in the page's polarity.
-    """
-    x0, y0, x1, y1 = box
-    margin = max(1, round(0.03 * (y1 - y0)))
-    left, right = max(x0 - margin, 0), min(x1 + margin, page.shape[1])
-    top, bottom = max(2 * y0 - y1, 0), min(2 * y1 - y0, page.shape[0])
-    window = page[top:bottom, left:right]
-    inside = slice(max(y0 - margin, 0) - top, min(y1 + margin, page.shape[0]) - top)
-    middle = slice(y0 - top + int(0.35 * (y1 - y0)), y0 - top + int(0.65 * (y1 - y0)) + 1)
-
-    mask, _ = _ink_mask(window)
-    mask = cv2.resize(mask, window.shape[::-1], interpolation=cv2.INTER_NEAREST)
-    _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask)
-    # Ink of another line lies outside of the box for the greater part, and does not reach its middle.
-    own = np.bincount(pieces[inside].ravel(), minlength=len(stats)) >= 0.5 * stats[:, cv2.CC_STAT_AREA]
-    own[pieces[middle]] = True
-    # Soft edges go with their ink: those of other lines are cleared, those of this one stay.
-    foreign = cv2.dilate((~own[pieces]).astype(np.uint8), np.ones((5, 5), np.uint8))
-    kept = cv2.dilate((own[pieces] & (pieces > 0)).astype(np.uint8), np.ones((3, 3), np.uint8))
-    paper = 255 - _paper(255 - window) if _is_negative(window) else _paper(window)
-    return np.where((foreign > 0) & (kept == 0), paper, window)[inside]
-
-
-def _is_negative(grey: np.ndarray) -> bool:
-    """Whether the writing is white on black."""
-    return bool(np.median(grey) < 128)
-
-
-def _paper(grey: np.ndarray) -> np.ndarray:
-    """The paper without the ink, with its shadows; shape and type of the picture."""
-    # Closing takes away what is thinner than its window. At the edge, thin shadows are made wide first.
-    window = max(15, max(grey.shape) // 50) | 1
-    paper = cv2.copyMakeBorder(grey, window, window, window, window, cv2.BORDER_REPLICATE)
-    paper = cv2.blur(cv2.morphologyEx(paper, cv2.MORPH_CLOSE, np.ones((window, window), np.uint8)), (window, window))
-    return paper[window:-window, window:-window]
-
-
-def _ink_mask(page: np.ndarray) -> tuple[np.ndarray, float]:
-    """Tells ink from paper.
-
-    Returns:
-        The mask, uint8, 1 = ink, and its size relative to the page.
-    """
-    zoom = min(1.0, (_WORK_PIXELS / page.size) ** 0.5)
-    size = (max(1, round(page.shape[1] * zoom)), max(1, round(page.shape[0] * zoom)))
-    grey = cv2.resize(page, size, interpolation=cv2.INTER_AREA)
-    if _is_negative(grey):
-        grey = 255 - grey
-    darkness = 255 - cv2.divide(grey, _paper(grey), scale=255)
-    threshold, _ = cv2.threshold(darkness, 0, 255, cv2.THRESH_OTSU)
-    return (darkness > max(threshold, _MIN_CONTRAST)).astype(np.uint8), zoom
-
-
-def _level(mask: np.ndarray, zoom: float) -> _Ink:
-    """Shears a mask until its text runs along the rows."""
-    height, width = mask.shape
-    slope = _find_slope(mask)
-    shift = max(0.0, slope * width)
-    matrix = np.array([[1, 0, 0], [-slope, 1, shift]])
-    size = (width, height + int(np.ceil(abs(slope) * width)))
-    return _Ink(cv2.warpAffine(mask, matrix, size, flags=cv2.INTER_NEAREST), zoom, slope, shift)
-
-
-def _find_slope(mask: np.ndarray) -> float:
-    """Finds the slope along which the ink falls into the fewest rows."""
-    rows, columns = np.nonzero(mask)
-    if len(rows) == 0:
-        return 0.0
-    step = len(rows) // 50_000 + 1
-    rows, columns = rows[::step], columns[::step]
-    margin = int(np.abs(_SKEWS).max() * mask.shape[1]) + 1
-    sharpness = np.array(
-        [(np.bincount((rows - slope * columns).astype(int) + margin).astype(float) ** 2).sum() for slope in _SKEWS]
-    )
-    level = sharpness[len(_SKEWS) // 2]
-    best = int(sharpness.argmax())
-    return float(_SKEWS[best]) if sharpness[best] > 1.05 * level else 0.0
-
-
-class _Rule(NamedTuple):
-    """A straight line across the page: from column `left` to `right`, in row `row + slope * column`."""
-
-    left: int
-    right: int
-    row: float
-    slope: float
-    solid: float  # share of its length that is ink
-
-
-def _find_rules(mask: np.ndarray) -> list[_Rule]:
-    """Finds printed rules, solid or dotted, that run at least a quarter of the width of a page, from top to bottom."""
-    width = mask.shape[1]
-    gap, run, join = max(width // 200, 2), max(width // 40, 8), max(width // 15, 8)
-    # Seen in all of the ink, lines of print pass for rules.
-    thin = _thin(mask)
-    # A rule that is not quite level comes down in steps: thickened, its pieces meet.
-    thick = cv2.morphologyEx(cv2.dilate(thin, np.ones((3, 1), np.uint8)), cv2.MORPH_CLOSE, np.ones((1, gap), np.uint8))
-    runs = cv2.morphologyEx(thick, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
-    joined = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((5, join), np.uint8))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(joined)
-    rules = []
-    for label in 1 + np.flatnonzero(stats[1:, cv2.CC_STAT_WIDTH] >= width / 4):
-        left, top, length, height = stats[label, :4]
-        window = slice(top, top + height), slice(left, left + length)
-        rows, columns = np.nonzero(thin[window] & (labels[window] == label))
-        row, slope = _fit_rule(rows + top, columns + left)
-        across = np.arange(left, left + length)
-        centre = np.round(row + slope * across).astype(int)
-        ink = [mask[np.clip(centre + step, 0, len(mask) - 1), across] for step in (-6, -5, -1, 0, 1, 5, 6)]
-        solid = float(np.mean(ink[2] | ink[3] | ink[4]))
-        beside = float(np.mean(ink[:2] + ink[5:]))
-        if solid - beside > 0.4:
-            rules.append(_Rule(int(left), int(left + length), row, slope, solid))
-    return sorted(rules, key=lambda rule: rule.row)
-
-
-def _thin(mask: np.ndarray) -> np.ndarray:
-    """The ink of less than 7 rows."""
-    return mask & ~cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((7, 1), np.uint8))
-
-
-def _fit_rule(rows: np.ndarray, columns: np.ndarray) -> tuple[float, float]:
-    """Finds the row and the slope of the straight line through most of the points."""
-    best = (-1.0, 0.0, 0.0)
-    for slope in np.linspace(-0.012, 0.012, 13):
-        level = rows - slope * columns
-        start = int(level.min())
-        counts = np.convolve(np.bincount((level - start).astype(int)), np.ones(3), "same")
-        if counts.max() > best[0]:
-            best = (counts.max(), start + counts.argmax() + 0.5, slope)
-    return float(best[1]), float(best[2])
-
-
-def _erase_rules(mask: np.ndarray, rules: list[_Rule]) -> np.ndarray:
-    """Takes rules away, and leaves the strokes that cross them."""
-    lines = np.zeros_like(mask)
-    for rule in rules:
-        ends = [(x, round(rule.row + rule.slope * x)) for x in (rule.left, rule.right)]
-        cv2.line(lines, *ends, color=1, thickness=5)
-    return mask & ~(lines & _thin(mask))
-
-
-def _choose_section(mask: np.ndarray, rules: list[_Rule]) -> tuple[int, int] | None:
-    """Chooses the tallest section with writing between the rules of a form; None if this is no form."""
-    height, width = mask.shape
-    # Print and flat writing pass for dotted rules now and then, but never for solid ones.
-    wide = [rule for rule in rules if rule.right - rule.left > 0.45 * width]
-    edges = [round(rule.row + rule.slope * width / 2) for rule in wide if rule.solid > 0.8]
-    if not 2 <= len(edges) <= 4:
-        return None
-    sections = [
-        (top, bottom)
-        for top, bottom in zip([0, *edges], [*edges, height], strict=True)
-        if mask[top:bottom].sum() > 0.05 * mask.sum()
-    ]
-    top, bottom = max(sections, key=lambda section: section[1] - section[0], default=(0, 0))
-    gaps = np.diff(edges)
-    # Ruled paper of which few rules were found whole, or a cut-out of it.
-    ruling = sum(rule.solid > 0.65 and top < rule.row < bottom for rule in wide) > 3
-    evenly = len(gaps) > 1 and gaps.max() < 1.5 * gaps.min()
-    if ruling or evenly or bottom - top < max(height / 3, width / 4):
-        return None
-    return top + 3, bottom - 3
-
-
-def _choose_scale(mask: np.ndarray) -> float:
-    """Finds the scale, in pixels, at which lines stand out most from what is between them."""
-    # Strokes and dots of large letters stand out too, at scales that are far smaller than the letters.
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask)
-    pieces = stats[1:][stats[1:, cv2.CC_STAT_HEIGHT].argsort()]
-    share = pieces[:, cv2.CC_STAT_AREA].cumsum()
-    letter = pieces[np.searchsorted(share, share[-1] / 2), cv2.CC_STAT_HEIGHT] if len(pieces) else 0
-    scales = _SCALES[(0.2 * letter <= _SCALES) | (_SCALES[-1] == _SCALES)]
-    # The normalised derivative, with a little more for coarse scales: of two good ones the coarse bridges words better.
-    energies = [float((_ridge_filter(mask, scale) ** 2).mean() * scale**0.5) for scale in scales]
-    return float(scales[int(np.argmax(energies))])
-
-
-def _erase_dirt(mask: np.ndarray, scale: float) -> np.ndarray:
-    """Takes away what is no writing: upright rules and edges of paper, and specks.
-
-    Specks are lone groups of ink that are narrower than a letter or hold nothing as tall as a letter.
-    """
-    _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask)
-    tall, wide = stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_WIDTH]
-    upright = (tall > 8 * scale) & (wide < 0.1 * tall)
-    mask = mask * ~upright[pieces]
-    near = cv2.dilate(mask, np.ones((int(2 * scale), int(4 * scale)), np.uint8))
-    count, groups = cv2.connectedComponents(near)
-    rows, columns = np.nonzero(mask)
-    group = groups[rows, columns]
-    left, right, tallest = np.full(count, mask.shape[1]), np.zeros(count, int), np.zeros(count, int)
-    np.minimum.at(left, group, columns)
-    np.maximum.at(right, group, columns)
-    np.maximum.at(tallest, group, tall[pieces[rows, columns]])
-    keep = (right - left >= scale) & (tallest >= max(0.8 * scale, _MIN_LETTER))
-    return mask * keep[groups]
-
-
-def _ridge_filter(mask: np.ndarray, scale: float) -> np.ndarray:
-    """Filters the ink with the second derivative, down the rows, of a Gaussian 6 times as wide as high.
-
-    Returns:
-        The answer, positive within lines; float32, smaller than the mask at coarse scales.
-    """
-    # A coarse scale needs no fine picture: filter where the scale is 4 pixels.
-    zoom = min(1.0, 4 / scale)
-    size = (max(1, round(mask.shape[1] * zoom)), max(1, round(mask.shape[0] * zoom)))
-    small = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    sigma = scale * zoom
-    reach = int(4 * sigma) + 1
-    offsets = np.arange(-reach, reach + 1)
-    gauss = np.exp(-0.5 * (offsets / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
-    second = gauss * (1 - (offsets / sigma) ** 2)
-    second -= second.mean()  # cut off at its ends, it would answer to even grey
-    wide = cv2.getGaussianKernel(2 * int(18 * sigma) + 1, 6 * sigma)
-    return cv2.sepFilter2D(small, cv2.CV_32F, wide, second, borderType=cv2.BORDER_CONSTANT)
-
-
-def _label_ridges(mask: np.ndarray, scale: float) -> np.ndarray:
-    """Numbers the ridges of the ink that are not faint; shape of the mask, int32, 0 = none."""
-    ridges = cv2.resize(_ridge_filter(mask, scale), mask.shape[::-1])
-    floor = max(0.15 * float(np.percentile(ridges, 99)), 1e-4)
-    return cv2.connectedComponents((ridges > floor).astype(np.uint8))[1]
-
-
-def _join_along(labels: np.ndarray, scale: float) -> np.ndarray:
-    """Joins the ridges that continue one another from left to right, the nearest first."""
-    ends = []
-    for label, window in enumerate(ndimage.find_objects(labels), 1):
-        rows, columns = np.nonzero(labels[window] == label)
-        rows, columns = rows + window[0].start, columns + window[1].start
-        left, right, reach = columns.min(), columns.max(), 6 * scale
-        ends.append((left, right, rows[columns <= left + reach].mean(), rows[columns >= right - reach].mean()))
-    links = []
-    for first, (left, right, _, row) in enumerate(ends, 1):
-        for second, (next_left, next_right, next_row, _) in enumerate(ends, 1):
-            overlap = min(8 * scale, (right - left) / 2, (next_right - next_left) / 2)
-            if left < next_left and next_left > right - overlap and abs(next_row - row) < 1.5 * scale:
-                links.append((next_left - right, first, second))
-    parent = np.arange(len(ends) + 1)
-    has_next, has_previous = set(), set()
-    for _, first, second in sorted(links):
-        if first not in has_next and second not in has_previous:
-            has_next.add(first)
-            has_previous.add(second)
-            parent[parent == parent[second]] = parent[first]
-    return parent[labels]
-
-
-def _share_ink(mask: np.ndarray, lines: np.ndarray, scale: float) -> np.ndarray:
-    """Gives each piece of ink to a line: that whose ridge it lies on most, else the nearest.
-
-    A piece that lies on several ridges is cut half-way between them.
-
-    Returns:
-        The line of each pixel of ink; shape of the mask, int32, 0 = none.
-    """
-    count = int(lines.max()) + 1
-    if count == 1:
-        return np.zeros(mask.shape, np.int32)
-    outside = (lines == 0).astype(np.uint8)
-    distance, zone = cv2.distanceTransformWithLabels(outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
-    line_of_zone = np.zeros(zone.max() + 1, np.int64)
-    line_of_zone[zone[lines > 0]] = lines[lines > 0]
-    nearest = line_of_zone[zone]
-    pieces, piece = cv2.connectedComponents(mask)
-    ink = mask > 0
-    pairs, pair = np.unique(piece[ink].astype(np.int64) * count + nearest[ink], return_inverse=True)
-    on_ridge = np.bincount(pair, distance[ink] == 0)
-    # Off the ridges, pixels count only between lines that have none of the piece on their ridge.
-    order = np.lexsort((np.bincount(pair), on_ridge, pairs // count))
-    pairs, on_ridge = pairs[order], on_ridge[order]
-    best = np.flatnonzero(np.diff(pairs // count, append=pieces))
-    owner, shared = np.zeros(pieces, np.int64), np.zeros(pieces, bool)
-    owner[pairs[best] // count] = pairs[best] % count
-    second = (pairs[best - 1] // count == pairs[best] // count) & (best > 0)
-    shared[pairs[best] // count] = second & (on_ridge[best - 1] > 0.35 * on_ridge[best])
-    far = ndimage.mean(distance, piece, np.arange(pieces)) > 2.2 * scale
-    owner[far] = 0
-    labels = np.where(shared[piece], nearest, owner[piece])
-    labels[~ink] = 0
-    return labels.astype(np.int32)
-
-
-def _measure(labels: np.ndarray, ink: _Ink, scale: float) -> list[tuple[float, float, float, float]]:
-    """Boxes around the lines, in pixels of the mask before it was made level, from top to bottom."""
+def _components(mask: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows and columns of the cells of each component."""
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8))
     rows, columns = np.nonzero(labels)
-    owner = labels[rows, columns]
-    page_rows = ink.page_rows(rows, columns)
-    boxes = []
-    for line in np.unique(owner):
-        mine = owner == line
-        x, y = columns[mine], page_rows[mine]
-        if np.ptp(x) > 1.5 * scale and np.ptp(rows[mine]) > scale:
-            boxes.append((rows[mine].mean(), (x.min(), y.min(), x.max() + 1, y.max() + 1)))
-    return [box for _, box in sorted(boxes)]
+    order = np.argsort(labels[rows, columns], kind="stable")
+    ends = np.cumsum(np.bincount(labels[rows, columns], minlength=count)[1:])[:-1]
+    return list(zip(np.split(rows[order], ends), np.split(columns[order], ends))) if count > 1 else []
+
+
+def _split(
+    cells: tuple[np.ndarray, np.ndarray], probable: np.ndarray, printed: np.ndarray, threshold: float
+) -> list[Core]:
+    """One core, or several where the cells of two lines meet: there a higher threshold parts them."""
+    rows, columns = cells
+    if len(rows) < _MIN_CELLS:
+        return []
+    left = columns.min()
+    lowest = np.full(np.ptp(columns) + 1, -1)
+    highest = np.full(len(lowest), len(probable))
+    np.maximum.at(lowest, columns - left, rows)
+    np.minimum.at(highest, columns - left, rows)
+    filled = np.bincount(columns - left)
+    # A column of one line is one run of cells.
+    several = np.mean(filled < (lowest - highest + 1) - 1)
+    thickness = np.median(filled)
+    if threshold < 0.95 and (several > 0.1 or np.mean(filled > 1.7 * thickness) > 0.15):
+        part = np.zeros(probable.shape, bool)
+        part[rows, columns] = probable[rows, columns] > threshold + 0.1
+        parts = _components(part)
+        if sum(len(part[0]) for part in parts) > 0.3 * len(rows):
+            return [core for part in parts for core in _split(part, probable, printed, threshold + 0.1)]
+    centres = (lowest + highest + 1) / 2 * STRIDE
+    x = (left + np.arange(len(lowest)) + 0.5) * STRIDE
+    weights = np.where(filled > 0, probable.shape[0] / 1e3 + filled, 0)
+    letter = float(np.average(filled, weights=filled) * STRIDE)
+    length = len(lowest) * STRIDE
+    degree = 0 if length < 3 * letter else 1 if length < 10 * letter else 2 if length < 22 * letter else 3
+    curve = np.polyfit(x / 100, np.where(filled > 0, centres, 0), degree, w=weights)
+    return [Core(curve, left * STRIDE, left * STRIDE + length, letter, float(printed[rows, columns].mean()))]
+
+
+def _join(cores: list[Core]) -> list[Core]:
+    """Joins pieces of one line, and drops specks."""
+    # What is near comes first: a line above tells more of a wide space once it is whole itself.
+    cores = _join_across(_join_across(cores, wide=False), wide=True)
+    return [core for core in cores if not _is_speck(core, cores)]
+
+
+def _join_across(cores: list[Core], wide: bool) -> list[Core]:
+    """Joins pieces of one line across spaces between words, or across wide ones too."""
+    joined: list[Core] = []
+    for core in sorted(cores, key=lambda core: core.left):
+        best, best_gap = None, np.inf
+        for index, other in enumerate(joined):
+            letter = max(core.letter, other.letter)
+            gap = core.left - other.right
+            if (
+                not -letter < gap < min(_MAX_WIDE_GAP * letter, best_gap)
+                or min(core.letter, other.letter) < 0.45 * letter
+            ):
+                continue
+            # Pieces that nearly touch may begin with a quote or end with a comma; lines are farther apart than this.
+            apart = (1.2 if gap < 1.5 * letter else 0.75) * letter
+            middle = core.left - gap / 2
+            if abs(_onward(core, middle) - _onward(other, middle)) > apart:
+                continue
+            if gap < _MAX_GAP * letter or (wide and _run_on(cores, other, core)):
+                best, best_gap = index, gap
+        if best is None:
+            joined.append(core)
+        else:
+            joined[best] = _merge(joined[best], core)
+    return joined
+
+
+def _run_on(cores: list[Core], first: Core, second: Core) -> bool:
+    """Whether a line right above or below runs on where there is a space between two pieces: then it is no gutter."""
+    middle = (first.right + second.left) / 2
+    row = float(first.middle(first.right))
+    return any(
+        core.left < first.right
+        and core.right > second.left
+        and core.letter < abs(float(core.middle(middle)) - row) < 8 * first.letter
+        for core in cores
+    )
+
+
+def _is_speck(core: Core, cores: list[Core]) -> bool:
+    """Whether a core is too short for a line, or lies where a descender of the line above would."""
+    length = core.right - core.left
+    if length < _MIN_LENGTH * core.letter:
+        return True
+    middle = (core.left + core.right) / 2
+    return length < 3 * core.letter and any(
+        other.right - other.left > 3 * length
+        and other.left < middle < other.right
+        and abs(float(other.middle(middle)) - float(core.middle(middle))) < 1.7 * other.letter
+        for other in cores
+    )
+
+
+def _onward(core: Core, x: float) -> float:
+    """The row of the middle at a column, going straight on beyond the ends of the core."""
+    end = float(np.clip(x, core.left, core.right))
+    # The ends of a curve are its least certain part: its chord says better where the line is going.
+    chord = float(core.middle(core.right) - core.middle(core.left)) / max(core.right - core.left, 4 * core.letter)
+    return float(core.middle(end)) + float(np.clip(chord, -0.15, 0.15)) * (x - end)
+
+
+def _merge(first: Core, second: Core) -> Core:
+    lengths = first.right - first.left, second.right - second.left
+    letter = float(np.average([first.letter, second.letter], weights=lengths))
+    x = [np.linspace(core.left, core.right, 12) for core in (first, second)]
+    y = np.concatenate([first.middle(x[0]), second.middle(x[1])])
+    weights = np.repeat(np.sqrt(lengths), 12)
+    length = second.right - first.left
+    degree = 1 if length < 10 * letter else 2 if length < 22 * letter else 3
+    return Core(
+        np.polyfit(np.concatenate(x) / 100, y, degree, w=weights),
+        min(first.left, second.left),
+        max(first.right, second.right),
+        letter,
+        float(np.average([first.printed, second.printed], weights=lengths)),
+    )
+
+
+def _outline(upright: np.ndarray, seen: _Seen) -> tuple[list[Line], list[float], list[bool]]:
+    """Baselines and polygons around the ink of each core, in pixels of the upright picture."""
+    mask, zoom = ink_mask(upright, seen.negative)
+    ratio = zoom / seen.zoom
+    frames = []
+    owners = np.zeros(mask.shape, np.int16)
+    for number, core in enumerate(seen.cores, 1):
+        x = np.linspace(core.left, core.right, max(2, round((core.right - core.left) / (2 * core.letter)) + 1))
+        middle = core.middle(x)
+        edges = np.concatenate(
+            [np.stack([x, middle - core.letter / 2], 1), np.stack([x, middle + core.letter / 2], 1)[::-1]]
+        )
+        cv2.fillPoly(owners, [np.round(edges * ratio).astype(np.int32)], number)
+        frames.append(Frame.of(np.stack([x, middle + core.letter / 2], 1) * ratio))
+    lines, letters, printed = [], [], []
+    for number, (core, frame) in enumerate(zip(seen.cores, frames), 1):
+        line = _outline_one(mask, owners, number, frame, core.letter * ratio)
+        if line is None:
+            continue
+        scaled = [tuple((x / zoom, y / zoom) for x, y in points) for points in line]
+        lines.append(Line(*scaled))
+        letters.append(core.letter / seen.zoom)
+        printed.append(core.printed > 0.6)
+    return lines, letters, printed
+
+
+def _outline_one(
+    mask: np.ndarray, owners: np.ndarray, number: int, frame: Frame, letter: float
+) -> tuple[list[Point], list[Point]] | None:
+    """Baseline and polygon of one line, in pixels of the mask; None if it has no ink."""
+    length = frame.knots[-1, 0]
+    reach = 3 * letter
+    above, below = round(_ABOVE * letter), round(_BELOW * letter)
+    strip = straighten(mask, frame, -reach, length + reach, above, below, 0, nearest=True)
+    owner = straighten(owners, frame, -reach, length + reach, above, below, 0, nearest=True).picture
+    own = _own_ink(_without_rules(strip.picture, letter), owner, number, letter)
+    rows, columns = np.nonzero(own)
+    if len(rows) < 0.3 * letter:
+        return None
+    left, right = columns.min() - _PAD * letter, columns.max() + 1 + _PAD * letter
+    knots = np.linspace(left, right, max(2, round((right - left) / (_CHUNK * letter)) + 1))
+    tops, bottoms = _edges(rows - above, columns, knots, letter)
+    baseline = [strip.place(x, above) for x in knots]
+    polygon = [strip.place(x, above + y) for x, y in zip(knots, tops)]
+    polygon += [strip.place(x, above + y) for x, y in zip(knots[::-1], bottoms[::-1])]
+    height, width = mask.shape
+    inside = lambda points: [(min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))) for x, y in points]  # noqa: E731
+    return inside(baseline), inside(polygon)
+
+
+def _edges(rows: np.ndarray, columns: np.ndarray, knots: np.ndarray, letter: float) -> tuple[np.ndarray, np.ndarray]:
+    """How far the ink reaches above and below the baseline around each knot."""
+    tops, bottoms = [], []
+    half = (knots[1] - knots[0]) * _REACH if len(knots) > 1 else np.inf
+    for knot in knots:
+        near = rows[np.abs(columns - knot) <= half]
+        highest, lowest = np.quantile(near, [_TRIM_ABOVE, 1 - _TRIM_BELOW]) if len(near) else (0, 0)
+        tops.append(-np.clip(-highest, letter, _HIGHEST * letter))
+        bottoms.append(np.clip(lowest + 1, 0.2 * letter, _LOWEST * letter))
+    return np.array(tops), np.array(bottoms)
+
+
+def _without_rules(strip: np.ndarray, letter: float) -> np.ndarray:
+    """Takes ruling, squares and underlining away from the ink of a straightened strip."""
+    thin = max(3, round(0.35 * letter))
+    rules = np.zeros_like(strip)
+    for length, across in ((4, False), (4.5, True)):
+        size = max(8, round(length * letter))
+        runs = cv2.morphologyEx(strip, cv2.MORPH_OPEN, np.ones((size, 1) if across else (1, size), np.uint8))
+        rules |= runs & ~cv2.morphologyEx(runs, cv2.MORPH_OPEN, np.ones((1, thin) if across else (thin, 1), np.uint8))
+    return strip & ~rules
+
+
+def _own_ink(strip: np.ndarray, owner: np.ndarray, number: int, letter: float) -> np.ndarray:
+    """The ink that belongs to a line, shape and type of the strip."""
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(strip)
+    on_own = np.bincount(pieces[owner == number], minlength=count)
+    others = (owner > 0) & (owner != number)
+    on_others = np.bincount(pieces[others], minlength=count)
+    to_own = cv2.distanceTransform((owner != number).astype(np.uint8), cv2.DIST_L2, 3)
+    if others.any():
+        to_others = cv2.distanceTransform((~others).astype(np.uint8), cv2.DIST_L2, 3)
+    else:
+        to_others = np.full(strip.shape, np.inf, np.float32)
+    inked = strip > 0
+    # Dots, accents and commas lie on no core and go to the nearest, if it is near.
+    size = np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
+    mean_own = np.bincount(pieces[inked], to_own[inked], count) / size
+    mean_others = np.bincount(pieces[inked], to_others[inked], count) / size
+    loose = (on_own == 0) & (on_others == 0) & (mean_own < mean_others) & (mean_own < 1.3 * letter)
+    whole = (on_own > 0) & (on_others <= 0.25 * on_own)
+    shared = (on_own > 0) & (on_others > 0.25 * on_own) & (on_own > 0.25 * on_others)
+    keep = (loose | whole)[pieces] | (shared[pieces] & (to_own < to_others))
+    return (keep & inked).astype(np.uint8)
+
+
+def _turn_back(page: Page, quarters: int) -> Page:
+    """Moves what was found on the upright picture to the picture as it lies."""
+    if not quarters:
+        return page
+    width, height = page.width, page.height
+
+    def move(points: tuple[Point, ...]) -> tuple[Point, ...]:
+        if quarters == 1:
+            return tuple((width - y, x) for x, y in points)
+        if quarters == 2:
+            return tuple((width - x, height - y) for x, y in points)
+        return tuple((y, height - x) for x, y in points)
+
+    regions = tuple(
+        replace(
+            region,
+            lines=tuple(
+                replace(line, baseline=move(line.baseline), polygon=move(line.polygon)) for line in region.lines
+            ),
+        )
+        for region in page.regions
+    )
+    return replace(page, regions=regions)

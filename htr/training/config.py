@@ -7,7 +7,8 @@ import difflib
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -48,23 +49,74 @@ class TrainConfig:
     trainer: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("seed", 0, 2**32 - 1), ("height", 16, 256), ("lstm_layers", 1, 8), ("lstm_units", 1, 4096), ("neck_channels", 1, 4096),
-            ("dropout", 0, 0.95), ("epochs", 1, 1_000_000), ("batch_pixels", 1024, 10**10), ("learning_rate", 0, 1),
-            ("encoder_learning_rate", 0, 1), ("warmup", 0, 0.9), ("weight_decay", 0, 10), ("shortcut", 0, 10),
-            ("clip", 0, 1e6), ("average", 0, 0.999999), ("augmentation", 0, 3), ("workers", 0, 256),
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise InputError(f"{name}: {value} is out of range; give a value from {low} to {high}")
+        _check_bounds(self, {
+            "seed": (0, 2**32 - 1), "height": (16, 256), "lstm_layers": (1, 8), "lstm_units": (1, 4096),
+            "neck_channels": (1, 4096), "dropout": (0, 0.95), "epochs": (1, 1_000_000), "batch_pixels": (1024, 10**10),
+            "learning_rate": (0, 1), "encoder_learning_rate": (0, 1), "warmup": (0, 0.9), "weight_decay": (0, 10),
+            "shortcut": (0, 10), "clip": (0, 1e6), "average": (0, 0.999999), "augmentation": (0, 3), "workers": (0, 256),
+        })  # fmt: skip
         if self.height % 16:
             raise InputError(f"height: {self.height} is not a multiple of 16; give 48, 64, 96 or the like")
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise InputError(f"minutes: {self.minutes} is no time to train in; give a number above 0, or null")
 
 
-def load_config(path: str | Path, overrides: list[str]) -> TrainConfig:
+@dataclass(frozen=True)
+class FinderConfig:
+    """A training run of the line finder's network. `configs/finder.yaml` says what each value means and in which unit."""
+
+    run: str
+    data: list[str]
+    seed: int = 1
+
+    encoder: str = "tf_efficientnet_lite0"
+    pretrained: str = "imagenet"
+    channels: int = 48
+
+    epochs: int = 12
+    epoch_steps: int = 200
+    batch: int = 4
+    side: int = 448
+    turned: float = 0.3
+    learning_rate: float = 2e-3
+    encoder_learning_rate: float = 5e-4
+    warmup: float = 0.1
+    weight_decay: float = 1e-2
+    clip: float = 1.0
+    average: float = 0.995
+    workers: int = 1
+    trainer: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_bounds(self, {
+            "seed": (0, 2**32 - 1), "channels": (1, 1024), "epochs": (1, 1_000_000), "epoch_steps": (4, 1_000_000),
+            "batch": (1, 4096), "side": (64, 4096), "turned": (0, 0.9), "learning_rate": (0, 1),
+            "encoder_learning_rate": (0, 1), "warmup": (0, 0.9), "weight_decay": (0, 10), "clip": (0, 1e6),
+            "average": (0, 0.999999), "workers": (0, 256),
+        })  # fmt: skip
+        if not self.data or not all(isinstance(name, str) for name in self.data):
+            raise InputError(f"data: {self.data} names no corpora; give one or more, such as [sample]")
+        if self.side % 32:
+            raise InputError(f"side: {self.side} is not a multiple of 32; give 320, 448, 512 or the like")
+
+
+Config = TypeVar("Config", TrainConfig, FinderConfig)
+
+
+def _check_bounds(config: Any, bounds: dict[str, tuple[float, float]]) -> None:
+    for name, (low, high) in bounds.items():
+        value = getattr(config, name)
+        if not low <= value <= high:
+            raise InputError(f"{name}: {value} is out of range; give a value from {low} to {high}")
+
+
+def load_config(path: str | Path, overrides: list[str], kind: type[Config] = TrainConfig) -> Config:
     """Reads a YAML file and lays `key=value` words over it (`trainer.devices=2` for Lightning's own options).
+
+    Args:
+        path: the file.
+        overrides: the words.
+        kind: the class whose values they are.
 
     Raises:
         InputError: no such file, not YAML, a key that does not exist (named, with the nearest one), a value of the
@@ -84,26 +136,26 @@ def load_config(path: str | Path, overrides: list[str]) -> TrainConfig:
         if not equals:
             raise InputError(f"{word}: not of the form key=value")
         # Text stays as it was typed: YAML would read the alphabet 0123 as a number and abc #d as abc.
-        value = text if str in _kinds(key) and text not in ("null", "") else _parsed(text)
+        value = text if str in _kinds(kind, key) and text not in ("null", "") else _parsed(text)
         if key.startswith("trainer."):
             values["trainer"] = {**(values.get("trainer") or {}), key.removeprefix("trainer."): value}
         else:
             values[key] = value
-    return _checked(values, str(path))
+    return _checked(kind, values, str(path))
 
 
-def _checked(values: dict[str, Any], origin: str) -> TrainConfig:
-    types = get_type_hints(TrainConfig)
+def _checked(kind: type[Config], values: dict[str, Any], origin: str) -> Config:
+    types = get_type_hints(kind)
     for key, value in values.items():
         if key not in types:
             near = difflib.get_close_matches(str(key), types, 1)
             hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(types)}"
             raise InputError(f"{origin}: there is no key {key}; {hint}")
-        values[key] = _as_type(key, value)
-    for fld in dataclasses.fields(TrainConfig):
+        values[key] = _as_type(key, value, _kinds(kind, key))
+    for fld in dataclasses.fields(kind):
         if fld.name not in values and fld.default is dataclasses.MISSING and fld.default_factory is dataclasses.MISSING:
             raise InputError(f"{origin}: has no value for {fld.name}; give {fld.name}=…")
-    return TrainConfig(**values)
+    return kind(**values)
 
 
 def _parsed(text: str) -> Any:
@@ -113,16 +165,16 @@ def _parsed(text: str) -> Any:
         return text
 
 
-def _kinds(key: str) -> tuple[type, ...]:
+def _kinds(kind: type[Config], key: str) -> tuple[type, ...]:
     """The types that the value of a key may have; none for a key that does not exist."""
-    kind = get_type_hints(TrainConfig).get(key)
-    if kind is None:
+    types = get_type_hints(kind)
+    if key not in types:
         return ()
-    return get_args(kind) if get_origin(kind) is not dict and get_args(kind) else (get_origin(kind) or kind,)
+    origin = get_origin(types[key])
+    return get_args(types[key]) if origin in (Union, UnionType) else (origin or types[key],)
 
 
-def _as_type(key: str, value: Any) -> Any:
-    kinds = _kinds(key)
+def _as_type(key: str, value: Any, kinds: tuple[type, ...]) -> Any:
     if float in kinds and isinstance(value, (int, str)) and not isinstance(value, bool):
         try:
             return float(value)  # YAML reads 1e-3 as text
@@ -131,6 +183,8 @@ def _as_type(key: str, value: Any) -> Any:
     # A number may stand for text (run=7), but nothing else may stand for something else.
     if str in kinds and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
+    if list in kinds and isinstance(value, str):
+        return [value]  # data=sample
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         names = " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
         raise InputError(f"{key}: {value!r} is not {names}")

@@ -59,7 +59,7 @@ class LineData(Dataset):
         cv2.setNumThreads(0)
         # One pass over the files also finds every damaged one before training starts.
         progress = tqdm(samples, desc="preparing lines", unit=" lines", leave=False, disable=None)
-        self.lines = [prepare(sample.image(), height) for sample in progress]
+        self.lines = [prepare(sample.image(), height).picture for sample in progress]
         self.widths = [line.shape[1] for line in self.lines]
         self.augment = augmentation(strength)
 

@@ -110,8 +110,8 @@ class Training(L.LightningModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         logits, _ = self.network(batch.images.to(memory_format=torch.channels_last))
         counts = torch.zeros(4)
-        for text, (reading, _) in zip(batch.texts, greedy(logits, batch.columns, self.alphabet)):
-            counts += torch.tensor([*count_edits(text, reading), *count_edits(text, reading, words)])
+        for text, reading in zip(batch.texts, greedy(logits, batch.columns, self.alphabet)):
+            counts += torch.tensor([*count_edits(text, reading.text), *count_edits(text, reading.text, words)])
         self._read.append(counts)
 
     def on_validation_epoch_end(self) -> None:

@@ -1,7 +1,8 @@
 """A training run and its folder: started, resumed, and summed up.
 
 The folder holds `config.yaml`, a CSV and a TensorBoard log of each start under `logs/`, `last.ckpt` to resume from,
-`model.safetensors` (the weights that were best on validation) and, at the end, `summary.json`.
+`model.safetensors` (the weights that were best on validation) and, at the end, `summary.json`. What both kinds of
+training need stands here too: `finished`, `claim`, `make_trainer` and `fit`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from htr.errors import InputError
 from htr.files import write_whole
 from htr.machine import describe, use_bfloat16
 from htr.network import Recogniser, load_pretrained
-from htr.training.config import TrainConfig
+from htr.training.config import Config, TrainConfig
 from htr.training.data import Lines
 from htr.training.module import Training
 from htr.weights import Header, load_weights, save_weights, sha256
@@ -42,12 +43,9 @@ def train(config: TrainConfig) -> dict[str, Any]:
         InputError: the data or a value cannot be used, or the run folder belongs to another run.
     """
     folder = Path(config.run)
-    if (folder / "summary.json").is_file() and _same_run(folder, config):
-        return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    _claim(folder, config)
-    checkpoint = folder / "last.ckpt"
-    if checkpoint.is_file() and not zipfile.is_zipfile(checkpoint):
-        raise InputError(f"{checkpoint}: damaged; delete it to begin the run again")
+    if summary := finished(folder, config):
+        return summary
+    checkpoint = claim(folder, config)
     L.seed_everything(config.seed, workers=True, verbose=False)
     samples = load_corpus(config.data)
     network, alphabet, header = _network(config, samples)
@@ -57,15 +55,8 @@ def train(config: TrainConfig) -> dict[str, Any]:
     )  # fmt: skip
     module = Training(network, alphabet, config)
     best = BestWeights(folder / "model.safetensors", header)
-    trainer = _trainer(config, folder, best)
-    with warnings.catch_warnings():
-        # Lightning's advice on loaders and logging does not help our users.
-        warnings.filterwarnings("ignore", module="lightning")
-        try:
-            trainer.fit(module, lines, ckpt_path=checkpoint if checkpoint.is_file() else None)
-        except SystemExit:  # what Lightning makes of Ctrl-C
-            log.warning("stopped; the same command goes on from the last whole epoch")
-            raise KeyboardInterrupt from None
+    trainer = make_trainer(config, folder, best)
+    fit(trainer, module, lines, checkpoint)
     return _finish(folder, config, trainer, module, lines, best)
 
 
@@ -108,14 +99,31 @@ def _finish(
     return summary
 
 
-def _claim(folder: Path, config: TrainConfig) -> None:
-    """Makes the run folder and writes the config there, or checks that the run there is this one."""
-    if (folder / "last.ckpt").is_file():
+def finished(folder: Path, config: Config) -> dict[str, Any] | None:
+    """The summary of a run that came to its end; None where there is none of the same settings."""
+    if (folder / "summary.json").is_file() and _same_run(folder, config):
+        return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    return None
+
+
+def claim(folder: Path, config: Config) -> Path | None:
+    """Makes the run folder and writes the config there, or checks that the run there is this one.
+
+    Returns:
+        The state to go on from; None where the run begins.
+
+    Raises:
+        InputError: the folder holds another run, its state is damaged, or it cannot be written.
+    """
+    checkpoint = folder / "last.ckpt"
+    if checkpoint.is_file():
         if not _same_run(folder, config):
             raise InputError(
                 f"{folder}: holds a run with other settings (see its config.yaml); choose another run=…, or delete it"
             )
-        return
+        if not zipfile.is_zipfile(checkpoint):
+            raise InputError(f"{checkpoint}: damaged; delete it to begin the run again")
+        return checkpoint
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True))
@@ -123,9 +131,10 @@ def _claim(folder: Path, config: TrainConfig) -> None:
         raise InputError(
             f"{folder}: the run folder cannot be written ({error.strerror}); choose another run=…"
         ) from None
+    return None
 
 
-def _same_run(folder: Path, config: TrainConfig) -> bool:
+def _same_run(folder: Path, config: Config) -> bool:
     """Whether the run in a folder differs in nothing that its outcome depends on."""
     try:
         there = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
@@ -174,7 +183,17 @@ def _network(config: TrainConfig, samples: list) -> tuple[Recogniser, Alphabet, 
     return network.to(memory_format=torch.channels_last), alphabet, header
 
 
-def _trainer(config: TrainConfig, folder: Path, best: BestWeights) -> L.Trainer:
+def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
+    """Sets up Lightning for a run.
+
+    Args:
+        config: the values of the run.
+        folder: of the run.
+        keepers: callbacks that see the averaged weights at each validation.
+
+    Raises:
+        InputError: Lightning refuses one of the config's options for it.
+    """
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
         logging.getLogger(name).setLevel(logging.WARNING)
     device = "cuda" if torch.cuda.is_available() and config.trainer.get("accelerator") != "cpu" else "cpu"
@@ -187,7 +206,7 @@ def _trainer(config: TrainConfig, folder: Path, best: BestWeights) -> L.Trainer:
         **config.trainer,
     }
     last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
-    callbacks: list[Callback] = [best, last]
+    callbacks: list[Callback] = [*keepers, last]
     if config.average:
         callbacks.append(Averaging(decay=config.average))
     if options.get("enable_progress_bar", True):
@@ -205,6 +224,18 @@ def _trainer(config: TrainConfig, folder: Path, best: BestWeights) -> L.Trainer:
         )
     except (TypeError, ValueError, AssertionError, L.fabric.utilities.exceptions.MisconfigurationException) as error:
         raise InputError(f"trainer: {str(error).splitlines()[0]}; see the options of Lightning's Trainer") from None
+
+
+def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, checkpoint: Path | None) -> None:
+    """Runs the training, from the state in `checkpoint` if there is one."""
+    with warnings.catch_warnings():
+        # Lightning's advice on loaders and logging does not help our users.
+        warnings.filterwarnings("ignore", module="lightning")
+        try:
+            trainer.fit(module, data, ckpt_path=checkpoint)
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            log.warning("stopped; the same command goes on from the last whole epoch")
+            raise KeyboardInterrupt from None
 
 
 class Progress(TQDMProgressBar):

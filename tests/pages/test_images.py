@@ -1,9 +1,17 @@
+import io
+import os
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
+from reportlab.lib.colors import red
+from reportlab.lib.pdfencrypt import StandardEncryption
+from reportlab.pdfgen.canvas import Canvas
 
 from htr.errors import InputError
-from htr.pages.images import open_image
+from htr.pages import images
+from htr.pages.images import count_pages, grey, open_image, open_page
 
 GREY = np.linspace(0, 255, 60 * 40).reshape(40, 60).astype(np.uint8)
 
@@ -65,3 +73,214 @@ def test_bytes_are_opened_like_files(tmp_path):
 def test_a_folder_is_no_picture(tmp_path):
     with pytest.raises(InputError, match="is a folder"):
         open_image(tmp_path)
+
+
+def test_an_array_with_transparency_is_laid_over_white():
+    picture = np.full((10, 10, 4), 100, np.uint8)
+    picture[..., 3] = np.linspace(0, 255, 10)
+    expected = np.rint(255 + -155.0 * picture[..., 3] / 255)
+    assert np.abs(grey(picture) - expected).max() <= 1
+
+
+def test_transparency_costs_little_memory():
+    picture = np.zeros((1000, 1000, 4), np.uint8)
+    tracemalloc.start()  # counts what numpy takes
+    grey(picture)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * 1000 * 1000
+
+
+def test_palette_with_transparency_and_grey_with_transparency(tmp_path):
+    picture = Image.new("P", (20, 20), 1)
+    picture.putpalette([0, 0, 0, 90, 90, 90])
+    picture.paste(0, (0, 0, 20, 10))
+    opened = saved(tmp_path, picture, transparency=0)
+    assert (opened[:10] == 255).all()
+    assert (opened[10:] == 90).all()
+    assert (saved(tmp_path, Image.new("LA", (20, 20), (0, 0))) == 255).all()
+
+
+def test_colour_stays_in_a_page(tmp_path):
+    Image.new("CMYK", (20, 20), (0, 255, 255, 0)).save(tmp_path / "red.tiff")
+    assert open_page(tmp_path / "red.tiff").mode == "RGB"
+    assert open_page(tmp_path / "red.tiff").getpixel((9, 9)) == (255, 0, 0)
+
+
+def test_resolution_is_kept_where_it_is_known(tmp_path):
+    Image.fromarray(GREY).save(tmp_path / "known.png", dpi=(300, 300))
+    assert open_page(tmp_path / "known.png").info["dpi"] == pytest.approx((300, 300), abs=0.01)
+    Image.fromarray(GREY).save(tmp_path / "unknown.png")
+    assert "dpi" not in open_page(tmp_path / "unknown.png").info
+
+
+def test_the_first_picture_of_a_phones_jpeg_is_the_photograph(tmp_path):
+    small = Image.new("L", (30, 20))
+    Image.fromarray(GREY).save(tmp_path / "phone.jpg", "MPO", save_all=True, append_images=[small])
+    assert count_pages(tmp_path / "phone.jpg") == 1
+    assert open_image(tmp_path / "phone.jpg").shape == GREY.shape
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+def test_animations_are_refused(tmp_path, suffix):
+    frames = [Image.new("L", (30, 20), value) for value in (0, 100, 200)]
+    frames[0].save(tmp_path / f"film.{suffix}", save_all=True, append_images=frames[1:])
+    with pytest.raises(InputError, match="is an animation"):
+        count_pages(tmp_path / f"film.{suffix}")
+
+
+def tiff(pages, **options):
+    file = io.BytesIO()
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:], **options)
+    return file.getvalue()
+
+
+def noise(seed):
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (40, 60), np.uint8))
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "group4"])
+def test_pages_of_a_tiff(compression):
+    pages = [noise(seed).convert("1" if compression == "group4" else "L") for seed in range(3)]
+    file = tiff(pages, compression=compression)
+    assert count_pages(file) == 3
+    for number, page in enumerate(pages, 1):
+        assert np.array_equal(open_page(file, number), page.convert("L"))
+    with pytest.raises(InputError, match="picture: has 3 pages"):
+        open_image(file)
+
+
+def test_small_copies_of_pages_in_a_tiff_are_no_pages():
+    small = noise(1).resize((15, 10))
+    small.encoderinfo = {"tiffinfo": {254: 1}}
+    file = tiff([noise(0), small, noise(2)])
+    assert count_pages(file) == 2
+    assert np.array_equal(open_page(file, 2), noise(2))
+
+
+def test_each_page_of_a_tiff_has_its_own_orientation():
+    pages = [noise(seed) for seed in range(3)]
+    for page, orientation in zip(pages, (1, 6, 3)):
+        page.encoderinfo = {"tiffinfo": {274: orientation}}
+    file = tiff(pages)
+    for number, turns in ((1, 0), (2, -1), (3, 2)):
+        assert np.array_equal(open_page(file, number), np.rot90(noise(number - 1), turns))
+
+
+def test_a_damaged_page_of_a_tiff_costs_no_other():
+    file = bytearray(tiff([noise(seed) for seed in range(3)], compression="tiff_lzw"))
+    with Image.open(io.BytesIO(file)) as image:
+        image.seek(1)
+        start, length = image.tag_v2[273][0], image.tag_v2[279][0]
+    file[start : start + length] = bytes(length)
+    assert count_pages(bytes(file)) == 3
+    with pytest.raises(InputError, match="damaged or cut short"):
+        open_page(bytes(file), 2)
+    for number in (1, 3):
+        assert np.array_equal(open_page(bytes(file), number), noise(number - 1))
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_of_a_tiff_cut_short_the_pages_before_the_cut_are_opened(compression):
+    file = tiff([noise(seed) for seed in range(4)], compression=compression)
+    file = file[: len(file) * 2 // 3]
+    pages = count_pages(file)
+    assert pages >= 3
+    assert [np.array_equal(open_page(file, number), noise(number - 1)) for number in (1, 2)] == [True, True]
+    with pytest.raises(InputError, match="damaged or cut short"):
+        open_page(file, pages)
+
+
+def pdf(*sizes, **options):
+    """Pages whose lower left quarter is red."""
+    file = io.BytesIO()
+    canvas = Canvas(file, **options)
+    for width, height in sizes:
+        canvas.setPageSize((width, height))
+        canvas.setFillColor(red)
+        canvas.rect(0, 0, width / 2, height / 2, fill=1, stroke=0)
+        canvas.showPage()
+    canvas.save()
+    return file.getvalue()
+
+
+def test_pages_of_a_pdf_are_drawn_at_a_resolution():
+    file = pdf((360, 144), (72, 72))
+    assert count_pages(file) == 2
+    first = open_page(file, 1, dpi=100)
+    assert (first.size, first.mode, first.info["dpi"]) == ((500, 200), "RGB", (100, 100))
+    assert (first.getpixel((10, 190)), first.getpixel((10, 10))) == ((255, 0, 0), (255, 255, 255))
+    assert open_page(file, 2).size == (200, 200)
+    assert open_image(pdf((72, 36))).shape == (100, 200)
+
+
+def test_a_turned_page_of_a_pdf_is_drawn_as_a_viewer_shows_it():
+    file = pdf((360, 144)).replace(b"/Rotate 0", b"/Rotate 90")
+    page = open_page(file, dpi=72)
+    assert page.size == (144, 360)
+    assert page.getpixel((10, 10)) == (255, 0, 0)
+
+
+def test_what_was_filled_in_a_form_of_a_pdf_is_drawn():
+    file = io.BytesIO()
+    canvas = Canvas(file, pagesize=(360, 144))
+    canvas.acroForm.textfield("Margaret", x=20, y=20, width=300, height=100, fontSize=60, borderWidth=0)
+    canvas.showPage()
+    canvas.save()
+    assert (open_image(file.getvalue())[60:340, 60:860] < 100).mean() > 0.02
+
+
+def test_a_pdf_behind_a_password_is_named_and_one_that_only_forbids_changes_is_opened():
+    with pytest.raises(InputError, match="letter.pdf: is protected by a password; save it without one"):
+        count_pages(pdf((72, 72), encrypt=StandardEncryption("secret")), "letter.pdf")
+    assert count_pages(pdf((72, 72), encrypt=StandardEncryption("", "owner"))) == 1
+
+
+def test_a_huge_page_of_a_pdf_is_refused_before_it_is_drawn():
+    with pytest.raises(InputError, match="40000 x 40000 pixels at 200 dpi, more than 178 million; .* lower dpi"):
+        open_page(pdf((14400, 14400)))
+    assert open_page(pdf((14400, 14400)), dpi=5).size == (1000, 1000)
+
+
+@pytest.mark.parametrize("pages", [b"/Kids[]/Count 0", b"/Kids[]/Count 900000", b"/Kids 7"])
+def test_a_pdf_without_pages_is_named(pages):
+    objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages" + pages + b">>"]
+    file, places = b"%PDF-1.4\n", []
+    for number, content in enumerate(objects, 1):
+        places.append(len(file))
+        file += b"%d 0 obj%s endobj\n" % (number, content)
+    table = b"xref\n0 3\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % place for place in places)
+    file += table + b"trailer<</Root 1 0 R/Size 3>>\nstartxref\n%d\n%%%%EOF" % len(file)
+    with pytest.raises(InputError, match="secret"):
+        count_pages(pdf((72, 72), encrypt=StandardEncryption("word")), "secret")
+    with pytest.raises(InputError, match="damaged, cut short or without pages|has more than 10,000 pages"):
+        count_pages(file)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.95])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tiff", "webp", "pdf"])
+def test_a_file_cut_short_is_named(tmp_path, suffix, share):
+    path = tmp_path / f"cut.{suffix}"
+    if suffix == "pdf":
+        path.write_bytes(pdf((72, 72)))
+    else:
+        noise(0).resize((600, 400)).save(path)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(InputError, match=f"cut.{suffix}: .*(damaged|not a picture)"):
+        open_page(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(InputError, match="pipe.png: is no file"):
+        count_pages(tmp_path / "pipe.png")
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch, tmp_path):
+    monkeypatch.setattr(images, "MAX_PIXELS", 2_000_000)
+    with pytest.raises(InputError, match="larger than 2 million pixels"):
+        saved(tmp_path, Image.new("1", (2000, 1001)))
+    second = tiff([Image.new("1", (20, 20)), Image.new("1", (2000, 1001))])
+    assert open_page(second, 1).size == (20, 20)
+    with pytest.raises(InputError, match="larger than 2 million pixels"):
+        open_page(second, 2)

@@ -1,0 +1,201 @@
+"""Many pages, one after another: which files, which pages, where the results go, and reading them one by one."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from htr.cli import printable
+from htr.errors import InputError
+from htr.pages.containers import Line, Page, Region
+from htr.pages.images import SUFFIXES, count_pages, grey, open_page
+
+if TYPE_CHECKING:
+    from htr.reader import Reader
+
+_CHUNK_PIXELS = 8_000_000  # of pictures of lines that are opened before they are read together
+
+
+@dataclass(frozen=True)
+class Task:
+    """One page to read.
+
+    Attributes:
+        file: where it is.
+        number: which page of the file, from 1.
+        name: what messages call it: the file, with the number if there are several pages.
+        result: where the result goes below the folder of results, without a suffix.
+    """
+
+    file: Path
+    number: int
+    name: str
+    result: Path
+
+
+Maker = Callable[[Page, Image.Image], bytes]
+"""Makes the bytes of a file from a page and its picture."""
+
+Result = tuple[Task, Page | InputError, list[bytes]]
+"""What was read on a page, or why it could not be read; and what each maker made of it."""
+
+
+def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path], int]:
+    """Lists the files to read: those given, and the pictures and PDF files in the folders given and those below.
+
+    In folders, files come in the order of their names, page2 before page10. What is hidden there, and the folder of
+    results, is not looked at; links to folders are not followed.
+
+    Args:
+        given: files and folders.
+        out: the folder of results, if any.
+
+    Returns:
+        The path of each result below `out`, without a suffix, by the file; and the number of other files, and
+        links to folders, in the folders.
+
+    Raises:
+        InputError: a folder holds no such file, cannot be listed, or is the folder of results.
+    """
+    results: dict[Path, Path] = {}
+    others = 0
+    for path in map(Path, given):
+        if not os.path.isdir(path):
+            results.setdefault(path, Path(path.stem))
+            continue
+        if out and _same(path, out):
+            raise InputError(f"{out}: is the folder that is read; choose another one for the results with --out")
+        found: list[Path] = []
+        for folder, folders, names in os.walk(path, onerror=_refuse):
+            folders[:] = [name for name in folders if name[0] != "." and not (out and _same(Path(folder, name), out))]
+            pictures = [name for name in names if name[0] != "." and Path(name).suffix.lower() in SUFFIXES]
+            others += len(names) - len(pictures) + sum(os.path.islink(Path(folder, name)) for name in folders)
+            found += [Path(folder, name) for name in pictures]
+        if not found:
+            raise InputError(f"{path}: holds no pictures or PDF files; give the folder that they are in")
+        for file in sorted(found, key=_natural):
+            results.setdefault(file, file.relative_to(path).with_name(file.stem))
+    return results, others
+
+
+def find_pages(file: Path, result: Path) -> list[Task]:
+    """Lists the pages of a file.
+
+    Args:
+        file: picture or PDF.
+        result: where results go, without a suffix; those of several pages get a number behind it.
+
+    Raises:
+        InputError: the file cannot be opened; see `htr.pages.images.count_pages`.
+    """
+    pages = count_pages(file)
+    if pages == 1:
+        return [Task(file, 1, str(file), result)]
+    return [
+        Task(file, number, f"{file}, page {number}", result.with_name(f"{result.name}-{number:04d}"))
+        for number in range(1, pages + 1)
+    ]
+
+
+def read_pages(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence[Maker]) -> Iterator[Result]:
+    """Reads page by page; `dpi` is that of pages of PDF files."""
+    for task in tasks:
+        yield _read_page(reader, task, dpi, makers)
+
+
+def read_lines(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence[Maker]) -> Iterator[Result]:
+    """Reads pictures of one line each, many at once; `dpi` is that of pages of PDF files."""
+    chunk: list[tuple[Task, Image.Image | InputError]] = []
+    pixels = 0
+    for task in tasks:
+        try:
+            picture = open_page(task.file, task.number, dpi, task.name)
+            pixels += picture.width * picture.height
+        except InputError as error:
+            picture = error
+        chunk.append((task, picture))
+        if pixels > _CHUNK_PIXELS or task is tasks[-1]:
+            yield from _read_chunk(reader, chunk, makers)
+            chunk, pixels = [], 0
+
+
+def _read_page(reader: Reader, task: Task, dpi: int, makers: Sequence[Maker]) -> Result:
+    try:
+        picture = open_page(task.file, task.number, dpi, task.name)
+        with _naming(task):
+            return _result(task, reader.read_page(np.asarray(picture)), picture, makers)
+    except InputError as error:
+        return task, error, []
+
+
+def _read_chunk(
+    reader: Reader, chunk: Sequence[tuple[Task, Image.Image | InputError]], makers: Sequence[Maker]
+) -> Iterator[Result]:
+    pictures = [grey(np.asarray(picture)) for _, picture in chunk if isinstance(picture, Image.Image)]
+    read = zip(pictures, reader.read_lines(pictures))
+    for task, picture in chunk:
+        if isinstance(picture, InputError):
+            yield task, picture, []
+            continue
+        try:
+            with _naming(task):
+                page = _page_of_line(reader, *next(read))
+                result = _result(task, page, picture, makers)
+        except InputError as error:
+            result = task, error, []
+        yield result
+
+
+def _page_of_line(reader: Reader, picture: np.ndarray, line: Line) -> Page:
+    from htr.pages.crop import looks_like_line
+
+    notes = []
+    if not looks_like_line(picture, reader.find_page(picture).lines):
+        notes.append("looks like a page rather than a single line; read it without --line")
+    elif not line.text:
+        notes.append("nothing could be read in this line")
+    height, width = picture.shape
+    return Page(width, height, (Region("text", (line,)),), notes=tuple(notes))
+
+
+def _result(task: Task, page: Page, picture: Image.Image, makers: Sequence[Maker]) -> Result:
+    page = replace(page, file=printable(str(task.file)), number=task.number)
+    return task, page, [make(page, picture) for make in makers]
+
+
+@contextmanager
+def _naming(task: Task) -> Iterator[None]:
+    """Makes an `InputError` that names the page of whatever goes wrong with it: one page must not stop a thousand."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{task.name}: {error}") from None
+    except Exception as error:
+        raise InputError(
+            f"{task.name}: could not be read ({type(error).__name__}: {error}); please report it with this page"
+        ) from error
+
+
+def _natural(path: Path) -> tuple[list[list[str | int]], Path]:
+    """Sorts numbers in names by their value."""
+    parts = [
+        [int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", part.casefold())]
+        for part in path.parts
+    ]
+    return parts, path
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions")

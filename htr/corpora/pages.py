@@ -1,0 +1,379 @@
+"""Pages whose lines and texts are known: ALTO and PAGE XML beside pictures of pages, and the forms of IAM."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from htr.alphabet import normalise
+from htr.corpora.iam import SPLITS, _forms, _rows, _xml_texts, aachen_split, natural_text
+from htr.corpora.sample import Sample
+from htr.errors import InputError
+from htr.pages.containers import Line, Page, Point, Region, around
+from htr.pages.crop import crop_line
+from htr.pages.images import SUFFIXES, open_image
+
+FORM_SIZE = 2479, 3542
+"""Width and height, in pixels, of the scanned forms to which the boxes of IAM's `lines.txt` belong."""
+
+# How far a line reaches from its baseline where the truth does not tell, in parts of the distance of lines.
+_ABOVE, _BELOW = 0.6, 0.25
+
+Points = tuple[Point, ...]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PageTruth:
+    """A picture of a page and what stands on it.
+
+    Attributes:
+        id: name of the page, unique in its corpus.
+        image: the picture's file.
+        page: the true regions and lines in reading order, in pixels of the picture; the text of a line that is not
+            transcribed is empty.
+        split: `train`, `val` or `test`.
+        writer: who wrote the page, where known.
+    """
+
+    id: str
+    image: Path
+    page: Page
+    split: str
+    writer: str | None = None
+
+
+def load_pages(source: str) -> list[PageTruth]:
+    """Reads pages with their truth.
+
+    Args:
+        source: a folder, or `iam:PATH` for the forms of IAM.
+
+            In a folder, ALTO (2 to 4) and PAGE XML lies beside the pictures or in `alto` and `page` folders below them, as
+            eScriptorium and Transkribus export it; a picture that has both is taken with its PAGE XML. The picture is
+            the one that the XML names, else the one with the XML's name. Pages below folders named train, val and test
+            are of that split, all others of test.
+
+            Of IAM, `PATH/forms` holds the pictures, at any size; forms outside the Aachen split are left out.
+
+    Returns:
+        Pages with at least one line, sorted by id. A missing polygon is made from the line's box or from its baseline and
+        the distance of the lines, a missing baseline from the polygon. Sizes in the XML that have the picture's
+        proportions are scaled to it.
+
+    Raises:
+        InputError: nothing usable there, broken XML, a missing picture, or one of other proportions.
+    """
+    kind, _, path = source.partition(":")
+    pages = _load_forms(Path(path)) if kind == "iam" and path else _load_folder(Path(source))
+    return sorted(pages, key=lambda truth: truth.id)
+
+
+def line_samples(pages: list[PageTruth]) -> list[Sample]:
+    """The transcribed lines of pages, cut out as reading cuts them."""
+    return [
+        Sample(
+            f"{truth.id}-{number:02d}", line.text, truth.split, partial(_cut, truth.image, line), truth.writer, truth.id
+        )
+        for truth in pages
+        for number, line in enumerate(truth.page.lines)
+        if line.text
+    ]
+
+
+def split_of(file: Path) -> str:
+    """The split of a file of a corpus: the name of a folder that it lies in, else `test`."""
+    return next((part for part in file.parts[:-1] if part in SPLITS), "test")
+
+
+# A page's lines are cut one after the other: the page is opened once.
+_open_last = lru_cache(maxsize=1)(open_image)
+
+
+def _cut(image: Path, line: Line) -> np.ndarray:
+    return crop_line(_open_last(image), line)
+
+
+def _load_forms(folder: Path) -> list[PageTruth]:
+    table = folder / "ascii" / "lines.txt"
+    if not table.is_file():
+        raise InputError(f"{folder}: has no ascii/lines.txt; give the folder that holds IAM's ascii and forms folders")
+    pictures = {file.stem: file for file in (folder / "forms").glob("*.png")}
+    writers, splits = dict(_forms(folder / "ascii" / "forms.txt")), aachen_split()
+    texts = {form: _xml_texts(folder / "xml" / f"{form}.xml") for form in pictures}
+    forms: dict[str, list[Line]] = {}
+    for number, row in _rows(table):
+        fields = row.split(" ", 8)
+        form = fields[0].rpartition("-")[0]
+        if len(fields) != 9 or not all(field.isdigit() for field in fields[4:8]):
+            raise InputError(
+                f"{table}: line {number} is malformed ({row[:60]!r}); copy the file again from the database"
+            )
+        if form in pictures and form in splits:
+            text = texts[form].get(fields[0]) or natural_text(fields[8].replace("|", " "))
+            shape = _Shape(None, _rectangle(*map(int, fields[4:8])), text)
+            forms.setdefault(form, []).append(shape.line(0))
+    if not forms:
+        raise InputError(f"{folder}: no form of lines.txt has its picture under forms/; unpack the forms there")
+    pages = []
+    for form, lines in forms.items():
+        try:
+            page = _scaled([lines], FORM_SIZE, pictures[form])
+        except InputError as error:
+            raise InputError(f"{table}: {error}") from None
+        pages.append(PageTruth(form, pictures[form], page, splits[form], writers.get(form)))
+    return pages
+
+
+def _rectangle(left: float, top: float, width: float, height: float) -> Points:
+    return (left, top), (left + width, top), (left + width, top + height), (left, top + height)
+
+
+def _load_folder(folder: Path) -> list[PageTruth]:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give one that holds pictures of pages and their ALTO or PAGE XML")
+    found: dict[Path, tuple[bool, Path, Page]] = {}
+    empty = 0
+    for file in sorted(folder.rglob("*.xml")):
+        try:
+            truth = _read_xml(file)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from None
+        except ValueError as error:
+            raise InputError(f"{file}: holds a malformed number ({error}); export it again") from None
+        if truth is None:
+            continue
+        is_page, image, page = truth
+        if image in found and found[image][0] == is_page:
+            raise InputError(f"{file}: {found[image][1]} is of the same picture; keep one of them")
+        if image not in found or is_page:
+            found[image] = is_page, file, page
+    pages = []
+    for image, (_, _, page) in found.items():
+        name = image.relative_to(folder)
+        if page.regions:
+            pages.append(PageTruth(name.with_suffix("").as_posix(), image, page, split_of(name)))
+        else:
+            empty += 1
+    if empty:
+        log.warning("%s: %d pages have no lines in their XML and are left out, %d have some", folder, empty, len(pages))
+    if not pages:
+        raise InputError(f"{folder}: has no ALTO or PAGE XML with lines; export the pages with their text there")
+    return pages
+
+
+class _Shape(NamedTuple):
+    """A line as the truth tells it, in its own units.
+
+    baseline: as points, as a single height, or not told.
+    polygon: None if not told.
+    """
+
+    baseline: Points | float | None
+    polygon: Points | None
+    text: str
+
+    def line(self, distance: float) -> Line:
+        """The line with all that was not told; distance: of the lines."""
+        polygon, baseline = self.polygon, self.baseline
+        if polygon is None:
+            (left, y0), (right, y1) = baseline[0], baseline[-1]
+            length = math.hypot(right - left, y1 - y0) or 1
+            up_x, up_y = (y1 - y0) / length * distance, (left - right) / length * distance
+            polygon = (
+                *((x + _ABOVE * up_x, y + _ABOVE * up_y) for x, y in baseline),
+                *((x - _BELOW * up_x, y - _BELOW * up_y) for x, y in reversed(baseline)),
+            )
+        if not isinstance(baseline, tuple):
+            baseline = _baseline_in(polygon, baseline)
+        return Line(baseline, polygon, self.text)
+
+
+def _baseline_in(polygon: Points, height: float | None) -> Points:
+    """A straight baseline: at a given height, else along the polygon, a quarter of its height above its lower edge."""
+    left, _, right, _ = around(polygon)
+    if height is not None:
+        return (left, height), (right, height)
+    moments = cv2.moments(np.array(polygon, np.float32))
+    area, slope = abs(moments["m00"]), moments["mu11"] / moments["mu20"]
+    middle_x, middle_y = moments["m10"] / moments["m00"], moments["m01"] / moments["m00"] + area / (right - left) / 4
+    return tuple((x, middle_y + slope * (x - middle_x)) for x in (left, right))
+
+
+def _distance(shapes: list[_Shape], page_height: float) -> float:
+    """The distance of the lines of a page, from their baselines; with a single one a thirtieth of the page."""
+    lines = [np.array(shape.baseline, np.float32) for shape in shapes if isinstance(shape.baseline, tuple)]
+    nearest = [
+        min(
+            abs(cv2.pointPolygonTest(other, ((line[0] + line[-1]) / 2).tolist(), True))
+            for other in lines
+            if other is not line
+        )
+        for line in lines
+        if len(lines) > 1
+    ]
+    return float(np.median(nearest)) if nearest else page_height / 30
+
+
+def _read_xml(file: Path) -> tuple[bool, Path, Page] | None:
+    """Reads ALTO or PAGE XML.
+
+    Returns:
+        Whether it is PAGE, the picture, and the lines; None if it is XML of another kind.
+    """
+    try:
+        root = ElementTree.parse(file).getroot()
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: its encoding
+        raise InputError(f"not well-formed XML ({error}); export it again") from None
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror}); check its permissions") from None
+    kind = root.tag.rpartition("}")[2]
+    if kind not in ("alto", "PcGts"):
+        return None
+    is_page = kind == "PcGts"
+    pages = root.findall("{*}Page" if is_page else "{*}Layout/{*}Page")
+    if len(pages) != 1:
+        raise InputError(f"holds {len(pages)} pages; export one file for each picture")
+    named = root.findtext("{*}Description/{*}sourceImageInformation/{*}fileName", "")
+    image = _find_image(file, pages[0].get("imageFilename", named).strip())
+    size = _size(pages[0], ("imageWidth", "imageHeight") if is_page else ("WIDTH", "HEIGHT"))
+    if size is None:
+        if root.findtext("{*}Description/{*}MeasurementUnit", "pixel") != "pixel":
+            raise InputError("tells places in millimetres or inches, but not the size of the page; export it in pixels")
+        size = _picture_size(image)
+    regions = [element for element in pages[0].iter() if element.find("{*}TextLine") is not None]
+    order = {region: place for place, region in enumerate(_order(pages[0].find("{*}ReadingOrder")))}
+    regions.sort(key=lambda region: order.get(region.get("id"), len(order)))
+    shape = _page_shape if is_page else _alto_shape
+    shapes = [[shape(line) for line in region.findall("{*}TextLine")] for region in regions]
+    distance = _distance([shape for region in shapes for shape in region], size[1])
+    return is_page, image, _scaled([[shape.line(distance) for shape in region] for region in shapes], size, image)
+
+
+def _find_image(file: Path, name: str) -> Path:
+    name = re.split(r"[/\\]", name)[-1]
+    folders = [file.parent]
+    if file.parent.name.lower() in ("alto", "page"):
+        folders.append(file.parent.parent)
+    suffixes = [*sorted(SUFFIXES), *(suffix.upper() for suffix in sorted(SUFFIXES))]
+    for candidate in [name, *(file.stem + suffix for suffix in suffixes)]:
+        for folder in folders:
+            if candidate and (folder / candidate).is_file():
+                return folder / candidate
+    raise InputError(f"its picture {name or file.stem} is not there; put it beside the XML, or change the XML")
+
+
+def _size(page: Element, names: tuple[str, str]) -> tuple[float, float] | None:
+    width, height = (float(page.get(name, 0)) for name in names)
+    return (width, height) if width > 0 and height > 0 else None
+
+
+def _order(group: Element | None) -> Iterator[str | None]:
+    """The ids of regions as PAGE's reading order tells it, groups within groups included."""
+    for child in sorted(group if group is not None else (), key=lambda child: int(child.get("index", 0))):
+        yield child.get("regionRef")
+        yield from _order(child)
+
+
+def _page_shape(line: Element) -> _Shape:
+    coords, base = line.find("{*}Coords"), line.find("{*}Baseline")
+    polygon = _points(coords.get("points") if coords is not None else None)
+    text = _unicode(line) or " ".join(filter(None, map(_unicode, line.findall("{*}Word"))))
+    return _shape(line.get("id"), _points(base.get("points") if base is not None else None), polygon, text)
+
+
+def _unicode(element: Element) -> str:
+    """The text of a line or word of PAGE; of several the first, which is that of the lowest index."""
+    texts = sorted(element.findall("{*}TextEquiv"), key=lambda text: int(text.get("index", 0)))
+    return (texts[0].findtext("{*}Unicode") or "") if texts else ""
+
+
+def _alto_shape(line: Element) -> _Shape:
+    outline = line.find("{*}Shape/{*}Polygon")
+    polygon = _points(outline.get("POINTS") if outline is not None else None)
+    baseline = _points(line.get("BASELINE"), or_height=True)
+    box = [line.get(name) for name in ("HPOS", "VPOS", "WIDTH", "HEIGHT")]
+    if polygon is None and None not in box:
+        (left, top), (width, height) = _points(" ".join(box))
+        # Without an outline, eScriptorium's box is that of the baseline.
+        ys = [y for _, y in baseline] if isinstance(baseline, tuple) else []
+        if not ys or top < min(ys) - 1 or top + height > max(ys) + 1:
+            polygon = _rectangle(left, top, width, height)
+    text = " ".join(word.get("CONTENT", "") for word in line.findall("{*}String"))
+    hyphen = line.find("{*}HYP")
+    if hyphen is not None:
+        text += hyphen.get("CONTENT", "-")
+    return _shape(line.get("ID"), baseline, polygon, text)
+
+
+def _shape(
+    name: str | None,
+    baseline: Points | float | None,
+    polygon: Points | None,
+    text: str,
+) -> _Shape:
+    if polygon is not None and (len(polygon) < 3 or abs(cv2.moments(np.array(polygon, np.float32))["m00"]) < 1):
+        polygon = None
+    if isinstance(baseline, tuple) and baseline[0] == baseline[-1]:
+        baseline = None
+    if polygon is None and not isinstance(baseline, tuple):
+        raise InputError(f"line {name} has neither a place nor a baseline; draw one, or take the line out")
+    return _Shape(baseline, polygon, normalise(text))
+
+
+def _points(text: str | None, or_height: bool = False) -> Points | float | None:
+    """Points written as `x,y x,y` or `x y x y`; with `or_height`, a single number is a height."""
+    numbers = [float(number) for number in re.split(r"[\s,]+", text or "") if number]
+    if not numbers:
+        return None
+    if not all(map(math.isfinite, numbers)):
+        raise InputError(f"{text[:60]!r} are no points; export it again")
+    if or_height and len(numbers) == 1:
+        return numbers[0]
+    if len(numbers) % 2:
+        raise InputError(f"{text[:60]!r} is half a point short; export it again")
+    return tuple(zip(numbers[::2], numbers[1::2]))
+
+
+def _scaled(regions: list[list[Line]], size: tuple[float, float], image: Path) -> Page:
+    """The page of some lines whose places belong to a page of that width and height."""
+    width, height = _picture_size(image)
+    x_scale, y_scale = width / size[0], height / size[1]
+    if abs(x_scale / y_scale - 1) > 0.01:
+        raise InputError(
+            f"is of a picture of {size[0]:g} x {size[1]:g} pixels, but {image} has {width} x {height}, "
+            "which is another shape; put the right picture there"
+        )
+
+    def scaled(points: Points) -> Points:
+        return tuple((min(max(x * x_scale, 0), width), min(max(y * y_scale, 0), height)) for x, y in points)
+
+    lines = [[Line(scaled(line.baseline), scaled(line.polygon), line.text) for line in region] for region in regions]
+    for line in (line for region in lines for line in region):
+        if cv2.contourArea(np.array(line.polygon, np.float32)) < 1:
+            raise InputError(f"a line ({line.text[:30]!r}) lies outside of {image}; put the right picture there")
+    return Page(width, height, tuple(Region("text", tuple(region)) for region in lines), file=str(image))
+
+
+def _picture_size(image: Path) -> tuple[int, int]:
+    """Width and height of a picture as it is shown, in pixels, without decoding it."""
+    try:
+        with Image.open(image) as picture:
+            turned = picture.getexif().get(0x0112, 1) >= 5
+            return picture.size[::-1] if turned else picture.size
+    except Exception:
+        height, width = open_image(image).shape  # no picture for Pillow: a PDF, or a file to be complained of
+        return width, height

@@ -1,0 +1,162 @@
+"""Cutting a line out of a page, straightened along its baseline: the same for reading, for training and for scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from htr.pages.containers import Line, Point
+from htr.pages.ink import find_paper, ink_mask, is_negative
+
+
+class Strip(NamedTuple):
+    """A straightened piece of a page along a baseline.
+
+    Attributes:
+        picture: shape (height, width), in the page's polarity.
+        start: the page's point at the strip's left end, on the baseline's chord.
+        along: unit vector on the page in the direction of reading.
+        rises: how far the baseline lies below its chord, in pixels, for each column.
+        above: rows above the baseline.
+    """
+
+    picture: np.ndarray
+    start: np.ndarray
+    along: np.ndarray
+    rises: np.ndarray
+    above: int
+
+    def place(self, x: float, y: float) -> Point:
+        """Where a point of the strip lies on the page."""
+        column = int(np.clip(round(x), 0, len(self.rises) - 1))
+        down = y - self.above + self.rises[column]
+        return (
+            float(self.start[0] + x * self.along[0] - down * self.along[1]),
+            float(self.start[1] + x * self.along[1] + down * self.along[0]),
+        )
+
+
+class Frame(NamedTuple):
+    """A line's own coordinates: along the chord of its baseline, and down from the baseline; in pixels."""
+
+    start: np.ndarray
+    along: np.ndarray
+    knots: np.ndarray  # distance along the chord of each point of the baseline, and how far it lies below the chord
+
+    @classmethod
+    def of(cls, baseline: Sequence[Point]) -> Frame:
+        points = np.asarray(baseline, float)
+        chord = points[-1] - points[0]
+        length = np.hypot(*chord)
+        along = chord / length if length > 0 else np.array([1.0, 0.0])
+        knots = (points - points[0]) @ np.array([along, [-along[1], along[0]]]).T
+        return cls(points[0], along, knots[np.argsort(knots[:, 0], kind="stable")])
+
+    def below_chord(self, distance: np.ndarray) -> np.ndarray:
+        """How far the baseline lies below its chord; beyond its ends it goes on level."""
+        return np.interp(distance, self.knots[:, 0], self.knots[:, 1])
+
+    def measure(self, points: Sequence[Point]) -> np.ndarray:
+        """Distance along the chord and below the baseline of points of the page, shape (points, 2)."""
+        offsets = np.asarray(points, float) - self.start
+        inside = offsets @ np.array([self.along, [-self.along[1], self.along[0]]]).T
+        inside[:, 1] -= self.below_chord(inside[:, 0])
+        return inside
+
+
+def straighten(
+    page: np.ndarray, frame: Frame, left: float, right: float, above: int, below: int, fill: int, nearest: bool = False
+) -> Strip:
+    """Cuts the strip between two distances along the baseline, so many rows above and below it.
+
+    Args:
+        page: shape (height, width).
+        fill: value of what lies outside of the page.
+        nearest: whether pixels are picked, as masks need it, rather than mixed.
+    """
+    left, columns = round(left), max(1, round(right) - round(left))
+    distance = left + np.arange(columns)
+    rises = frame.below_chord(distance)
+    start = frame.start + left * frame.along
+    if frame.along[1] == 0:
+        # A level baseline on whole rows: nothing is blurred by sampling between pixels.
+        start = np.round(start)
+        rises = np.round(rises) if np.ptp(rises) < 1 else rises
+    down = np.arange(-above, below)[:, None] + rises[None, :]
+    across = np.arange(columns)[None, :]
+    x = (start[0] + across * frame.along[0] - down * frame.along[1]).astype(np.float32)
+    y = (start[1] + across * frame.along[1] + down * frame.along[0]).astype(np.float32)
+    kind = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
+    # OpenCV's remapping bounds the size of its pictures: only the part of the page around the strip is given to it.
+    x0, y0 = max(int(x.min()) - 1, 0), max(int(y.min()) - 1, 0)
+    part = page[y0 : int(y.max()) + 3, x0 : int(x.max()) + 3]
+    if part.size == 0:
+        return Strip(np.full(down.shape, fill, page.dtype), start, frame.along, rises, above)
+    picture = cv2.remap(part, x - x0, y - y0, kind, borderMode=cv2.BORDER_CONSTANT, borderValue=fill)
+    return Strip(picture, start, frame.along, rises, above)
+
+
+def cut_strip(page: np.ndarray, line: Line) -> Strip:
+    """Cuts a line out of a page, closely, as the lines of IAM are cut, and clears it of the ink of other lines.
+
+    Args:
+        page: shape (height, width), uint8, 0 = black; also white on black.
+        line: where it lies; its baseline and polygon.
+
+    Returns:
+        The polygon's height and a margin of 3 %, uint8, in the page's polarity.
+    """
+    frame = Frame.of(line.baseline)
+    inside = frame.measure(line.polygon)
+    (left, top), (right, bottom) = inside.min(0), inside.max(0)
+    height = max(bottom - top, 4.0)
+    margin = max(1, round(0.03 * height))
+    # Half of a line more, above and below: a descender that reaches there shows whose it is.
+    reach = round(0.5 * height)
+    above, below = max(round(-top) + margin + reach, 1), max(round(bottom) + margin + reach, 1)
+    paper = int(np.percentile(page[:: max(1, page.shape[0] // 200), :: max(1, page.shape[1] // 200)], 50))
+    strip = straighten(page, frame, left - margin, right + margin, above, below, paper)
+    window = strip.picture
+    corners = inside - [round(left - margin), -above]
+    own_area = np.zeros(window.shape, np.uint8)
+    cv2.fillPoly(own_area, [np.round(corners).astype(np.int32)], 1)
+
+    mask, zoom = ink_mask(window)
+    if zoom != 1:
+        mask = cv2.resize(mask, window.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask)
+    # Ink of another line lies outside of the polygon for the greater part, and does not reach its middle.
+    within = np.bincount(pieces[own_area > 0], minlength=count)
+    own = within >= 0.5 * stats[:, cv2.CC_STAT_AREA]
+    first, last = above + round(top), above + round(bottom)
+    middle = slice(round(first + 0.35 * (last - first)), round(first + 0.65 * (last - first)) + 1)
+    own[pieces[middle]] = True
+    # Soft edges go with their ink: those of other lines are cleared, those of this one stay.
+    foreign = cv2.dilate((~own[pieces]).astype(np.uint8), np.ones((5, 5), np.uint8))
+    kept = cv2.dilate((own[pieces] & (pieces > 0)).astype(np.uint8), np.ones((3, 3), np.uint8))
+    blank = 255 - find_paper(255 - window) if is_negative(window) else find_paper(window)
+    cleared = np.where((foreign > 0) & (kept == 0), blank, window)
+    rows = slice(max(first - margin, 0), last + margin)
+    return strip._replace(picture=cleared[rows], above=above - rows.start)
+
+
+def crop_line(page: np.ndarray, line: Line) -> np.ndarray:
+    """The picture of `cut_strip`."""
+    return cut_strip(page, line).picture
+
+
+def looks_like_line(picture: np.ndarray, lines: Sequence[Line]) -> bool:
+    """Says whether a picture is probably one line of writing, cut out, and not a page.
+
+    Args:
+        picture: shape (height, width).
+        lines: those that were found there.
+    """
+    height, width = picture.shape
+    if not lines:
+        return width > 2 * height
+    tallest = max(line.box[3] - line.box[1] for line in lines)
+    return tallest > (0.25 if len(lines) == 1 else 0.65) * height

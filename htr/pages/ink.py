@@ -1,0 +1,48 @@
+"""Telling ink from paper."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+WORK_PIXELS = 2_200_000
+"""A4 at 150 dpi: finer pictures only cost time."""
+
+_MIN_CONTRAST = 20  # grey levels of 255 by which ink is darker than its paper, at least
+
+
+def ink_mask(grey: np.ndarray, negative: bool | None = None) -> tuple[np.ndarray, float]:
+    """Tells ink from paper.
+
+    Args:
+        grey: shape (height, width), uint8, 0 = black.
+        negative: whether the writing is white on black; judged from the picture if None.
+
+    Returns:
+        The mask, uint8, 1 = ink, and its size relative to the picture.
+    """
+    zoom = min(1.0, (WORK_PIXELS / grey.size) ** 0.5)
+    size = (max(1, round(grey.shape[1] * zoom)), max(1, round(grey.shape[0] * zoom)))
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    if is_negative(small) if negative is None else negative:
+        small = 255 - small
+    darkness = 255 - cv2.divide(small, find_paper(small), scale=255)
+    threshold, _ = cv2.threshold(darkness, 0, 255, cv2.THRESH_OTSU)
+    return (darkness > max(threshold, _MIN_CONTRAST)).astype(np.uint8), zoom
+
+
+def is_negative(grey: np.ndarray) -> bool:
+    """Whether the writing is white on black: whether the dark or the light end is farther from the middle."""
+    dark, middle, light = np.percentile(
+        grey[:: max(1, grey.shape[0] // 500), :: max(1, grey.shape[1] // 500)], [1, 50, 99]
+    )
+    return bool(middle - dark < light - middle)
+
+
+def find_paper(grey: np.ndarray) -> np.ndarray:
+    """The paper without the ink, with its shadows; shape and type of the picture."""
+    # Closing takes away what is thinner than its window. At the edge, thin shadows are made wide first.
+    window = max(15, max(grey.shape) // 50) | 1
+    paper = cv2.copyMakeBorder(grey, window, window, window, window, cv2.BORDER_REPLICATE)
+    paper = cv2.blur(cv2.morphologyEx(paper, cv2.MORPH_CLOSE, np.ones((window, window), np.uint8)), (window, window))
+    return paper[window:-window, window:-window]

@@ -1,0 +1,136 @@
+"""Reading order: columns one after the other, each from top to bottom; notes in the margin after their block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from htr.pages.containers import Line, Region
+
+_MARGIN = 0.45  # a column narrower than this share of its neighbour is a margin
+
+
+class _Placed(NamedTuple):
+    """A line with its extent once the page is level, in pixels; letter = height of the small letters."""
+
+    line: Line
+    printed: bool
+    left: float
+    right: float
+    row: float
+    letter: float
+
+
+def arrange(lines: Sequence[Line], letters: Sequence[float], printed: Sequence[bool]) -> tuple[Region, ...]:
+    """Puts the lines of an upright page into regions in reading order.
+
+    Args:
+        lines: in any order.
+        letters: height of the small letters of each, in pixels.
+        printed: whether each is print.
+    """
+    if not lines:
+        return ()
+    chords = np.array([np.subtract(line.baseline[-1], line.baseline[0]) for line in lines])
+    angle = np.arctan2(*chords.sum(0)[::-1])
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    placed = []
+    for line, letter, is_print in zip(lines, letters, printed):
+        points = np.array(line.baseline) @ turn.T
+        placed.append(_Placed(line, is_print, points[:, 0].min(), points[:, 0].max(), points[:, 1].mean(), letter))
+    return tuple(_regions(_blocks(placed)))
+
+
+def _blocks(lines: list[_Placed]) -> list[tuple[bool, list[_Placed]]]:
+    """Blocks in reading order, and whether each is a note in the margin."""
+    gutter = _find_gutter(lines)
+    if gutter is None:
+        return [(False, _rows(lines))]
+    blocks: list[tuple[bool, list[_Placed]]] = []
+    left: list[_Placed] = []
+    right: list[_Placed] = []
+
+    def close() -> None:
+        sides = [list(left), list(right)]
+        left.clear()
+        right.clear()
+        if not all(sides):
+            blocks.extend(block for side in sides if side for block in _blocks(side))
+            return
+        widths = [max(line.right for line in side) - min(line.left for line in side) for side in sides]
+        notes = [width < _MARGIN * max(widths) for width in widths]
+        # The margin comes last, on whichever side it is.
+        for note, side in sorted(zip(notes, sides), key=lambda pair: pair[0]):
+            blocks.extend((note or inner, block) for inner, block in _blocks(side))
+
+    for line in sorted(lines, key=lambda line: line.row):
+        if line.right <= gutter:
+            left.append(line)
+        elif line.left >= gutter:
+            right.append(line)
+        else:  # it runs across both columns and parts what is above from what is below
+            close()
+            blocks.append((False, [line]))
+    close()
+    return blocks
+
+
+def _find_gutter(lines: list[_Placed]) -> float | None:
+    """The column of pixels that best parts two columns of lines, if any does."""
+    best, best_score = None, 0.0
+    edges = sorted({line.right for line in lines})
+    for edge in edges:
+        left = [line for line in lines if line.right <= edge]
+        beyond = [line for line in lines if line.left > edge]
+        if len(left) < 2 or len(beyond) < 2:
+            continue
+        x = (edge + min(line.left for line in beyond)) / 2
+        crossing = len(lines) - len(left) - len(beyond)
+        # Only lines beside others make columns; a few lines that stop early do not.
+        beside = _beside(left, beyond)
+        score = beside - crossing
+        width = min(line.left for line in beyond) - edge
+        letter = float(np.median([line.letter for line in lines]))
+        if beside >= 2 and width > 0.5 * letter and score > best_score:
+            best, best_score = x, score
+    return best
+
+
+def _beside(left: list[_Placed], right: list[_Placed]) -> int:
+    """How many lines of the shorter side have neighbours on the other, within the rows that both sides share."""
+    top = max(min(line.row for line in side) for side in (left, right))
+    bottom = min(max(line.row for line in side) for side in (left, right))
+    return min(sum(top - line.letter <= line.row <= bottom + line.letter for line in side) for side in (left, right))
+
+
+def _rows(lines: list[_Placed]) -> list[_Placed]:
+    """From top to bottom; pieces in one row from left to right."""
+    rows: list[list[_Placed]] = []
+    for line in sorted(lines, key=lambda line: line.row):
+        if rows:
+            last = rows[-1][-1]
+            apart = line.left >= last.right or line.right <= last.left
+            if apart and line.row - last.row < 0.7 * min(line.letter, last.letter):
+                rows[-1].append(line)
+                continue
+        rows.append([line])
+    return [line for row in rows for line in sorted(row, key=lambda line: line.left)]
+
+
+def _regions(blocks: list[tuple[bool, list[_Placed]]]) -> list[Region]:
+    """Blocks as regions: print apart from writing, and what goes on without a break together."""
+    regions: list[tuple[str, list[Line]]] = []
+    spanning = False
+    for note, block in blocks:
+        for index, line in enumerate(block):
+            kind = "print" if line.printed else "margin" if note else "text"
+            # A single line across two columns joins the text above it, but no column joins another.
+            goes_on = index > 0 or (len(block) == 1 and spanning)
+            if regions and regions[-1][0] == kind and goes_on:
+                regions[-1][1].append(line.line)
+            else:
+                regions.append((kind, [line.line]))
+        spanning = len(block) == 1
+    return [Region(kind, tuple(lines)) for kind, lines in regions]

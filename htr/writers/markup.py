@@ -1,0 +1,72 @@
+"""What the markup formats share: names, legal text, whole places on the page, and the words of a line."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import PurePath
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+
+from htr.cli import printable
+from htr.pages.containers import Line, Page, Point, Region, Word
+
+VERSION = version("htr")
+"""Of this package, as files name it."""
+
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def legal(text: str) -> str:
+    """A text that XML may hold: control characters and half surrogates become U+FFFD, one for one."""
+    return _ILLEGAL.sub("\ufffd", text)
+
+
+def file_name(page: Page) -> str:
+    """The name of the page's file without its folders; empty if the page is from no file."""
+    return legal(printable(PurePath(page.file).name)) if page.file is not None else ""
+
+
+def on_page(points: Iterable[Point], page: Page) -> list[tuple[int, int]]:
+    """Points rounded to whole pixels, those outside of the page moved to its edge."""
+    return [(min(max(round(x), 0), page.width), min(max(round(y), 0), page.height)) for x, y in points]
+
+
+def outline(region: Region) -> list[Point]:
+    """The polygon around the lines of a region: their convex hull, so that columns on a skewed page stay apart."""
+    points = np.array([point for line in region.lines for point in line.polygon], np.float32)
+    return [(float(x), float(y)) for x, y in cv2.convexHull(points)[:, 0]]
+
+
+def words_of(line: Line) -> tuple[Word, ...]:
+    """The words of a line; a text whose words have no place is one word that fills the line along its baseline."""
+    if line.words or not line.text:
+        return line.words
+    (left, top), (right, bottom) = line.baseline[0], line.baseline[-1]
+    angle = math.atan2(bottom - top, right - left)
+    along, down = np.array([math.cos(angle), math.sin(angle)]), np.array([-math.sin(angle), math.cos(angle)])
+    xs, ys = np.array(line.polygon) @ along, np.array(line.polygon) @ down
+    corners = (xs.min(), ys.min()), (xs.max(), ys.min()), (xs.max(), ys.max()), (xs.min(), ys.max())
+    return (Word(line.text, line.confidence, tuple(tuple(x * along + y * down) for x, y in corners)),)
+
+
+def spine(polygon: Sequence[Point]) -> tuple[Point, Point, float]:
+    """The middle of a word's left edge, the middle of its right edge, as it is read, and its height.
+
+    Args:
+        polygon: of the word: its upper edge from left to right, then its lower edge from right to left.
+    """
+    half = len(polygon) // 2
+    edges = (polygon[0], polygon[-1]), (polygon[half - 1], polygon[half])
+    start, end = (((x1 + x2) / 2, (y1 + y2) / 2) for (x1, y1), (x2, y2) in edges)
+    return start, end, sum(math.dist(*edge) for edge in edges) / 2
+
+
+def serialise(root: ElementTree.Element) -> bytes:
+    """The bytes of an XML file, in UTF-8, without an XML declaration."""
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode").encode() + b"\n"

@@ -1,0 +1,142 @@
+"""A picture of what was found and read, so that a person sees at a glance what went wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import cache
+from statistics import median
+
+from PIL import Image, ImageDraw, ImageFont
+
+from htr.corpora.synthetic import font_path
+from htr.pages.containers import Line, Page, Point, Word
+from htr.writers.markup import file_name, legal, outline, spine, words_of
+
+Colour = tuple[int, int, int]
+
+SIDE = 2400
+"""Longest side of the page in the drawing, in pixels."""
+
+KINDS: dict[str, Colour] = {"text": (20, 100, 200), "margin": (150, 50, 180), "print": (70, 130, 50)}
+"""Colour of each kind of region."""
+
+BASELINE: Colour = (225, 30, 30)
+
+INK: Colour = (20, 20, 20)
+
+DOUBTS: tuple[tuple[float, Colour], ...] = ((0.5, (205, 0, 0)), (0.8, (225, 120, 0)), (1.1, INK))
+"""Colour of words whose confidence is below the number."""
+
+GUTTER = 60
+"""Width of the strip on the left of each page for numbers, in pixels."""
+
+FOOT = 44
+"""Height of the strip below the pages, in pixels."""
+
+SMALLEST, LARGEST = 13, 34
+"""Size of the letters, in pixels."""
+
+
+def draw_overlay(page: Page, picture: Image.Image) -> Image.Image:
+    """Draws the page with its lines, and beside it what was read, each word in its place. Both stand upright.
+
+    Left: regions and lines in the colour of their kind, base lines in red, lines numbered in reading order. Right:
+    the text; doubtful words in orange, very doubtful ones in red.
+
+    Args:
+        page: what was read; lines that were not read are drawn too.
+        picture: the page as it is shown, mode L or RGB, of `page.width` x `page.height` pixels.
+
+    Returns:
+        A picture in RGB: the two sides, each page on them at most `SIDE` pixels wide and high, and below them what the
+        colours mean.
+    """
+    upright = picture.convert("RGB").rotate(-page.turn, expand=True)
+    scale = SIDE / max(upright.size)
+    width, height = (round(side * scale) for side in upright.size)
+    left = Image.new("RGB", (GUTTER + width, height), "white")
+    right = left.copy()
+    left.paste(upright.resize((width, height), Image.Resampling.LANCZOS), (GUTTER, 0))
+    pen, text_pen = ImageDraw.Draw(left, "RGBA"), ImageDraw.Draw(right)
+
+    def placed(points: Iterable[Point]) -> list[Point]:
+        turned = (_turned(point, page) for point in points)
+        return [(GUTTER + x * scale, y * scale) for x, y in turned]
+
+    number = 0
+    for region in page.regions:
+        colour = KINDS[region.kind]
+        edge = placed(outline(region))
+        pen.polygon(edge, outline=colour, width=3)
+        text_pen.polygon(edge, outline=colour)
+        for line in region.lines:
+            number += 1
+            # Neighbours differ in strength, so that lines cut in two and lines run together are seen.
+            pen.polygon(placed(line.polygon), fill=(*colour, 75 if number % 2 else 40), outline=colour)
+            base = placed(line.baseline)
+            pen.line(base, fill=BASELINE, width=2)
+            for hand in (pen, text_pen):
+                _label(hand, base[0], str(number), colour)
+            _write(text_pen, line, [(word, placed(word.polygon)) for word in words_of(line)])
+    sheet = Image.new("RGB", (2 * left.width, height + FOOT), "white")
+    sheet.paste(left, (0, 0))
+    sheet.paste(right, (left.width, 0))
+    _explain(ImageDraw.Draw(sheet), page, height + FOOT // 2)
+    return sheet
+
+
+def _turned(point: Point, page: Page) -> Point:
+    """Where a point of the picture as shown lies once the page stands upright."""
+    x, y = point
+    return {
+        0: (x, y),
+        90: (page.height - y, x),
+        180: (page.width - x, page.height - y),
+        270: (y, page.width - x),
+    }[page.turn]
+
+
+def _label(pen: ImageDraw.ImageDraw, start: Point, number: str, colour: Colour) -> None:
+    """Sets the number of a line before its start."""
+    place, font = (start[0] - 8, start[1]), _font(20)
+    left, top, right, bottom = pen.textbbox(place, number, font=font, anchor="rb")
+    pen.rectangle((left - 4, top - 3, right + 4, bottom + 3), fill=colour)
+    pen.text(place, number, fill="white", font=font, anchor="rb")
+
+
+def _write(pen: ImageDraw.ImageDraw, line: Line, words: list[tuple[Word, list[Point]]]) -> None:
+    """Writes the words of a line where they stand, in letters that fit its height and length."""
+    spines = [spine(polygon) for _, polygon in words]
+    if not spines:
+        return
+    length = math.dist(spines[0][0], spines[-1][1])
+    fitting = LARGEST * length / max(1, _font(LARGEST).getlength(legal(line.text)))
+    font = _font(round(max(SMALLEST, min(LARGEST, fitting, 0.65 * median(tall for _, _, tall in spines)))))
+    free = 0.0
+    for (word, _), (start, end, _) in zip(words, spines):
+        across = abs(end[0] - start[0]) > abs(end[1] - start[1])
+        x = max(start[0], free) if across else start[0]
+        pen.text((x, start[1]), legal(word.text), fill=_doubt(word), font=font, anchor="lm")
+        free = x + font.getlength(legal(word.text) + " ")
+
+
+def _doubt(word: Word) -> Colour:
+    return next(colour for bound, colour in DOUBTS if word.confidence < bound)
+
+
+def _explain(pen: ImageDraw.ImageDraw, page: Page, middle: int) -> None:
+    """Says below the pages which page this is, what the colours mean, and the notes of the page."""
+    count = sum(len(region.lines) for region in page.regions)
+    parts = [(f"{file_name(page)}, page {page.number}: {count} lines", INK), *KINDS.items(), ("base line", BASELINE)]
+    parts += [(f"confidence below {bound}", colour) for bound, colour in DOUBTS[:-1]]
+    parts += [(legal(note), INK) for note in page.notes]
+    x, font = float(GUTTER), _font(24)
+    for text, colour in parts:
+        pen.text((x, middle), text, fill=colour, font=font, anchor="lm")
+        x += font.getlength(text) + 36
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(font_path("Noto Sans"), size)

@@ -1,0 +1,83 @@
+"""PAGE XML 2019-07-15 (PRImA); Transkribus, eScriptorium and OCR-D read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from xml.etree.ElementTree import Element, SubElement
+
+from PIL import Image
+
+from htr.pages.containers import Character, Line, Page, Point, Region, Word
+from htr.writers.markup import VERSION, file_name, legal, on_page, outline, serialise
+
+NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
+
+KINDS = {
+    "text": {"type": "paragraph"},
+    "margin": {"type": "marginalia"},
+    "print": {"type": "other", "production": "printed"},
+}
+"""What the schema calls the kinds of region."""
+
+
+def write(page: Page, picture: Image.Image) -> bytes:
+    """A file in whole pixels of the picture. The format wants a date: it is the time of writing, in UTC."""
+    root = Element(
+        "PcGts",
+        {
+            "xmlns": NAMESPACE,
+            "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+            "xsi:schemaLocation": f"{NAMESPACE} {NAMESPACE}/pagecontent.xsd",
+        },
+    )
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    metadata = SubElement(root, "Metadata")
+    for tag, value in (("Creator", f"htr {VERSION}"), ("Created", now), ("LastChange", now)):
+        SubElement(metadata, tag).text = value
+    size = {"imageWidth": str(page.width), "imageHeight": str(page.height)}
+    sheet = SubElement(root, "Page", imageFilename=file_name(page), **size)
+    if page.turn:
+        # Degrees clockwise that set the page upright, above -180 and up to 180.
+        sheet.set("orientation", str(page.turn - 360 if page.turn > 180 else page.turn))
+    if page.regions:
+        order = SubElement(SubElement(sheet, "ReadingOrder"), "OrderedGroup", id="order")
+        for number in range(len(page.regions)):
+            SubElement(order, "RegionRefIndexed", index=str(number), regionRef=f"r{number + 1}")
+    for number, region in enumerate(page.regions, 1):
+        _add_region(sheet, f"r{number}", region, page)
+    return serialise(root)
+
+
+def _add_region(sheet: Element, name: str, region: Region, page: Page) -> None:
+    kind = KINDS[region.kind]
+    custom = f"structure {{type:{region.kind if region.kind == 'print' else kind['type']};}}"
+    element = SubElement(sheet, "TextRegion", id=name, custom=custom, **kind)
+    SubElement(element, "Coords", points=_points(outline(region), page))
+    for index, line in enumerate(region.lines, 1):
+        _add_line(element, f"{name}l{index}", line, page)
+
+
+def _add_line(region: Element, name: str, line: Line, page: Page) -> None:
+    element = SubElement(region, "TextLine", id=name)
+    SubElement(element, "Coords", points=_points(line.polygon, page))
+    SubElement(element, "Baseline", points=_points(line.baseline, page))
+    for index, word in enumerate(line.words, 1):
+        part = SubElement(element, "Word", id=f"{name}w{index}")
+        SubElement(part, "Coords", points=_points(word.polygon, page))
+        for place, character in enumerate(word.characters, 1):
+            glyph = SubElement(part, "Glyph", id=f"{name}w{index}g{place}")
+            SubElement(glyph, "Coords", points=_points(character.polygon, page))
+            _add_text(glyph, character)
+        _add_text(part, word)
+    if line.text:
+        _add_text(element, line)
+
+
+def _add_text(element: Element, part: Line | Word | Character) -> None:
+    equivalent = SubElement(element, "TextEquiv", conf=f"{part.confidence:.4f}")
+    SubElement(equivalent, "Unicode").text = legal(part.text)
+
+
+def _points(points: Iterable[Point], page: Page) -> str:
+    return " ".join(f"{x},{y}" for x, y in on_page(points, page))

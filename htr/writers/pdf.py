@@ -1,0 +1,122 @@
+"""PDF: the picture of the page, with the text lying over it, invisible but there to be selected, copied and found."""
+
+from __future__ import annotations
+
+import io
+import math
+from functools import cache
+
+from PIL import Image
+from reportlab import rl_config
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.pdfgen.textobject import PDFTextObject
+
+from htr.corpora.synthetic import font_path
+from htr.errors import InputError
+from htr.pages.containers import Page, Word
+from htr.writers.markup import VERSION, file_name, legal, spine, words_of
+
+FONT = "Noto Sans"
+"""Font of the invisible text: it has the letters of all European languages."""
+
+DPI = 150
+"""Pixels per inch of a picture that does not tell."""
+
+QUALITY = 85
+"""Of the picture as JPEG."""
+
+LONGEST = 65500
+"""Longest side of a JPEG, in pixels."""
+
+SKEW = 10
+"""Words that lean by fewer degrees than this are set straight: poppler, whose search many readers of PDF use, breaks a
+word into pieces where its letters climb by half a point."""
+
+INVISIBLE = 3
+
+rl_config.useA85 = 0  # Pictures as text would be a quarter larger.
+
+
+def write(page: Page, picture: Image.Image) -> bytes:
+    """One page, which viewers show upright, in the picture's physical size.
+
+    That is from `picture.info["dpi"]` where it has that, else of `DPI` pixels an inch.
+
+    Raises:
+        InputError: the picture is wider or higher than a JPEG can be.
+    """
+    if max(picture.size) > LONGEST:
+        raise InputError(
+            f"{file_name(page)}: more than {LONGEST} pixels wide or high, too much for a PDF; cut it in two"
+        )
+    across, down = (72 / dpi for dpi in _resolution(picture))
+    jpeg = io.BytesIO()
+    picture.save(jpeg, "JPEG", quality=QUALITY)
+    file = io.BytesIO()
+    size = page.width * across, page.height * down
+    # Reportlab takes the size of a turned page as viewers show it.
+    canvas = Canvas(file, pagesize=size[::-1] if page.turn in (90, 270) else size, invariant=True, pageCompression=1)
+    canvas.setTitle(file_name(page))
+    canvas.setCreator(f"htr {VERSION}")
+    canvas.setAuthor("")
+    canvas.setSubject("")
+    canvas.setPageRotation(page.turn)
+    canvas.drawImage(ImageReader(jpeg), 0, 0, *size)
+    # From here on in pixels of the picture, with y up.
+    canvas.scale(across, down)
+    text = canvas.beginText()
+    text.setTextRenderMode(INVISIBLE)
+    for region in page.regions:
+        for line in region.lines:
+            for word in words_of(line):
+                _lay(text, word, page.height)
+    canvas.drawText(text)
+    canvas.showPage()
+    canvas.save()
+    return file.getvalue()
+
+
+def _resolution(picture: Image.Image) -> tuple[float, float]:
+    resolution = picture.info.get("dpi", (DPI, DPI))
+    return resolution if all(50 <= value <= 2400 for value in resolution) else (DPI, DPI)
+
+
+def _lay(text: PDFTextObject, word: Word, height: int) -> None:
+    """Puts a word in its place, in the middle of its polygon and as long and high as that, with a space behind it."""
+    start, end, tall = spine(word.polygon)
+    length, tall = max(math.dist(start, end), 1), max(tall, 1)
+    angle = math.degrees(math.atan2(end[1] - start[1], end[0] - start[0]))
+    quarter = 90 * round(angle / 90)
+    angle = math.radians(quarter if abs(angle - quarter) < SKEW else angle)
+    cos, sin = math.cos(angle), math.sin(angle)
+    font = _font()
+    size = 1000 * tall / (font.face.ascent - font.face.descent)
+    # The foot of the font's box is the foot of the polygon.
+    below = tall / 2 + size * font.face.descent / 1000
+    x = (start[0] + end[0] - length * cos) / 2 - below * sin
+    y = (start[1] + end[1] - length * sin) / 2 + below * cos
+    written = "".join(_writable(character) for character in legal(word.text))
+    text.setFont(font.fontName, size)
+    text.setHorizScale(100 * length / (font.stringWidth(written, size) or length))
+    text.setTextTransform(cos, -sin, sin, cos, x, height - y)
+    text.textOut(f"{written} ")
+
+
+def _writable(character: str) -> str:
+    """The character as the font file can hold it: one beyond Unicode's first plane, as emoji are, becomes U+FFFD."""
+    if ord(character) > 0xFFFF:
+        return "\ufffd"
+    # No glyph is ever seen: one that the font lacks borrows another, so that the character is found all the same.
+    glyphs = _font().face.charToGlyph
+    glyphs.setdefault(ord(character), glyphs[0xFFFD])
+    return character
+
+
+@cache
+def _font() -> TTFont:
+    font = TTFont(FONT.replace(" ", ""), str(font_path(FONT)), shapable=False)
+    pdfmetrics.registerFont(font)
+    return font

@@ -1,0 +1,74 @@
+import cv2
+import numpy as np
+import pytest
+
+from htr.corpora import load_corpus
+from htr.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with the pictures a.png and val/b.png."""
+    (tmp_path / "val").mkdir()
+    for name, value in [("a.png", 50), ("val/b.png", 200)]:
+        cv2.imwrite(str(tmp_path / name), np.full((20, 100), value, np.uint8))
+    return tmp_path
+
+
+def rows(folder):
+    return [(line.id, line.text, line.split, line.writer, line.form) for line in load_corpus(f"lines:{folder}")]
+
+
+def test_table_with_tabs(folder):
+    (folder / "lines.tsv").write_text(
+        'file\ttext\tpage\tsplit\na.png\t"un >mot< d’ici\tp1\ttrain\nval/b.png\tdeux\t\ttest\n', encoding="utf-8"
+    )
+    assert rows(folder) == [("a", "\"un >mot< d'ici", "train", None, "p1"), ("val/b", "deux", "test", None, None)]
+    assert load_corpus(f"lines:{folder}")[1].image()[0, 0] == 200
+
+
+def test_table_with_commas_and_without_splits(folder):
+    (folder / "lines.csv").write_text('\ufefffile,text,writer\na.png,"one, two",kate\nval/b.png,three,\n', "utf-8")
+    assert rows(folder) == [("a", "one, two", "test", "kate", None), ("val/b", "three", "val", None, None)]
+
+
+def test_text_files_beside_pictures(folder, caplog):
+    (folder / "a.gt.txt").write_text("one\n")
+    (folder / "val" / "b.txt").write_text("two\n")
+    assert rows(folder) == [("a", "one", "test", None, None), ("val/b", "two", "val", None, None)]
+    (folder / "a.gt.txt").unlink()
+    assert [row[0] for row in rows(folder)] == ["val/b"]
+    assert "1 lines have no text and are left out, 1 have one" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ("file\tname\na.png\tx\n", "line 2: the columns file and text must be named"),
+        ("file\ttext\na.png\tone\nb.png\ttwo\n", "line 3: .*b.png is not there"),
+        ("file\ttext\na.png\n", "line 2: has more or fewer fields"),
+        ("file\ttext\na.png\tone\ttwo\n", "line 2: has more or fewer fields"),
+        ("file\ttext\tsplit\na.png\tone\tdev\n", "split 'dev' must be one of train, val, test"),
+        ("file\ttext\n", "has no lines with a text"),
+    ],
+)
+def test_bad_tables_are_named(folder, table, complaint):
+    (folder / "lines.tsv").write_text(table)
+    with pytest.raises(InputError, match=complaint):
+        rows(folder)
+
+
+def test_bad_folders_are_named(folder):
+    with pytest.raises(InputError, match="no such folder"):
+        rows(folder / "nowhere")
+    with pytest.raises(InputError, match="has no lines with a text"):
+        rows(folder)
+    (folder / "a.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"a.txt: not a text file in UTF-8"):
+        rows(folder)
+    (folder / "lines.tsv").write_bytes(b"file\ttext\na.png\t\xe9\n")
+    with pytest.raises(InputError, match=r"lines.tsv: not a text file in UTF-8"):
+        rows(folder)
+    (folder / "lines.csv").touch()
+    with pytest.raises(InputError, match="both"):
+        rows(folder)

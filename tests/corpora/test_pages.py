@@ -1,0 +1,193 @@
+"""Truth of pages: known answers from ALTO and PAGE as several programs write them."""
+
+import pickle
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from conftest import make_iam
+
+from htr.corpora import load_corpus
+from htr.corpora.pages import load_pages
+from htr.errors import InputError
+from htr.pages.crop import crop_line
+from htr.pages.images import open_image
+
+ESCRIPTORIUM = """<?xml version="1.0" encoding="UTF-8"?>
+<alto xmlns="http://www.loc.gov/standards/alto/ns-v4#">
+  <Description><MeasurementUnit>pixel</MeasurementUnit>
+    <sourceImageInformation><fileName>scan.png</fileName></sourceImageInformation></Description>
+  <Layout><Page WIDTH="400" HEIGHT="300" PHYSICAL_IMG_NR="0" ID="eSc_dummypage_">
+    <PrintSpace HPOS="0" VPOS="0" WIDTH="400" HEIGHT="300">
+      <TextBlock ID="b1"><TextLine ID="l1" BASELINE="20 50 200 54 380 50" HPOS="18" VPOS="20" WIDTH="364" HEIGHT="45">
+        <Shape><Polygon POINTS="18 20 382 20 382 60 200 65 18 60"/></Shape>
+        <String CONTENT="L’été  à Paris" HPOS="18"></String></TextLine>
+        <TextLine ID="l2" BASELINE="20 110 380 114" HPOS="20" VPOS="110" WIDTH="360" HEIGHT="4">
+        <String CONTENT=""></String></TextLine></TextBlock>
+    </PrintSpace></Page></Layout>
+</alto>"""
+
+ALTO_2 = """<alto xmlns="http://www.loc.gov/standards/alto/ns-v2#"><Layout><Page WIDTH="400" HEIGHT="300"><PrintSpace>
+  <ComposedBlock><TextBlock><TextLine BASELINE="50.5" HPOS="10" VPOS="20" WIDTH="300" HEIGHT="40">
+    <String CONTENT="two"/><SP/><String CONTENT="wor"/><HYP CONTENT="-"/></TextLine>
+    <TextLine HPOS="10" VPOS="100" WIDTH="300" HEIGHT="40"><String CONTENT="more"/></TextLine>
+  </TextBlock></ComposedBlock></PrintSpace></Page></Layout></alto>"""
+
+PAGE = """<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/2013-07-15">
+  <Page imageFilename="C:\\scans\\scan.png" imageWidth="800" imageHeight="600">
+    <ReadingOrder><OrderedGroup id="o"><RegionRefIndexed index="1" regionRef="r1"/>
+      <RegionRefIndexed index="0" regionRef="r2"/></OrderedGroup></ReadingOrder>
+    <TextRegion id="r1"><Coords points="0,0 1,1 2,2"/>
+      <TextLine id="l1"><Coords points="20,300 420,320 420,360 20,340"/>
+        <TextEquiv index="1"><Unicode>wrong</Unicode></TextEquiv><TextEquiv index="0"><Unicode>last</Unicode></TextEquiv>
+      </TextLine></TextRegion>
+    <TextRegion id="r2"><Coords points="0,0 1,1 2,2"/>
+      <TextLine id="l2"><Coords points="20,20 420,20 420,60 20,60"/><Baseline points="20,50 420,50"/>
+        <Word><TextEquiv><Unicode>first</Unicode></TextEquiv></Word><Word><TextEquiv><Unicode>words</Unicode></TextEquiv></Word>
+      </TextLine>
+      <TextLine id="l3"><Baseline points="20,150 420,150"/></TextLine></TextRegion>
+  </Page></PcGts>"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with the picture scan.png of 400 x 300 pixels."""
+    cv2.imwrite(str(tmp_path / "scan.png"), np.full((300, 400), 255, np.uint8))
+    return tmp_path
+
+
+def test_alto_of_escriptorium(folder):
+    (folder / "scan.xml").write_text(ESCRIPTORIUM, encoding="utf-8")
+    (truth,) = load_pages(str(folder))
+    assert (truth.id, truth.split, truth.writer, truth.image) == ("scan", "test", None, folder / "scan.png")
+    first, second = truth.page.lines
+    assert first.text == "L'été à Paris"
+    assert first.baseline == ((20, 50), (200, 54), (380, 50))
+    assert first.polygon == ((18, 20), (382, 20), (382, 60), (200, 65), (18, 60))
+    # The second has neither text nor outline: its polygon is as high as the lines' distance suggests.
+    assert second.text == ""
+    left, top, right, bottom = second.box
+    assert (left, right) == pytest.approx((20, 380), abs=2)
+    assert 60 < top < 90 and 120 < bottom < 140
+
+
+def test_alto_2_without_outlines(folder):
+    (folder / "scan.xml").write_text(ALTO_2)
+    first, second = load_pages(str(folder))[0].page.lines
+    assert (first.text, second.text) == ("two wor-", "more")
+    assert first.baseline == ((10, 50.5), (310, 50.5))
+    assert first.box == (10, 20, 310, 60)
+    assert np.array(second.baseline) == pytest.approx(np.array([(10, 130), (310, 130)]))
+
+
+@pytest.mark.parametrize("version", ["2013-07-15", "2017-07-15", "2019-07-15"])
+def test_page_xml_of_a_larger_picture(folder, version):
+    (folder / "page").mkdir()
+    (folder / "page" / "scan.xml").write_text(PAGE.replace("2013-07-15", version))
+    (truth,) = load_pages(str(folder))
+    assert (truth.page.width, truth.page.height) == (400, 300)
+    assert [line.text for line in truth.page.lines] == ["first words", "", "last"]
+    first, second, last = truth.page.lines
+    assert first.baseline == ((10, 25), (210, 25))
+    assert first.polygon == ((10, 10), (210, 10), (210, 30), (10, 30))
+    assert second.box[1] < 75 < second.box[3]
+    # A sheared box of 20 pixels, from (10, 150) to (210, 160): the baseline runs along, a quarter above its lower edge.
+    assert np.array(last.baseline) == pytest.approx(np.array([(10, 165), (210, 175)]), abs=0.5)
+
+
+def test_page_xml_is_taken_where_both_are(folder):
+    for name, text in [("page", PAGE), ("alto", ALTO_2)]:
+        (folder / name).mkdir()
+        (folder / name / "scan.xml").write_text(text)
+    (folder / "mets.xml").write_text("<mets/>")
+    (truth,) = load_pages(str(folder))
+    assert truth.page.lines[0].text == "first words"
+
+
+def test_folders_name_the_split(folder):
+    for split in ("train", "val"):
+        shutil.copytree(folder, folder.parent / "all" / split / "book")
+        (folder.parent / "all" / split / "book" / "scan.xml").write_text(ALTO_2)
+    assert [(truth.id, truth.split) for truth in load_pages(str(folder.parent / "all"))] == [
+        ("train/book/scan", "train"),
+        ("val/book/scan", "val"),
+    ]
+
+
+def test_lines_are_cut_as_reading_cuts_them(folder):
+    picture = np.full((300, 400), 230, np.uint8)
+    cv2.putText(picture, "Paris", (30, 48), cv2.FONT_HERSHEY_SIMPLEX, 1, 20, 3)
+    cv2.imwrite(str(folder / "scan.png"), picture)
+    (folder / "scan.xml").write_text(ESCRIPTORIUM, encoding="utf-8")
+    (sample,) = load_corpus(f"pages:{folder}")
+    assert (sample.id, sample.form, sample.text, sample.split) == ("scan-00", "scan", "L'été à Paris", "test")
+    line = load_pages(str(folder))[0].page.lines[0]
+    expected = crop_line(open_image(folder / "scan.png"), line)
+    assert expected.min() < 60
+    assert np.array_equal(pickle.loads(pickle.dumps(sample)).image(), expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (ALTO_2[:200], "not well-formed XML"),
+        (ALTO_2.replace('HEIGHT="300"', 'HEIGHT="800"'), "is of a picture of 400 x 800 pixels, but .* has 400 x 300"),
+        (ALTO_2.replace('WIDTH="400"', 'WIDTH="broad"'), "malformed number"),
+        (ALTO_2.replace('BASELINE="50.5"', 'BASELINE="1 2 3"'), "half a point short"),
+        (ALTO_2.replace('BASELINE="50.5"', 'BASELINE="nan"'), "are no points"),
+        (ALTO_2.replace('VPOS="100"', ""), "line None has neither a place nor a baseline"),
+        (ALTO_2.replace('VPOS="100"', 'VPOS="1000"'), "lies outside of"),
+        (ALTO_2.replace('<Page WIDTH="400" HEIGHT="300">', "<Page/><Page>"), "holds 2 pages"),
+        (PAGE.replace("800", "0"), "scan.png"),
+    ],
+)
+def test_broken_xml_is_named(folder, text, complaint):
+    (folder / "scan.xml").write_text(text)
+    with pytest.raises(InputError, match=f"^{folder}/scan.xml: .*{complaint}") as error:
+        load_pages(str(folder))
+    assert "\n" not in str(error.value)
+
+
+def test_missing_things_are_named(folder):
+    with pytest.raises(InputError, match="has no ALTO or PAGE XML"):
+        load_pages(str(folder))
+    with pytest.raises(InputError, match="no such folder"):
+        load_pages(str(folder / "nowhere"))
+    (folder / "other.xml").write_text(ALTO_2)
+    with pytest.raises(InputError, match=r"other.xml: its picture other is not there"):
+        load_pages(str(folder))
+    (folder / "other.xml").write_text(ESCRIPTORIUM, encoding="utf-8")
+    (folder / "scan.xml").write_text(ESCRIPTORIUM, encoding="utf-8")
+    with pytest.raises(InputError, match=r"scan.xml: .*other.xml is of the same picture"):
+        load_pages(str(folder))
+
+
+def test_forms_of_iam_at_any_size(tmp_path):
+    make_iam(tmp_path, {"train": 1, "test": 1}, lines=2)
+    table = (tmp_path / "ascii" / "lines.txt").read_text().splitlines()
+    form = table[-1].split("-0")[0]
+    (tmp_path / "forms").mkdir()
+    cv2.imwrite(str(tmp_path / "forms" / f"{form}.png"), np.full((1771, 1240), 255, np.uint8))
+    (truth,) = load_pages(f"iam:{tmp_path}")
+    assert (truth.id, truth.split, truth.writer) == (form, "test", f"test-{form}")
+    lines = load_corpus(f"iam:{tmp_path}")
+    assert [line.text for line in truth.page.lines] == [line.text for line in lines if line.form == form]
+    # make_iam puts each box at 10, 20, with a size of 30 x 40, on the form of 2479 x 3542 pixels.
+    assert np.array(truth.page.lines[0].polygon) == pytest.approx(
+        np.array([(5, 10), (20, 10), (20, 30), (5, 30)]), abs=0.01
+    )
+    cv2.imwrite(str(tmp_path / "forms" / f"{form}.png"), np.full((900, 1240), 255, np.uint8))
+    with pytest.raises(InputError, match=r"lines.txt: is of a picture of 2479 x 3542 pixels, but .* has 1240 x 900"):
+        load_pages(f"iam:{tmp_path}")
+
+
+def test_boxes_lie_on_the_ink_of_the_forms(shared_iam):
+    truths = load_pages(f"iam:{shared_iam}")[:4]
+    for truth in truths:
+        ink = open_image(truth.image) < 128
+        inside = np.zeros(ink.shape, np.uint8)
+        for line in truth.page.lines:
+            cv2.fillPoly(inside, [np.array(line.polygon, np.int32)], 1)
+        top, bottom = truth.page.lines[0].box[1], truth.page.lines[-1].box[3]
+        assert ink[top:bottom][inside[top:bottom] > 0].sum() > 0.9 * ink[top:bottom].sum()

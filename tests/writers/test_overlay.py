@@ -1,0 +1,57 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from htr.pages.containers import Page, Region
+from htr.writers import draw_overlay
+
+
+def _sides(page: Page, picture) -> tuple[np.ndarray, np.ndarray]:
+    drawn = np.asarray(draw_overlay(page, picture)).astype(int)
+    half = drawn.shape[1] // 2
+    return drawn[:, :half], drawn[:, half:]
+
+
+def test_it_is_large_enough_to_read_and_not_larger(page, blank):
+    drawn = draw_overlay(page, blank(page))
+    assert drawn.mode == "RGB"
+    assert 2 * 2400 <= drawn.width <= 2 * 2500 and 1680 <= drawn.height <= 1800
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_turned_pages_stand_upright(degrees, page, turned, blank):
+    expected = np.asarray(draw_overlay(page, blank(page))).astype(int)
+    sheet = turned(page, degrees)
+    drawn = np.asarray(draw_overlay(sheet, blank(sheet))).astype(int)
+    assert drawn.shape == expected.shape
+    assert (np.abs(drawn - expected).max(axis=2) > 60).mean() < 0.002
+
+
+def test_lines_are_drawn_on_the_page_and_words_beside_it(page, blank):
+    left, right = _sides(page, blank(page))
+    scale, gutter = 2.4, 60
+    for line in page.lines:
+        x0, y0, x1, y1 = (round(scale * value) for value in line.box)
+        inside = left[y0 + 6 : y1 - 6, gutter + x0 + 6 : gutter + x1 - 6]
+        assert (inside.max(axis=2) - inside.min(axis=2) > 20).all()  # coloured all over
+        ink = right[y0:y1, gutter + x0 + 6 : gutter + x1 - 6].min(axis=2) < 128
+        assert ink.any() == bool(line.text)
+
+
+def test_doubtful_words_stand_out(page, blank, make_line):
+    def reddish(confidence: float) -> bool:
+        region = Region("text", (make_line("word", 300, 200, confidence),))
+        _, right = _sides(replace(page, regions=(region,)), blank(page))
+        word = right[490:570, 790:900]
+        return bool(((word[..., 0] > 180) & (word[..., 2] < 60)).any())
+
+    assert [reddish(value) for value in (0.2, 0.7, 0.95, 1.0)] == [True, True, False, False]
+
+
+def test_awkward_pages(page, turned, blank, make_line):
+    over = Region(
+        "margin", (make_line("over the edge \x07 \ud800 漢", 900, 690), replace(make_line("x", -50, -30), words=()))
+    )
+    for awkward in (Page(50, 3000), Page(8, 8), turned(page, 5), replace(page, regions=(over,), file="\udcff.png")):
+        assert draw_overlay(awkward, blank(awkward)).height < 2500

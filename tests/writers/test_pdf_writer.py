@@ -1,0 +1,138 @@
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+
+import pypdfium2
+import pytest
+from PIL import Image
+
+from htr.errors import InputError
+from htr.pages.containers import Page, Region
+from htr.writers import WRITERS
+
+PIXEL = 72 / 150
+"""Points in a pixel at the resolution that is taken where the picture tells none."""
+
+
+def _open(page: Page, picture: Image.Image) -> pypdfium2.PdfPage:
+    (sheet,) = pypdfium2.PdfDocument(WRITERS["pdf"].write(page, picture))
+    return sheet
+
+
+def _text(page: Page, picture: Image.Image) -> str:
+    return _open(page, picture).get_textpage().get_text_bounded()
+
+
+def _words(page: Page):
+    return [word for line in page.lines for word in line.words]
+
+
+def _middle(points) -> tuple[float, float]:
+    return tuple(sum(values) / len(values) for values in zip(*points))
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270, 5, -5, 30])
+def test_words_lie_where_they_are_written(degrees, page, turned, blank):
+    page = turned(page, degrees)
+    texts = _open(page, blank(page)).get_textpage()
+    for word in _words(page):
+        first, count = texts.search(word.text).get_next()
+        assert count == len(word.text)
+        boxes = [texts.get_charbox(first + index, loose=True) for index in range(count)]
+        corners = [
+            (x / PIXEL, page.height - y / PIXEL)
+            for left, low, right, high in boxes
+            for x, y in ((left, low), (right, high))
+        ]
+        left, right = min(x for x, _ in corners), max(x for x, _ in corners)
+        low, high = min(y for _, y in corners), max(y for _, y in corners)
+        assert _middle([(left, low), (right, high)]) == pytest.approx(_middle(word.polygon), abs=4)
+        if degrees % 90 == 0:
+            assert (left, low, right, high) == pytest.approx(word.box, abs=4)
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270, 5])
+def test_pdftotext_finds_the_words(degrees, page, turned, blank, tmp_path):
+    if not shutil.which("pdftotext"):
+        pytest.skip("pdftotext is not installed (Debian package poppler-utils)")
+    sheet = turned(page, degrees)
+    (tmp_path / "page.pdf").write_bytes(WRITERS["pdf"].write(sheet, blank(sheet)))
+    command = ["pdftotext", "-bbox", tmp_path / "page.pdf", "-"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    number = r'"([\d.]+)"'
+    pattern = rf"<word xMin={number} yMin={number} xMax={number} yMax={number}>(.*)</word>"
+    places = {text: [float(value) / PIXEL for value in box] for *box, text in re.findall(pattern, found)}
+    # Viewers show a turned page upright: there the words lie as before it was turned.
+    for word in _words(page if degrees % 90 == 0 else sheet):
+        left, top, right, bottom = places[word.text]
+        assert ((left + right) / 2, (top + bottom) / 2) == pytest.approx(_middle(word.polygon), abs=4)
+        assert right - left == pytest.approx(20 * len(word.text), abs=4)
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270, 5])
+def test_copied_text_has_words_and_lines_in_order(degrees, page, turned, blank):
+    page = turned(page, degrees)
+    text = _text(replace(page, regions=page.regions[1:2]), blank(page))
+    assert [line.split() for line in text.splitlines()] == [["Dear", "Margaret,"], ["thank", "you", "both"]]
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_the_picture_is_seen_upright_and_the_text_is_not(degrees, page, turned):
+    upright = Image.new("L", (page.width, page.height), 200)
+    upright.paste(20, (0, 0, page.width // 2, page.height // 4))  # dark in the upper left
+    sheet = turned(page, degrees)
+    seen = _open(sheet, upright.rotate(degrees, expand=True)).render(scale=1 / PIXEL).to_pil().convert("L")
+    assert seen.size == pytest.approx(upright.size, abs=1)
+    assert max(abs(a - b) for a, b in zip(seen.resize((10, 8)).tobytes(), upright.resize((10, 8)).tobytes())) < 12
+
+
+@pytest.mark.parametrize(("dpi", "inches"), [((300, 300), 2), ((200, 100), 3), ((0, 0), 4), ((1, 1), 4), (None, 4)])
+def test_the_page_has_its_physical_size(dpi, inches, blank):
+    page = Page(600, 300)
+    picture = blank(page)
+    if dpi:
+        picture.info["dpi"] = dpi
+    width, height = _open(page, picture).get_size()
+    assert width == pytest.approx(72 * inches)
+    assert height == pytest.approx(72 * {2: 1, 3: 3, 4: 2}[inches])
+
+
+@pytest.mark.parametrize(
+    "text", ["“Œuvre”—€5…", "Łódź", "Ωμέγα", "naïve", "żółć", "漢字", "Привет", "ſtraſſe", "a&<b>"]
+)
+def test_any_letters_are_found(text, page, blank, make_line):
+    page = replace(page, regions=(Region("text", (make_line(f"before {text} after", 100, 100),)),))
+    assert _text(page, blank(page)).split() == ["before", text, "after"]
+
+
+def test_control_characters_and_emoji_do_no_harm(page, blank, make_line):
+    page = replace(page, regions=(Region("text", (make_line("one \x00\x07\ud800 😀 \u0301 two", 100, 100),)),))
+    words = _text(page, blank(page)).split()
+    assert (words[0], words[-1]) == ("one", "two")
+
+
+def test_a_line_without_words_is_found_in_its_place(page, blank, make_line):
+    line = replace(make_line("no places known", 100, 100), words=())
+    page = replace(page, regions=(Region("text", (line,)),))
+    texts = _open(page, blank(page)).get_textpage()
+    left, _, _, high = texts.get_charbox(texts.search("no").get_next()[0], loose=True)
+    assert (left / PIXEL, page.height - high / PIXEL) == pytest.approx((100, 100), abs=4)
+
+
+def test_the_title_is_the_file_name(page, blank):
+    document = pypdfium2.PdfDocument(WRITERS["pdf"].write(page, blank(page)))
+    assert document.get_metadata_dict()["Title"] == "page.png"
+
+
+def test_colour_stays(blank):
+    page = Page(60, 40)
+    seen = _open(page, Image.new("RGB", (60, 40), (200, 40, 40))).render(scale=1).to_pil()
+    red, green, blue = seen.convert("RGB").getpixel((10, 10))
+    assert red > 180 and green < 70 and blue < 70
+
+
+def test_a_picture_that_is_too_long_is_refused(blank):
+    page = Page(66000, 8, file="roll.png")
+    with pytest.raises(InputError, match="^roll.png: more than 65500 pixels"):
+        WRITERS["pdf"].write(page, blank(page))

@@ -1,0 +1,69 @@
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from htr.pages.containers import Page
+from htr.writers import WRITERS
+
+
+def test_every_format_has_its_own_suffix():
+    suffixes = [writer.suffix for writer in WRITERS.values()]
+    assert list(WRITERS) == ["text", "json", "jsonl", "alto", "page", "hocr", "pdf"]
+    assert len(set(suffixes)) == len(suffixes)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_takes_an_empty_page_and_a_file_name_of_any_bytes(name, page, blank, make_line):
+    write = WRITERS[name].write
+    odd = replace(page, file="a/<&>'\"\udcff\n.png")
+    assert write(odd, blank(odd))
+    empty = Page(200, 100)
+    written = write(empty, blank(empty))
+    assert written == b"" if name == "text" else written
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_same_page_gives_the_same_bytes(name, page, blank):
+    first, second = (WRITERS[name].write(page, blank(page)) for _ in range(2))
+    if name == "page":  # It holds the time of writing.
+        first, second = (re.sub(b"<(Created|LastChange)>[^<]*", b"", written) for written in (first, second))
+    assert first == second
+
+
+def test_text_leaves_out_print_and_separates_regions(page, blank):
+    assert WRITERS["text"].write(page, blank(page)) == b"Dear Margaret,\nthank you both\n\nanswered\n"
+
+
+def test_json_tells_all_that_is_known(page, blank):
+    record = json.loads(WRITERS["json"].write(page, blank(page)))
+    assert {key: record[key] for key in ("file", "number", "width", "height", "turn", "notes")} == {
+        "file": "letters/box 1/page.png",
+        "number": 3,
+        "width": 1000,
+        "height": 700,
+        "turn": 0,
+        "notes": ["a note"],
+    }
+    assert [region["kind"] for region in record["regions"]] == ["print", "text", "margin"]
+    line = record["regions"][1]["lines"][0]
+    assert (line["text"], line["confidence"], line["box"]) == ("Dear Margaret,", 0.9, [300, 200, 580, 240])
+    assert line["baseline"] == [[300, 230], [580, 230]]
+    word = line["words"][1]
+    assert (word["text"], word["box"]) == ("Margaret,", [400, 200, 580, 240])
+    assert "".join(character["text"] for character in word["characters"]) == "Margaret,"
+    assert word["characters"][1]["polygon"] == [[420, 200], [440, 200], [440, 240], [420, 240]]
+
+
+def test_json_rounds_and_keeps_what_looks_like_numbers_in_texts(page, blank, make_line):
+    line = replace(make_line("[ 1, 2 ]\n", 10.123, 20), confidence=0.123456)
+    page = replace(page, regions=(replace(page.regions[1], lines=(line,)),))
+    (read,) = json.loads(WRITERS["json"].write(page, blank(page)))["regions"][0]["lines"]
+    assert (read["text"], read["confidence"], read["polygon"][0]) == ("[ 1, 2 ]\n", 0.1235, [10.1, 20.0])
+
+
+def test_json_lines_hold_the_same_in_one_line(page, blank):
+    written = WRITERS["jsonl"].write(page, blank(page))
+    assert written.count(b"\n") == 1 and written.endswith(b"\n")
+    assert json.loads(written) == json.loads(WRITERS["json"].write(page, blank(page)))
