@@ -8,6 +8,8 @@ INSTALLED := $(VENV)/installed
 # Where IAM lies; without it, make train and make evaluate use the embedded sample.
 IAM ?=
 PAGE ?= data/sample/page.png
+# Pages with their truth, for make evaluate-pages: a folder, or iam:folder.
+PAGES ?= $(if $(IAM),iam:$(IAM))
 WEIGHTS ?=
 # Values of the config to change: make train SET="epochs=5 seed=2".
 SET ?=
@@ -15,21 +17,27 @@ SET ?=
 CONFIG ?= configs/$(if $(IAM),iam,sample).yaml
 DATA := $(if $(IAM),iam:$(IAM),sample)
 
-.PHONY: help train evaluate recognize test lint format clean
+.PHONY: help train train-finder evaluate evaluate-pages recognize test lint format clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  variables: IAM=folder  PAGE=file  WEIGHTS=file  CONFIG=file  SET=\"key=value ...\"  PYTHON=python3.x"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  variables: IAM=folder  PAGE=file  PAGES=folder  WEIGHTS=file  CONFIG=file  SET=\"key=value ...\"  PYTHON=python3.x"
 
 train: $(INSTALLED) ## train on IAM=folder, or for some minutes on the embedded sample
 	$(BIN)/python -m htr.train --config "$(CONFIG)" $(if $(IAM),"data=iam:$(IAM)") $(SET)
 	$(if $(filter configs/sample.yaml,$(CONFIG)),$(BIN)/python -m htr.evaluate --data sample --weights runs/sample/model.safetensors)
 
+train-finder: $(INSTALLED) ## train the finder of lines on the train lines of IAM=folder, or on lines drawn in fonts
+	$(BIN)/python -m htr.train_finder --config configs/finder.yaml "data=[$(DATA)]" $(SET)
+
 evaluate: $(INSTALLED) ## score the weights on the test lines of IAM=folder, or of the embedded sample
 	$(BIN)/python -m htr.evaluate --data "$(DATA)" $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
-recognize: $(INSTALLED) ## read PAGE=file
+evaluate-pages: $(INSTALLED) ## score finding and reading on PAGES=folder with ALTO or PAGE XML, also turned and warped
+	$(BIN)/python -m htr.evaluate --pages "$(PAGES)" --distort $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+
+recognize: $(INSTALLED) ## read PAGE=file or folder
 	$(BIN)/python -m htr.recognize "$(PAGE)" $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
 test: $(INSTALLED) ## run the tests

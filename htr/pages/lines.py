@@ -26,7 +26,7 @@ SEEN_PIXELS = 1_000_000
 _MIN_CELLS = 6  # a core of fewer cells is a speck
 _MIN_LENGTH = 1.2  # a core shorter than this many letter heights is a speck
 _MAX_GAP = 3.0  # widest space, in letter heights, across which two pieces of a core are one line
-_MAX_WIDE_GAP = 9.0  # the same where a line above or below runs on
+_MAX_WIDE_GAP = 11.0  # the same where a line above or below runs on
 _CHUNK = 12.0  # letter heights between two corners of a polygon
 _REACH = 1.5  # chunks to either side in which a corner looks for the highest and the lowest ink
 _TRIM_ABOVE, _TRIM_BELOW = 0.005, 0.015  # share of the ink that may stand out of the polygon
@@ -163,13 +163,15 @@ def _split(
 def _join(cores: list[Core]) -> list[Core]:
     """Joins pieces of one line, and drops specks."""
     # What is near comes first: a line above tells more of a wide space once it is whole itself.
-    cores = _join_across(_join_across(cores, wide=False), wide=True)
+    for wide in (False, True, True):
+        cores = _join_across(cores, wide)
     return [core for core in cores if not _is_speck(core, cores)]
 
 
 def _join_across(cores: list[Core], wide: bool) -> list[Core]:
     """Joins pieces of one line across spaces between words, or across wide ones too."""
     joined: list[Core] = []
+    slope = float(np.median([_chord(core) for core in cores if _is_long(core)] or [0.0]))
     for core in sorted(cores, key=lambda core: core.left):
         best, best_gap = None, np.inf
         for index, other in enumerate(joined):
@@ -181,9 +183,9 @@ def _join_across(cores: list[Core], wide: bool) -> list[Core]:
             ):
                 continue
             # Pieces that nearly touch may begin with a quote or end with a comma; lines are farther apart than this.
-            apart = (1.2 if gap < 1.5 * letter else 0.75) * letter
+            apart = (1.2 if gap < 1.5 * letter else 0.9) * letter
             middle = core.left - gap / 2
-            if abs(_onward(core, middle) - _onward(other, middle)) > apart:
+            if abs(_onward(core, middle, slope) - _onward(other, middle, slope)) > apart:
                 continue
             if gap < _MAX_GAP * letter or (wide and _run_on(cores, other, core)):
                 best, best_gap = index, gap
@@ -197,11 +199,11 @@ def _join_across(cores: list[Core], wide: bool) -> list[Core]:
 def _run_on(cores: list[Core], first: Core, second: Core) -> bool:
     """Whether a line right above or below runs on where there is a space between two pieces: then it is no gutter."""
     middle = (first.right + second.left) / 2
-    row = float(first.middle(first.right))
+    row = (float(first.middle(first.right)) + float(second.middle(second.left))) / 2
     return any(
         core.left < first.right
         and core.right > second.left
-        and core.letter < abs(float(core.middle(middle)) - row) < 8 * first.letter
+        and core.letter < abs(float(core.middle(middle)) - row) < 10 * first.letter
         for core in cores
     )
 
@@ -220,12 +222,20 @@ def _is_speck(core: Core, cores: list[Core]) -> bool:
     )
 
 
-def _onward(core: Core, x: float) -> float:
+def _onward(core: Core, x: float, slope: float) -> float:
     """The row of the middle at a column, going straight on beyond the ends of the core."""
     end = float(np.clip(x, core.left, core.right))
-    # The ends of a curve are its least certain part: its chord says better where the line is going.
-    chord = float(core.middle(core.right) - core.middle(core.left)) / max(core.right - core.left, 4 * core.letter)
-    return float(core.middle(end)) + float(np.clip(chord, -0.15, 0.15)) * (x - end)
+    return float(core.middle(end)) + (x - end) * (_chord(core) if _is_long(core) else slope)
+
+
+def _is_long(core: Core) -> bool:
+    """Whether a core is long enough to tell its slope: single words are not."""
+    return core.right - core.left > 12 * core.letter
+
+
+def _chord(core: Core) -> float:
+    """The slope from end to end: the ends of a curve are its least certain part."""
+    return float(core.middle(core.right) - core.middle(core.left)) / (core.right - core.left)
 
 
 def _merge(first: Core, second: Core) -> Core:
