@@ -23,7 +23,7 @@ BATCH_PIXELS = 1_000_000
 """Pixels of prepared lines that are read at once: 15 lines of 1000 x 64."""
 
 # How many lines are read both ways up to tell which is right, and how much of each, in line heights.
-_PROBES, _PROBE_LENGTH = 3, 4
+_PROBES, _PROBE_LENGTH = 6, 4
 
 Picture = np.ndarray | str | Path
 """A file, or an array of shape (height, width) grey or (height, width, 3 or 4) RGB(A), uint8, 0 = black."""
