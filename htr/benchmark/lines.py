@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import sys
 import time
 from dataclasses import asdict
-from datetime import date
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from htr.alphabet import named, normalise
+from htr.benchmark.provenance import provenance
 from htr.corpora import load_corpus
 from htr.decoding import Reading
 from htr.errors import InputError
 from htr.lineimage import prepare
-from htr.machine import describe
 from htr.metrics import score
 from htr.reader import BATCH_PIXELS, load
 
@@ -77,16 +74,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None) -> dict[st
             "lines_per_second": round(len(samples) / seconds, 1),
             "batch": f"batches of up to {BATCH_PIXELS:,} pixels, preparation included, opening of files not",
         },
-        "weights": {
-            "file": Path(reader.weights.file).name,
-            "sha256": reader.weights.sha256,
-            "network": reader.weights.header.network,
-            "height": reader.weights.header.height,
-            "training": reader.weights.header.training,
-        },
-        "machine": describe(reader.device),
-        "date": date.today().isoformat(),
-        "command": " ".join(["python -m htr.evaluate", *sys.argv[1:]]),
+        **provenance(reader),
         "readings": [
             {
                 "id": sample.id,

@@ -80,6 +80,7 @@ def _blocks(lines: list[_Placed]) -> list[tuple[bool, list[_Placed]]]:
 def _find_gutter(lines: list[_Placed]) -> float | None:
     """The column of pixels that best parts two columns of lines, if any does."""
     best, best_score = None, 0.0
+    letter = float(np.median([line.letter for line in lines]))
     edges = sorted({line.right for line in lines})
     for edge in edges:
         left = [line for line in lines if line.right <= edge]
@@ -92,7 +93,6 @@ def _find_gutter(lines: list[_Placed]) -> float | None:
         beside = _beside(left, beyond)
         score = beside - crossing
         width = min(line.left for line in beyond) - edge
-        letter = float(np.median([line.letter for line in lines]))
         if beside >= 2 and width > 0.5 * letter and score > best_score:
             best, best_score = x, score
     return best
