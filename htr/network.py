@@ -106,7 +106,7 @@ def build_encoder(name: str, width_stride: int) -> nn.Module:
             # timm's EfficientNet and MobileNet features run the stages after the last one asked for, in vain.
             encoder.blocks = encoder.blocks[: int(last[1]) + 1]
         _keep_width(encoder, width_stride)
-        _spare_depthwise(encoder)
+        spare_depthwise(encoder)
         with torch.inference_mode():
             height, width = encoder.eval()(torch.zeros(1, 1, 64, 256))[-1].shape[-2:]
     except Exception as error:  # timm raises whatever its hundreds of models raise
@@ -143,7 +143,7 @@ def _keep_width(encoder: nn.Module, width_stride: int) -> None:
         hook.remove()
 
 
-def _spare_depthwise(encoder: nn.Module) -> None:
+def spare_depthwise(encoder: nn.Module) -> None:
     """Lets depthwise layers whose bfloat16 gradient is slow on CPUs run in float32 there: a quarter less time a step."""
     for module in encoder.modules():
         if (

@@ -169,6 +169,7 @@ class _Sheet:
             letter = self.letter * (rng.uniform(0.6, 1.1) if printed else rng.uniform(0.85, 1.15))
             pitch = letter * (rng.uniform(1.9, 3.2) if printed else np.exp(rng.uniform(np.log(1.9), np.log(5))))
             hand = self._print() if printed else self._hand()
+            spread = letter * rng.uniform(0.5, 5) if self.chance(0.15) else 0.0
             y += pitch * rng.uniform(0.8, 1.3)
             for _ in range(int(rng.integers(1, 8 if printed else 30))):
                 if y > bottom:
@@ -177,7 +178,7 @@ class _Sheet:
                 end = right if self.chance(0.8) else left + rng.uniform(0.15, 1) * (right - left)
                 wander = rng.normal(0, 0.06) * pitch
                 own_slope = slope + rng.normal(0, 0.002 if printed else 0.006)
-                self._line(hand, left + indent, end, y + wander, own_slope, letter, int(printed))
+                self._line(hand, left + indent, end, y + wander, own_slope, letter, spread, int(printed))
                 y += pitch * (1 if self.chance(0.92) else rng.uniform(1.3, 3))
             if self.chance(0.15):
                 row = int(y - pitch * 0.4)
@@ -201,20 +202,25 @@ class _Sheet:
         return draw
 
     def _print(self) -> Hand:
-        return self._in_font(PRINT[self.rng.integers(len(PRINT))])
+        return self._in_font(PRINT[self.rng.integers(len(PRINT))], self.chance(0.25))
 
-    def _in_font(self, family: str) -> Hand:
+    def _in_font(self, family: str, labels: bool = False) -> Hand:
+        """Lines in a font, or labels as forms have them."""
         words = random.Random(int(self.rng.integers(2**31)))
         capitals = self.chance(0.05)
 
         def draw() -> Inked | None:
             text = wording.line(words)
+            if labels:
+                text = " ".join(text.split()[: words.randint(1, 2)]).capitalize() + words.choice((":", "", "."))
             return _typeset(family, text.upper() if capitals else text)
 
         return draw
 
-    def _line(self, hand: Hand, left: float, right: float, y: float, slope: float, letter: float, kind: int) -> None:
-        """Sets words from left to right until the line is full or long enough."""
+    def _line(
+        self, hand: Hand, left: float, right: float, y: float, slope: float, letter: float, spread: float, kind: int
+    ) -> None:
+        """Sets words, with so much more space between them, from left to right until the line is full or long enough."""
         rng = self.rng
         x = left
         until = right if self.chance(0.85) else left + rng.uniform(0.1, 0.9) * (right - left)
@@ -228,8 +234,15 @@ class _Sheet:
             if ink is None:
                 break
             base = y + slope * (x - left)
-            self._paste(ink, x, base - band.bottom)
-            end = x + ink.shape[1]
+            end = x
+            for number, (start, stop) in enumerate(_pieces(ink, 0.6 * letter if spread else np.inf)):
+                shift = number * spread
+                if x + shift + stop > right:
+                    break
+                self._paste(ink[:, start:stop], x + shift + start, base - band.bottom + slope * shift)
+                end = x + shift + stop
+            if end == x:
+                break
             self._mark(kind, (x, base), (end, base + slope * (end - x)), letter)
             if x > left:  # words of one line belong together
                 self._mark(kind, (x - space - 1, base), (x + 1, base), letter)
@@ -328,9 +341,9 @@ class _Sheet:
         rng, side = self.rng, self.side
         reach = side / 2
         corners = np.array([[-reach, -reach], [reach, -reach], [reach, reach], [-reach, reach]])
-        angle = np.radians(np.clip(rng.normal(0, 2.5), -7, 7))
+        angle = np.radians(np.clip(rng.normal(0, 3), -8, 8))
         turned = corners @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        if self.chance(0.3):
+        if self.chance(0.4):
             turned = turned + rng.uniform(-0.05, 0.05, (4, 2)) * side
         middle = self.size / 2 + rng.uniform(-0.06, 0.06, 2) * side
         source = (turned + middle).astype(np.float32)
@@ -377,6 +390,15 @@ def _level(ink: np.ndarray, band: Band, letter: float, slope: float) -> Inked:
         ink = cv2.GaussianBlur(ink, (0, 0), 0.35 / scale)
     out = cv2.warpAffine(ink, matrix, size, flags=cv2.INTER_LINEAR)
     return out, Band(band.top * scale + drop, band.bottom * scale + drop, slope)
+
+
+def _pieces(ink: np.ndarray, gap: float) -> list[tuple[int, int]]:
+    """First and last column of the pieces of a line between which there is a space."""
+    inked = np.flatnonzero(ink.max(0) > 60)
+    if not len(inked):
+        return []
+    ends = np.flatnonzero(np.diff(inked) > gap)
+    return list(zip([inked[0], *inked[ends + 1]], [*(inked[ends] + 1), inked[-1] + 1]))
 
 
 def _cut(ink: np.ndarray, room: float) -> np.ndarray | None:

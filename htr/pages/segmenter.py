@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from htr.errors import InputError
+from htr.network import spare_depthwise
 from htr.weights import Kind, load_network, save_network
 
 STRIDE = 4
@@ -49,6 +50,7 @@ class Segmenter(nn.Module):
         self.maps = nn.Conv2d(channels, 2, 1)
         # Four turns and how much each place has to say of them.
         self.turns = nn.Conv2d(widths[-1], 5, 1)
+        spare_depthwise(self)
 
     def forward(self, pages: Tensor) -> tuple[Tensor, Tensor]:
         """Marks writing.
