@@ -9,8 +9,8 @@ import cv2
 import pytest
 
 from htr import cli
+from htr.corpora.embedded import embedded_lines
 from htr.corpora.iam import aachen_split
-from htr.corpora.synthetic import synthetic_lines
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -38,7 +38,7 @@ def make_iam(folder: Path, forms: dict[str, int], lines: int) -> None:
     (folder / "ascii").mkdir(parents=True)
     for split, count in forms.items():
         names = [form for form, of in aachen_split().items() if of == split][:count]
-        drawn = iter(synthetic_lines(split, count * lines))
+        drawn = iter(embedded_lines(split, count * lines))
         for form in names:
             writers.append(f"{form} {split}-{form} 2 all 12 12 80 80")
             target = folder / "lines" / form[:3] / form

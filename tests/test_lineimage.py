@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from htr.corpora.synthetic import synthetic_lines
+from htr.corpora.embedded import embedded_lines
 from htr.lineimage import MAX_WIDTH, WIDTH_STEP, collate, prepare
 
 
 @pytest.fixture(scope="module")
 def line() -> np.ndarray:
-    return synthetic_lines("test", 1)[0].image()
+    return embedded_lines("test", 1)[0].image()
 
 
 def likeness(a: np.ndarray, b: np.ndarray) -> float:

@@ -11,7 +11,7 @@ import pytest
 
 import htr
 from htr import recognize
-from htr.corpora.synthetic import sample_page, synthetic_lines
+from htr.corpora.embedded import embedded_lines, sample_page
 from htr.metrics import score
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
@@ -24,7 +24,7 @@ def read(command_line):
 
 @pytest.fixture
 def line_file(tmp_path):
-    cv2.imwrite(str(tmp_path / "line.png"), synthetic_lines("val", 1)[0].image())
+    cv2.imwrite(str(tmp_path / "line.png"), embedded_lines("val", 1)[0].image())
     return tmp_path / "line.png"
 
 
@@ -63,7 +63,7 @@ def test_page_as_jsonl(read):
 
 def test_line(read, line_file):
     code, out, err = read("--line", line_file, "--format", "jsonl")
-    height, width = synthetic_lines("val", 1)[0].image().shape
+    height, width = embedded_lines("val", 1)[0].image().shape
     page = json.loads(out)
     assert code == 0
     assert [line["box"] for region in page["regions"] for line in region["lines"]] == [[0, 0, width, height]]
@@ -78,7 +78,7 @@ def test_a_page_read_as_a_line_and_a_line_read_as_a_page_are_said(read, line_fil
 
 
 def test_lines_keep_the_order_of_the_files(read, tmp_path):
-    samples = synthetic_lines("val", 5)
+    samples = embedded_lines("val", 5)
     for index, sample in enumerate(samples):
         cv2.imwrite(str(tmp_path / f"{index}.png"), sample.image())
     files = [tmp_path / f"{index}.png" for index in (3, 0, 4, 1, 2)]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from htr.corpora.embedded import embedded_lines
 from htr.corpora.folder import load_folder
-from htr.corpora.iam import load_iam
+from htr.corpora.fonts import handwriting_fonts
+from htr.corpora.iam import iam_words, load_iam
 from htr.corpora.pages import line_samples, load_pages
-from htr.corpora.sample import Sample
-from htr.corpora.synthetic import synthetic_lines
+from htr.corpora.recombined import RecombinedLines
+from htr.corpora.sample import Drawer, Sample
+from htr.corpora.wording import Texts
 from htr.errors import InputError
 
 SAMPLE_LINES = {"train": 4000, "val": 200, "test": 200}
@@ -27,7 +32,7 @@ def load_corpus(name: str) -> list[Sample]:
     """
     kind, _, path = name.partition(":")
     if kind == "sample" and not path:
-        return [line for split, count in SAMPLE_LINES.items() for line in synthetic_lines(split, count)]
+        return [line for split, count in SAMPLE_LINES.items() for line in embedded_lines(split, count)]
     if kind == "iam" and path:
         return load_iam(path)
     if kind == "lines" and path:
@@ -38,3 +43,33 @@ def load_corpus(name: str) -> list[Sample]:
         f"{name}: no such corpus; give sample, iam:PATH with the folder of the IAM database, lines:PATH with pictures of "
         "lines, or pages:PATH with pictures of pages and their ALTO or PAGE XML"
     )
+
+
+def load_drawer(name: str) -> Drawer:
+    """Makes ready what draws lines for training without end.
+
+    Args:
+        name: `synthetic` for lines in the handwriting fonts that are installed, `synthetic:FOLDER` for the fonts of a
+            folder, `recombined:PATH` for lines put together from the words of IAM's writers.
+
+    Raises:
+        InputError: there is none of that name, or it cannot be used.
+    """
+    kind, _, path = name.partition(":")
+    if kind == "synthetic":
+        # Imported here, since its own command line (`python -m htr.corpora.synthetic`) would import it twice.
+        from htr.corpora.synthetic import SyntheticLines
+
+        return SyntheticLines(handwriting_fonts(Path(path) if path else None), Texts())
+    if kind == "recombined" and path:
+        return RecombinedLines(iam_words(path))
+    raise InputError(
+        f"{name}: nothing of this name draws lines; give synthetic, synthetic:FOLDER with fonts, or recombined:PATH with "
+        "the folder of the IAM database"
+    )
+
+
+def label(corpus: str) -> str:
+    """The name of a corpus without the folders of this machine."""
+    kind, _, path = corpus.partition(":")
+    return f"{kind}:{Path(path).name}" if path else kind

@@ -20,8 +20,9 @@ from tqdm import tqdm
 
 from htr.corpora import wording
 from htr.corpora.band import Band, find_band
+from htr.corpora.embedded import FAMILIES
+from htr.corpora.fonts import font_path
 from htr.corpora.sample import Sample
-from htr.corpora.synthetic import FAMILIES, font_path
 from htr.lineimage import ink_of
 
 PRINT = ("EB Garamond", "Crimson Text", "Arimo", "IBM Plex Mono", "Roboto", "Lora", "Libre Baskerville")

