@@ -31,8 +31,11 @@ class Kind(NamedTuple):
 
 RECOGNISER = Kind("htr-recogniser", 1, "htr.train")
 
-DEFAULT = resources.files("htr") / "models" / "iam.safetensors"
-"""The weights that ship with the package."""
+MODELS = Path(str(resources.files("htr") / "models"))
+"""Where the weights are that ship with the package."""
+
+DEFAULT = "iam"
+"""Name of those that serve if none are asked for."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,13 @@ def load_weights(path: str | Path | None = None) -> Weights:
     """Loads a weights file onto the CPU.
 
     Args:
-        path: the file; the weights that ship with the package if None.
+        path: the file, or the name of weights that ship with the package (`iam`); `DEFAULT` if None.
 
     Raises:
         InputError: no such file, not a weights file of this project, of another version, or damaged.
     """
-    path = Path(str(path or DEFAULT))
+    shipped = MODELS / f"{path or DEFAULT}.safetensors"
+    path = Path(str(path)) if path and not shipped.is_file() else shipped
     if not path.is_file():
         raise InputError(f"{path}: no such weights file; check the path, or leave --weights out for those that ship")
     network, values = load_network(path, RECOGNISER, _recogniser)

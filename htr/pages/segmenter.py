@@ -9,7 +9,6 @@ ARU-Net (Grüning et al. 2019).
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,14 @@ from torch import Tensor, nn
 
 from htr.errors import InputError
 from htr.network import spare_depthwise
-from htr.weights import Kind, load_network, save_network
+from htr.weights import MODELS, Kind, load_network, save_network
 
 STRIDE = 4
 """Pixels of the picture to one cell of the maps."""
 
 SEGMENTER = Kind("htr-finder", 1, "htr.train_finder")
 
-DEFAULT = resources.files("htr") / "models" / "finder.safetensors"
+DEFAULT = MODELS / "finder.safetensors"
 """The weights that ship with the package."""
 
 ALIGNMENT = 32
@@ -102,7 +101,7 @@ def load_segmenter(path: str | Path | None = None) -> Segmenter:
     Raises:
         InputError: no such file, not a weights file of a segmenter, of another version, or damaged.
     """
-    path = Path(str(path or DEFAULT))
+    path = Path(path or DEFAULT)
     if not path.is_file():
         raise InputError(f"{path}: no such weights file of the line finder; check the path, or install htr again")
     return load_network(path, SEGMENTER, _segmenter)[0]

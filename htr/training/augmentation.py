@@ -12,15 +12,13 @@ STRETCH = 0.2
 """Largest change of a line's width at strength 1, as a share of it."""
 
 
-def stretch(line: np.ndarray, factor: float) -> np.ndarray:
+SHORTEST = 4
+"""Width in pixels below which no line is squeezed."""
+
+
+def stretch(line: np.ndarray, width: int) -> np.ndarray:
     """Makes writing wider or narrower; apart from the pipeline, since batches are made of lines of like width."""
-    height, width = line.shape
-    return cv2.resize(line, (stretched_width(width, factor), height), interpolation=cv2.INTER_LINEAR)
-
-
-def stretched_width(width: int, factor: float) -> int:
-    """Width in pixels of what `stretch` makes of a line."""
-    return max(4, round(width * factor))
+    return cv2.resize(line, (width, line.shape[0]), interpolation=cv2.INTER_LINEAR)
 
 
 class RuledLine(A.ImageOnlyTransform):

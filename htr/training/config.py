@@ -15,17 +15,49 @@ import yaml
 from htr.errors import InputError
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """A training run. The files in `configs/` say what each value means and in which unit."""
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What all training runs have. The files in `configs/` say what each value means and in which unit."""
 
     run: str
-    data: str
+    data: list[str]
     seed: int = 1
-    alphabet: str | None = None
-
     encoder: str = "tf_efficientnet_lite0"
     pretrained: str = "imagenet"
+    epochs: int
+    learning_rate: float
+    encoder_learning_rate: float = 5e-4
+    warmup: float
+    weight_decay: float = 1e-2
+    clip: float = 1.0
+    average: float
+    workers: int = 1
+    trainer: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.data or not all(isinstance(name, str) for name in self.data):
+            raise InputError(f"data: {self.data} names no corpora; give one or more, such as [sample]")
+        self._check_bounds({
+            "seed": (0, 2**32 - 1), "epochs": (1, 1_000_000), "learning_rate": (0, 1), "encoder_learning_rate": (0, 1),
+            "warmup": (0, 0.9), "weight_decay": (0, 10), "clip": (0, 1e6), "average": (0, 0.999999),
+            "workers": (0, 256),
+        })  # fmt: skip
+
+    def _check_bounds(self, bounds: dict[str, tuple[float, float]]) -> None:
+        for name, (low, high) in bounds.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InputError(f"{name}: {value} is out of range; give a value from {low} to {high}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(RunConfig):
+    """A training run of a recogniser."""
+
+    share: float = 1.0
+    drawn: dict[str, int] = field(default_factory=dict)
+    alphabet: str | None = None
+
     start: str | None = None
     height: int = 64
     width_stride: int = 8
@@ -38,76 +70,51 @@ class TrainConfig:
     minutes: float | None = None
     batch_pixels: int = 700_000
     learning_rate: float = 1e-3
-    encoder_learning_rate: float = 5e-4
     warmup: float = 0.05
-    weight_decay: float = 1e-2
     shortcut: float = 0.1
-    clip: float = 1.0
     average: float = 0.998
     augmentation: float = 1.0
-    workers: int = 1
-    trainer: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_bounds(self, {
-            "seed": (0, 2**32 - 1), "height": (16, 256), "lstm_layers": (1, 8), "lstm_units": (1, 4096),
-            "neck_channels": (1, 4096), "dropout": (0, 0.95), "epochs": (1, 1_000_000), "batch_pixels": (1024, 10**10),
-            "learning_rate": (0, 1), "encoder_learning_rate": (0, 1), "warmup": (0, 0.9), "weight_decay": (0, 10),
-            "shortcut": (0, 10), "clip": (0, 1e6), "average": (0, 0.999999), "augmentation": (0, 3), "workers": (0, 256),
+        super().__post_init__()
+        self._check_bounds({
+            "share": (0, 1), "height": (16, 256), "lstm_layers": (1, 8), "lstm_units": (1, 4096),
+            "neck_channels": (1, 4096), "dropout": (0, 0.95), "batch_pixels": (1024, 10**10), "shortcut": (0, 10),
+            "augmentation": (0, 3),
         })  # fmt: skip
+        if not all(isinstance(lines, int) and lines > 0 for lines in self.drawn.values()):
+            raise InputError(f"drawn: {self.drawn} does not say how many lines an epoch has; give {{synthetic: 5000}}")
         if self.height % 16:
             raise InputError(f"height: {self.height} is not a multiple of 16; give 48, 64, 96 or the like")
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise InputError(f"minutes: {self.minutes} is no time to train in; give a number above 0, or null")
 
 
-@dataclass(frozen=True)
-class FinderConfig:
-    """A training run of the line finder's network. `configs/finder.yaml` says what each value means and in which unit."""
+@dataclass(frozen=True, kw_only=True)
+class FinderConfig(RunConfig):
+    """A training run of the line finder's network."""
 
-    run: str
-    data: list[str]
-    seed: int = 1
-
-    encoder: str = "tf_efficientnet_lite0"
-    pretrained: str = "imagenet"
     channels: int = 48
-
-    epochs: int = 12
-    epoch_steps: int = 200
+    epochs: int = 20
+    epoch_steps: int = 250
     batch: int = 4
     side: int = 448
     turned: float = 0.3
     learning_rate: float = 2e-3
-    encoder_learning_rate: float = 5e-4
     warmup: float = 0.1
-    weight_decay: float = 1e-2
-    clip: float = 1.0
     average: float = 0.995
-    workers: int = 1
-    trainer: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_bounds(self, {
-            "seed": (0, 2**32 - 1), "channels": (1, 1024), "epochs": (1, 1_000_000), "epoch_steps": (4, 1_000_000),
-            "batch": (1, 4096), "side": (64, 4096), "turned": (0, 0.9), "learning_rate": (0, 1),
-            "encoder_learning_rate": (0, 1), "warmup": (0, 0.9), "weight_decay": (0, 10), "clip": (0, 1e6),
-            "average": (0, 0.999999), "workers": (0, 256),
+        super().__post_init__()
+        self._check_bounds({
+            "channels": (1, 1024), "epoch_steps": (4, 1_000_000), "batch": (1, 4096), "side": (64, 4096),
+            "turned": (0, 0.9),
         })  # fmt: skip
-        if not self.data or not all(isinstance(name, str) for name in self.data):
-            raise InputError(f"data: {self.data} names no corpora; give one or more, such as [sample]")
         if self.side % 32:
             raise InputError(f"side: {self.side} is not a multiple of 32; give 320, 448, 512 or the like")
 
 
 Config = TypeVar("Config", TrainConfig, FinderConfig)
-
-
-def _check_bounds(config: Any, bounds: dict[str, tuple[float, float]]) -> None:
-    for name, (low, high) in bounds.items():
-        value = getattr(config, name)
-        if not low <= value <= high:
-            raise InputError(f"{name}: {value} is out of range; give a value from {low} to {high}")
 
 
 def load_config(path: str | Path, overrides: list[str], kind: type[Config] = TrainConfig) -> Config:

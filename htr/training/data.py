@@ -16,15 +16,15 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm import tqdm
 
 from htr.alphabet import Alphabet, named
-from htr.corpora.sample import Sample
+from htr.corpora.sample import Drawer, Sample
 from htr.errors import InputError
 from htr.lineimage import batches_of_like_width, collate, prepare
-from htr.training.augmentation import STRETCH, augmentation, stretch, stretched_width
+from htr.training.augmentation import SHORTEST, STRETCH, augmentation, stretch
 
 log = logging.getLogger(__name__)
 
 
-Item = tuple[int, int, float]
+Item = tuple[int, int, int]
 
 
 class Batch(NamedTuple):
@@ -46,46 +46,82 @@ class Batch(NamedTuple):
 
 
 class LineData(Dataset):
-    """Prepared lines in memory.
+    """Prepared lines in memory, and after them lines that are drawn when they are asked for.
 
-    An item is asked for with (index, seed, factor): the seed decides how the line is changed, so that a run gives the
-    same lines however many loader processes it has and after it was resumed; the factor stretches its width. Seed -1
-    leaves the line as it is.
+    An item is asked for with (index, seed, width): the seed decides how the line is changed, or drawn, so that a run gives
+    the same lines however many loader processes it has and after it was resumed; the width, in pixels, is what the line is
+    stretched to, or may have at most if it is drawn. Seed -1 leaves a line as it is.
+
+    Args:
+        samples: real lines.
+        height: of prepared lines, in pixels.
+        strength: of the augmentation.
+        drawn: who draws lines, and how many indices each has.
     """
 
-    def __init__(self, samples: Sequence[Sample], height: int, strength: float) -> None:
+    def __init__(
+        self, samples: Sequence[Sample], height: int, strength: float, drawn: Sequence[tuple[Drawer, int]] = ()
+    ) -> None:
         self.samples = samples
+        self.height = height
         # OpenCV's thread pool hangs in forked loader processes, and a line is too small to gain from it.
         cv2.setNumThreads(0)
         # One pass over the files also finds every damaged one before training starts.
         progress = tqdm(samples, desc="preparing lines", unit=" lines", leave=False, disable=None)
         self.lines = [prepare(sample.image(), height).picture for sample in progress]
         self.widths = [line.shape[1] for line in self.lines]
+        self.drawers = [drawer for drawer, count in drawn for _ in range(count)]
         self.augment = augmentation(strength)
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.lines) + len(self.drawers)
 
     def __getitem__(self, item: Item) -> tuple[np.ndarray, str]:
-        index, seed, factor = item
-        line = self.lines[index]
-        if seed >= 0:
-            self.augment.set_random_seed(seed)
-            line = self.augment(image=stretch(line, factor))["image"]
-        return line, self.samples[index].text
+        index, seed, width = item
+        if index < len(self.lines):
+            line, text = self.lines[index], self.samples[index].text
+            if seed < 0:
+                return line, text
+            line = stretch(line, width)
+        else:
+            drawer = self.drawers[index - len(self.lines)]
+            picture, text = drawer.draw(np.random.default_rng(seed), width / self.height)
+            line = prepare(picture, self.height).picture
+            if line.shape[1] > width:
+                line = stretch(line, width)
+        self.augment.set_random_seed(seed)
+        return self.augment(image=line)["image"], text
 
 
 class WidthBatches(Sampler):
     """Batches of lines of like width, each of at most so many pixels (a longer line is alone), in a new order each epoch.
 
-    Yields lists of (index, seed, factor) for `LineData`. With several processes each takes every n-th batch, and all the same
+    Yields lists of (index, seed, width) for `LineData`. With several processes each takes every n-th batch, and all the same
     number of them.
+
+    Args:
+        widths: of the real lines, in pixels.
+        height: of the lines, in pixels.
+        batch_pixels: of a batch at most, padding included.
+        seed: another seed gives another order and other changes.
+        strength: of the augmentation; None for lines as they are, in the order of their widths.
+        drawn: how many lines more are drawn; they are given widths of `like`.
+        like: widths to choose from for drawn lines, in pixels.
     """
 
     def __init__(
-        self, widths: Sequence[int], height: int, batch_pixels: int, seed: int, strength: float | None = None
+        self,
+        widths: Sequence[int],
+        height: int,
+        batch_pixels: int,
+        seed: int,
+        strength: float | None = None,
+        drawn: int = 0,
+        like: Sequence[int] = (),
     ) -> None:
         self.widths = widths
+        self.drawn = drawn
+        self.like = like
         self.batch_pixels = batch_pixels
         self.height = height
         self.seed = seed
@@ -111,7 +147,7 @@ class WidthBatches(Sampler):
         batches = self._batches()
         if len(batches) < self.ranks:
             raise InputError(
-                f"{len(self.widths)} lines make {len(batches)} batches, too few for {self.ranks} processes; lower "
+                f"{len(self.widths) + self.drawn} lines make {len(batches)} batches, too few for {self.ranks} processes; lower "
                 "batch_pixels or use fewer devices"
             )
         if self.strength is not None:
@@ -122,13 +158,14 @@ class WidthBatches(Sampler):
     def _batches(self) -> list[list[Item]]:
         if self.strength is None:
             batches = batches_of_like_width(self.widths, self.height, self.batch_pixels)
-            return [[(index, -1, 1.0) for index in batch] for batch in batches]
+            return [[(index, -1, self.widths[index]) for index in batch] for batch in batches]
         rng = np.random.default_rng([self.seed, self.epoch])
         limit = STRETCH * self.strength
-        factors = rng.uniform(1 - limit, 1 + limit, len(self.widths)).tolist()
-        seeds = rng.integers(0, 2**31, len(self.widths)).tolist()
+        widths = [*self.widths, *rng.choice(self.like, self.drawn).tolist()] if self.drawn else self.widths
+        factors = rng.uniform(1 - limit, 1 + limit, len(widths)).tolist()
+        seeds = rng.integers(0, 2**31, len(widths)).tolist()
         # Stretched before they are sorted: little padding, and new neighbours in each epoch.
-        widths = [stretched_width(width, factor) for width, factor in zip(self.widths, factors)]
+        widths = [max(SHORTEST, round(width * factor)) for width, factor in zip(widths, factors)]
         batches = batches_of_like_width(widths, self.height, self.batch_pixels)
         self.count = self.count or len(batches)
         # Lightning leaves the validation out in an epoch with fewer batches than the first.
@@ -138,11 +175,22 @@ class WidthBatches(Sampler):
         while len(batches) > self.count:
             batches.sort(key=len)
             batches[:2] = [batches[0] + batches[1]]
-        return [[(index, seeds[index], factors[index]) for index in batches[i]] for i in rng.permutation(len(batches))]
+        return [[(index, seeds[index], widths[index]) for index in batches[i]] for i in rng.permutation(len(batches))]
 
 
 class Lines(L.LightningDataModule):
     """The train and val lines of a corpus, checked against the alphabet and ready to be batched.
+
+    Args:
+        samples: real lines of both splits; those of the training may be missing where lines are drawn.
+        alphabet: the characters to be learnt.
+        height: of prepared lines, in pixels.
+        width_stride: of the network.
+        batch_pixels: of a batch at most, padding included.
+        augmentation: its strength.
+        workers: processes that load lines for training.
+        seed: of the order and the changes of lines.
+        drawn: who draws lines for training, and how many in each epoch.
 
     Raises:
         InputError: a split is empty, or the alphabet lacks characters of the training text (they are named).
@@ -158,6 +206,7 @@ class Lines(L.LightningDataModule):
         augmentation: float,
         workers: int,
         seed: int,
+        drawn: Sequence[tuple[Drawer, int]] = (),
     ) -> None:
         super().__init__()
         self.alphabet = alphabet
@@ -165,9 +214,10 @@ class Lines(L.LightningDataModule):
         self.workers = workers
         splits = {split: [s for s in samples if s.split == split and s.text] for split in ("train", "val")}
         for split, lines in splits.items():
-            if not lines:
+            if not lines and not (split == "train" and drawn):
                 raise InputError(f"the data has no {split} lines; both train and val lines are needed")
-        if missing := alphabet.missing(s.text for s in splits["train"]):
+        texts = [*(s.text for s in splits["train"]), *(drawer.characters for drawer, _ in drawn)]
+        if missing := alphabet.missing(texts):
             raise InputError(
                 f"the alphabet lacks characters of the training text: {named(missing)}; add them, or leave alphabet "
                 "empty to take all that occur"
@@ -176,10 +226,18 @@ class Lines(L.LightningDataModule):
             log.warning(
                 "the alphabet lacks characters of the validation text, which count as errors: %s", named(unknown)
             )
-        self.train = LineData(splits["train"], height, augmentation)
+        self.train = LineData(splits["train"], height, augmentation, drawn)
         self.val = LineData(splits["val"], height, augmentation)
         self._sampler = {
-            "train": WidthBatches(self.train.widths, height, batch_pixels, seed, augmentation),
+            "train": WidthBatches(
+                self.train.widths,
+                height,
+                batch_pixels,
+                seed,
+                augmentation,
+                drawn=len(self.train.drawers),
+                like=self.train.widths or self.val.widths,
+            ),
             "val": WidthBatches(self.val.widths, height, batch_pixels, seed),
         }
 

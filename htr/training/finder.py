@@ -23,7 +23,7 @@ from lightning.pytorch.callbacks import Callback, Timer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from htr.corpora import load_corpus
+from htr.corpora import label, load_corpus
 from htr.corpora.composed import Composer, hand_of
 from htr.corpora.sample import Sample
 from htr.errors import InputError
@@ -52,7 +52,7 @@ def train_finder(config: FinderConfig) -> dict[str, Any]:
     network, origin = _network(config)
     lines, held_out = split([sample for name in config.data for sample in load_corpus(name)], config.seed)
     facts = {
-        "data": [_label(name) for name in config.data],
+        "data": [label(name) for name in config.data],
         "train_lines": len(lines),
         "val_lines": len(held_out),
         "encoder_weights": origin,
@@ -98,12 +98,6 @@ def split(samples: Sequence[Sample], seed: int) -> tuple[list[Sample], list[Samp
         [sample for sample in lines if hand_of(sample) not in held_out],
         [sample for sample in lines if hand_of(sample) in held_out],
     )
-
-
-def _label(corpus: str) -> str:
-    """The name of a corpus without the folders of this machine."""
-    kind, _, path = corpus.partition(":")
-    return f"{kind}:{Path(path).name}" if path else kind
 
 
 def _network(config: FinderConfig) -> tuple[Segmenter, str]:

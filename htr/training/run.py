@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 import warnings
 import zipfile
 from dataclasses import asdict, replace
@@ -22,8 +23,9 @@ import yaml
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from htr.alphabet import Alphabet
-from htr.corpora import load_corpus
+from htr.alphabet import BLANK, Alphabet, named
+from htr.corpora import label, load_corpus, load_drawer
+from htr.corpora.sample import Drawer, Sample
 from htr.errors import InputError
 from htr.files import write_whole
 from htr.machine import describe, use_bfloat16
@@ -31,7 +33,7 @@ from htr.network import Recogniser, load_pretrained
 from htr.training.config import Config, TrainConfig
 from htr.training.data import Lines
 from htr.training.module import Training
-from htr.weights import Header, load_weights, save_weights, sha256
+from htr.weights import Header, Weights, load_weights, save_weights, sha256
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +49,12 @@ def train(config: TrainConfig) -> dict[str, Any]:
         return summary
     checkpoint = claim(folder, config)
     L.seed_everything(config.seed, workers=True, verbose=False)
-    samples = load_corpus(config.data)
-    network, alphabet, header = _network(config, samples)
+    samples = _thinned([sample for name in config.data for sample in load_corpus(name)], config)
+    drawn = [(load_drawer(name), lines) for name, lines in config.drawn.items()]
+    network, alphabet, header = _network(config, samples, drawn)
     lines = Lines(
         samples, alphabet, config.height, config.width_stride, config.batch_pixels, config.augmentation, config.workers,
-        config.seed,
+        config.seed, drawn,
     )  # fmt: skip
     module = Training(network, alphabet, config)
     best = BestWeights(folder / "model.safetensors", header)
@@ -70,14 +73,17 @@ def _finish(
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
         "minutes": round(module.seconds() / 60, 1),
-        "train_lines": len(lines.train),
+        "train_lines": len(lines.train.lines),
+        "drawn_lines": {label(name): count for name, count in config.drawn.items()},
         "val_lines": len(lines.val),
         "val_cer": round(best.cer, 3),
         "val_wer": round(best.wer, 3),
         "lines_per_second": round(best.lines_per_second, 1),
         "speed_of": f"{machine['processor']}, {machine['threads']} threads, {machine['precision']}, batches of up to "
         f"{config.batch_pixels:,} pixels",
-        "config": {name: value for name, value in asdict(config).items() if name not in ("run", "data", "start")},
+        "config": {
+            name: value for name, value in asdict(config).items() if name not in ("run", "data", "drawn", "start")
+        },
     }
     weights = folder / "model.safetensors"
     if trainer.is_global_zero:
@@ -143,27 +149,34 @@ def _same_run(folder: Path, config: Config) -> bool:
         return False
 
 
-def _network(config: TrainConfig, samples: list) -> tuple[Recogniser, Alphabet, Header]:
+def _thinned(samples: list[Sample], config: TrainConfig) -> list[Sample]:
+    """Leaves out train lines until the share that the config asks for is left."""
+    train_lines = [sample for sample in samples if sample.split == "train"]
+    kept = random.Random(config.seed).sample(train_lines, round(config.share * len(train_lines)))
+    return [*kept, *(sample for sample in samples if sample.split == "val")] if config.share < 1 else samples
+
+
+def _network(
+    config: TrainConfig, samples: list[Sample], drawn: list[tuple[Drawer, int]]
+) -> tuple[Recogniser, Alphabet, Header]:
     start = load_weights(config.start) if config.start else None
     if config.alphabet:
         alphabet = Alphabet(config.alphabet)
-    elif start:
-        alphabet = start.alphabet
     else:
-        alphabet = Alphabet.of(sample.text for sample in samples if sample.split == "train")
+        texts = [sample.text for sample in samples if sample.split == "train"]
+        alphabet = Alphabet.of([*texts, *(drawer.characters for drawer, _ in drawn)])
+        if start:
+            # What the weights know keeps its place; what they do not comes after it.
+            alphabet = Alphabet(start.alphabet.characters + start.alphabet.missing([alphabet.characters]))
     arguments = {
         name: getattr(config, name)
         for name in ("encoder", "width_stride", "lstm_layers", "lstm_units", "neck_channels", "dropout")
     }
     network = Recogniser(classes=alphabet.classes, **arguments)
     if start:
-        try:
-            network.load_state_dict(start.network.state_dict())
-        except RuntimeError:
-            raise InputError(
-                f"{config.start}: its network or alphabet differs from the config's; take over encoder, width_stride, "
-                "lstm_layers, lstm_units, neck_channels and alphabet from it"
-            ) from None
+        _take_over(network, alphabet, start)
+        if new := start.alphabet.missing([alphabet.characters]):
+            log.warning("%s: %d characters are new to these weights: %s", config.start, len(new), named(new))
         origin = f"{Path(config.start).name} {start.sha256}"
     elif config.pretrained == "none":
         origin = "none"
@@ -174,13 +187,36 @@ def _network(config: TrainConfig, samples: list) -> tuple[Recogniser, Alphabet, 
         config.height,
         arguments,
         {
-            "data": config.data.partition(":")[0],
+            "data": [label(name) for name in config.data],
             "encoder_weights": origin,
             "seed": config.seed,
             "date": date.today().isoformat(),
         },
     )
     return network.to(memory_format=torch.channels_last), alphabet, header
+
+
+def _take_over(network: Recogniser, alphabet: Alphabet, start: Weights) -> None:
+    """Fills a network with weights of another alphabet: classes of characters that both have are kept.
+
+    Raises:
+        InputError: the networks differ.
+    """
+    state, fresh = start.network.state_dict(), network.state_dict()
+    shared = [character for character in alphabet.characters if character in start.alphabet.characters]
+    places = [BLANK, *alphabet.encode("".join(shared))]
+    old_places = [BLANK, *start.alphabet.encode("".join(shared))]
+    for name in ("head.weight", "head.bias", "shortcut.weight", "shortcut.bias"):
+        if state[name].shape[1:] == fresh[name].shape[1:]:
+            fresh[name][places] = state[name][old_places]
+            state[name] = fresh[name]
+    try:
+        network.load_state_dict(state)
+    except RuntimeError:
+        raise InputError(
+            f"{start.file}: its network differs from the config's; take over encoder, width_stride, lstm_layers, "
+            "lstm_units and neck_channels from it"
+        ) from None
 
 
 def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:

@@ -37,7 +37,7 @@ def test_values_can_be_overridden():
         ("minutes=.nan", "minutes: nan is no time"),
         ("seed=-1", "seed: -1 is out of range"),
         ("warmup=1", "warmup: 1.0 is out of range"),
-        ("data=", "data: None is not str"),
+        ("data=", "data: None is not list"),
     ],
 )
 def test_wrong_keys_and_values_are_refused_by_name(word, complaint):

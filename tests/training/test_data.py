@@ -23,8 +23,7 @@ def test_batches_hold_every_line_once_and_keep_to_the_pixels():
     batches = list(WidthBatches(WIDTHS, 64, 300_000, seed=1, strength=1.0))
     assert sorted(index for batch in batches for index, _, _ in batch) == list(range(500))
     for batch in batches:
-        drawn = [stretch(np.zeros((64, WIDTHS[index]), np.uint8), factor) for index, _, factor in batch]
-        images, _ = collate(drawn, 8)
+        images, _ = collate([stretch(np.zeros((64, WIDTHS[index]), np.uint8), width) for index, _, width in batch], 8)
         assert images.numel() <= 300_000 or len(batch) == 1
 
 
@@ -47,7 +46,7 @@ def test_every_epoch_has_as_many_batches_as_the_first():
 
 def test_without_augmentation_lines_stay_as_they_are():
     batches = list(WidthBatches(WIDTHS, 64, 300_000, seed=1))
-    assert {item[1:] for batch in batches for item in batch} == {(-1, 1.0)}
+    assert {item[1:] for batch in batches for item in batch} == {(-1, width) for width in WIDTHS}
 
 
 def test_processes_share_the_batches_evenly():
@@ -92,11 +91,56 @@ def test_batches_tell_targets_and_columns(iam_folder):
 
 def test_a_seed_gives_the_same_changed_line_in_every_process(iam_folder):
     data = LineData(load_iam(iam_folder)[:3], 32, 1.0)
-    changed, _ = data[1, 77, 1.1]
-    data[0, 5, 0.9]
-    assert np.array_equal(data[1, 77, 1.1][0], changed)
-    assert not np.array_equal(data[1, 78, 1.1][0], changed)
-    assert np.array_equal(data[1, -1, 1.0][0], data.lines[1])
+    changed, _ = data[1, 77, 400]
+    assert changed.shape == (32, 400)
+    data[0, 5, 300]
+    assert np.array_equal(data[1, 77, 400][0], changed)
+    assert not np.array_equal(data[1, 78, 400][0], changed)
+    assert np.array_equal(data[1, -1, 0][0], data.lines[1])
+
+
+class Bars:
+    """Draws as many bars as its text has letters."""
+
+    characters = "l"
+
+    def draw(self, rng: np.random.Generator, aspect: float) -> tuple[np.ndarray, str]:
+        count = int(rng.integers(2, max(3, int(2 * aspect))))
+        picture = np.full((40, 20 * count), 255, np.uint8)
+        picture[5:35, 5::20] = 0
+        return picture, "l" * count
+
+
+def test_drawn_lines_come_beside_the_real_ones_and_are_new_in_each_epoch(iam_folder):
+    samples = load_iam(iam_folder)
+    alphabet = Alphabet.of([*(sample.text for sample in samples), "l"])
+    data = lines(samples, alphabet, drawn=[(Bars(), 40)])
+    data.trainer = None
+
+    def texts(epoch: int) -> list[str]:
+        data._sampler["train"].set_epoch(epoch)
+        return [text for batch in data.train_dataloader() for text in batch.texts]
+
+    first, second = texts(0), texts(1)
+    for drawn in first, second:
+        assert len(drawn) == 24 + 40
+        assert sum(set(text) == {"l"} for text in drawn) == 40
+    assert first == texts(0)
+    assert sorted(first) != sorted(second)
+
+
+def test_drawn_lines_are_squeezed_into_their_width():
+    data = LineData([], 32, 1.0, [(Bars(), 3)])
+    for seed in range(20):
+        line, _ = data[1, seed, 64]
+        assert line.shape[0] == 32
+        assert line.shape[1] <= 64
+
+
+def test_drawn_lines_alone_suffice_for_training(iam_folder):
+    val = [sample for sample in load_iam(iam_folder) if sample.split == "val"]
+    data = lines(val, Alphabet("l"), drawn=[(Bars(), 40)])
+    assert len(data.train) == 40
 
 
 def test_augmentation_keeps_the_form_and_the_writing():

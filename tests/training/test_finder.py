@@ -12,15 +12,15 @@ from torch.utils.data import default_collate
 
 from htr import train_finder as command
 from htr.corpora.composed import Composed, Composer
+from htr.corpora.embedded import embedded_lines
 from htr.corpora.iam import load_iam
 from htr.corpora.sample import Sample
-from htr.corpora.synthetic import synthetic_lines
 from htr.errors import InputError
 from htr.pages.lines import LineFinder
 from htr.pages.segmenter import Segmenter, SegmenterHeader, load_segmenter, save_segmenter
 from htr.training.config import FinderConfig, load_config
 from htr.training.finder import ComposedPages, FinderTraining, Numbers, Pieces, split, train_finder
-from htr.weights import DEFAULT, load_weights, sha256
+from htr.weights import MODELS, load_weights, sha256
 
 CONFIG = Path(__file__).parents[2] / "configs" / "finder.yaml"
 
@@ -68,7 +68,7 @@ def test_the_class_of_a_turn_is_the_quarters_clockwise():
 
 
 def test_pieces_are_numbered_and_the_same_each_time():
-    composer = Composer(synthetic_lines("train", 7), 64)
+    composer = Composer(embedded_lines("train", 7), 64)
     first, again, other = Pieces(composer, 1, 0.3), Pieces(composer, 1, 0.3), Pieces(composer, 2, 0.3)
     again[4]
     assert torch.equal(first[5][0], again[5][0])
@@ -98,8 +98,8 @@ def test_no_hand_is_in_training_and_validation(iam_folder):
 
 
 def test_the_embedded_sample_can_be_learnt_from():
-    train, val = split(synthetic_lines("train", 21), seed=1)
-    config = FinderConfig("run", ["sample"], side=64)
+    train, val = split(embedded_lines("train", 21), seed=1)
+    config = FinderConfig(run="run", data=["sample"], side=64)
     picture, _, _ = ComposedPages(train, val, config).train[0]
     assert picture.shape == (1, 64, 64)
 
@@ -149,11 +149,13 @@ def test_killed_just_before_the_end_it_is_brought_to_its_end(tiny):
 def test_a_few_pieces_are_learnt_by_heart():
     """Both maps and the turns of the pieces, by the losses and rates of a run."""
     torch.manual_seed(1)
-    pieces = Pieces(Composer(synthetic_lines("train", 7), 128), seed=1, turned=0.3)
+    pieces = Pieces(Composer(embedded_lines("train", 7), 128), seed=1, turned=0.3)
     pictures, cores, quarters = default_collate([pieces[index] for index in range(8)])
     upright = quarters == 0
     assert 0 < upright.sum() < 8
-    config = FinderConfig("run", ["sample"], epochs=1, epoch_steps=60, learning_rate=1e-2, encoder_learning_rate=1e-2)
+    config = FinderConfig(
+        run="run", data=["sample"], epochs=1, epoch_steps=60, learning_rate=1e-2, encoder_learning_rate=1e-2
+    )
     training = FinderTraining(Segmenter("lcnet_035", 16), config)
     training.log_dict = lambda *_, **__: None
     learning = training.configure_optimizers()
@@ -252,7 +254,7 @@ def test_unusable_weights_are_named(file, tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.safetensors: no such weights file"):
         load_segmenter("nowhere.safetensors")
     with pytest.raises(InputError, match=r"iam\.safetensors: .* give a file that htr\.train_finder wrote"):
-        load_segmenter(str(DEFAULT))
+        load_segmenter(MODELS / "iam.safetensors")
     with pytest.raises(InputError, match=r"finder\.safetensors: .* give a file that htr\.train wrote"):
         load_weights(file)
     save_file(load_file(file), tmp_path / "new.safetensors", {"format": "htr-finder", "version": "2", "header": "{}"})

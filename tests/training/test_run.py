@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from htr.errors import InputError
@@ -86,8 +87,28 @@ def test_going_on_from_weights(tiny_config, tmp_path):
     second = load_config(CONFIG, [*tiny_config, f"run={tmp_path / 'second'}", f"start={start}", "epochs=1"])
     summary = train(second)
     assert sha256(start) in summary["encoder_weights"]
-    with pytest.raises(InputError, match="differs from the config"):
+    with pytest.raises(InputError, match="its network differs from the config"):
         train(load_config(CONFIG, [*tiny_config, f"run={tmp_path / 'third'}", f"start={start}", "lstm_units=8"]))
+
+
+def test_classes_of_known_characters_are_kept_and_new_ones_added(tiny_config, tmp_path):
+    config = load_config(CONFIG, [*tiny_config, "alphabet=null"])
+    train(config)
+    start = load_weights(Path(config.run) / "model.safetensors")
+    known = start.alphabet.characters
+    wider = [*tiny_config, f"run={tmp_path / 'wider'}", f"start={start.file}", f"alphabet=é{known}", "learning_rate=0"]
+    train(load_config(CONFIG, [*wider, "encoder_learning_rate=0", "epochs=1", "average=0"]))
+    after = load_weights(tmp_path / "wider" / "model.safetensors")
+    assert after.alphabet.characters == "é" + known
+    for character in known:
+        (old,), (new,) = start.alphabet.encode(character), after.alphabet.encode(character)
+        assert torch.equal(after.network.head.weight[new], start.network.head.weight[old])
+    assert torch.equal(after.network.head.bias[0], start.network.head.bias[0])
+
+
+def test_a_share_of_the_train_lines_is_the_same_each_time(tiny_config):
+    config = load_config(CONFIG, [*tiny_config, "share=0.25", "epochs=1"])
+    assert train(config)["train_lines"] == 6
 
 
 def test_time_ends_a_run_with_a_validation(tiny_config):
