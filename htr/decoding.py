@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
 from torch import Tensor
 
 from htr.alphabet import BLANK, Alphabet
+from htr.errors import InputError
+from htr.language import LanguageModel
+
+WEIGHT, BONUS = 0.3, 0.6
+"""Of the language model in `beam_search`; chosen on IAM's validation lines."""
+
+# What the search drops: classes less likely than this in a column, all but so many texts, and those whose logarithm is
+# so far below that of the best.
+_LEAST, _TEXTS, _BEHIND = 1e-3, 32, 10.0
 
 
 class Sign(NamedTuple):
@@ -39,6 +51,14 @@ class Reading(NamedTuple):
     signs: list[Sign]
 
 
+class Peak(NamedTuple):
+    """The columns `start` to `end` - 1 in which CTC writes one character, and its highest probability there."""
+
+    start: int
+    end: int
+    confidence: float
+
+
 def greedy(logits: Tensor, columns: Tensor, alphabet: Alphabet) -> list[Reading]:
     """Takes the best class of each column, merges repetitions and drops blanks.
 
@@ -50,26 +70,170 @@ def greedy(logits: Tensor, columns: Tensor, alphabet: Alphabet) -> list[Reading]
     Returns:
         A reading of each line.
     """
-    probabilities, classes = logits.float().softmax(-1).max(-1)
     readings = []
-    for line_probabilities, line_classes, length in zip(probabilities.tolist(), classes.tolist(), columns.tolist()):
-        written: list[int] = []
-        confidence: list[float] = []
-        peaks: list[tuple[int, int]] = []
-        previous = BLANK
-        for column, (index, probability) in enumerate(zip(line_classes[:length], line_probabilities[:length])):
-            if index == previous and index != BLANK:
-                confidence[-1] = max(confidence[-1], probability)
-                peaks[-1] = peaks[-1][0], column + 1
-            elif index != BLANK:
-                written.append(index)
-                confidence.append(probability)
-                peaks.append((column, column + 1))
-            previous = index
-        text = alphabet.decode(written)
-        middles = [(first + last) / 2 for first, last in peaks]
-        edges = [0.0, *((a + b) / 2 for a, b in pairwise(middles)), float(min(length, len(line_classes)))]
-        signs = [Sign(*sign) for sign in zip(text, confidence, edges, edges[1:])]
-        certain = confidence or line_probabilities[:length]
-        readings.append(Reading(text, sum(certain) / max(len(certain), 1), signs))
+    for probabilities in _lines(logits, columns):
+        classes = probabilities.argmax(1)
+        peaks = _peaks(classes, probabilities)
+        text = alphabet.decode(classes[peak.start] for peak in peaks)
+        readings.append(_reading(text, peaks, probabilities))
     return readings
+
+
+def beam_search(
+    logits: Tensor,
+    columns: Tensor,
+    alphabet: Alphabet,
+    model: LanguageModel,
+    weight: float = WEIGHT,
+    bonus: float = BONUS,
+) -> list[Reading]:
+    """Finds the text that is most likely to the network and a language model together.
+
+    CTC prefix beam search: Hannun et al., "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional
+    Recurrent DNNs" (2014), https://arxiv.org/abs/1408.2873, with a model of characters in place of one of words. Own code,
+    as no library that takes such a model installs on all Pythons and systems that htr runs on.
+
+    Args:
+        logits, columns, alphabet: as in `greedy`.
+        model: the language.
+        weight: of the model's log probability of a character, beside the network's.
+        bonus: added to it, since without one the model favours short texts.
+
+    Returns:
+        A reading of each line; the confidences are the network's alone.
+    """
+    readings = []
+    for probabilities in _lines(logits, columns):
+        text = _search(probabilities, alphabet, model, weight, bonus)
+        readings.append(_reading(text, align(probabilities, alphabet.encode(text)), probabilities))
+    return readings
+
+
+def align(probabilities: np.ndarray, classes: list[int]) -> list[Peak]:
+    """Finds where in a line the characters of a known text stand: the most likely CTC path that writes it (Viterbi).
+
+    Args:
+        probabilities: of the classes in each column, shape (columns, classes).
+        classes: of the text's characters.
+
+    Returns:
+        A peak of each character, in order; they do not overlap.
+
+    Raises:
+        InputError: the line has too few columns for the text.
+    """
+    needed = len(classes) + sum(a == b for a, b in pairwise(classes))
+    if len(probabilities) < needed:
+        raise InputError(
+            f"a text of {len(classes)} characters needs {needed} columns and the picture has {len(probabilities)}; "
+            "check that the text belongs to the picture"
+        )
+    # The path goes through the states blank, first character, blank, second character, ..., blank.
+    states = np.full(2 * len(classes) + 1, BLANK)
+    states[1::2] = classes
+    # A blank may be left out between two different characters.
+    may_skip = np.zeros(len(states), bool)
+    may_skip[3::2] = states[3::2] != states[1:-2:2]
+    scores = np.log(np.maximum(probabilities[:, states], np.finfo(np.float32).tiny))
+    best = np.full(len(states), -np.inf)
+    best[0] = 0.0
+    steps = np.zeros(scores.shape, np.int8)
+    reached = np.full((3, len(states)), -np.inf)
+    for column, score in enumerate(scores):
+        reached[0] = best
+        reached[1, 1:] = best[:-1]
+        reached[2, 2:] = np.where(may_skip[2:], best[:-2], -np.inf)
+        steps[column] = reached.argmax(0)
+        best = reached.max(0) + score
+    # `best[0] = 0` before the first column lets a path begin in the first blank or the first character.
+    state = len(states) - min(len(states), 2) + int(best[-2:].argmax())
+    path = np.zeros(len(scores), int)
+    for column in range(len(scores) - 1, -1, -1):
+        path[column] = state
+        state -= int(steps[column, state])
+    # States differ where characters do, so runs of a state are the characters, also of a doubled one.
+    peaks = []
+    for index, character in enumerate(classes):
+        start, end = np.searchsorted(path, [2 * index + 1, 2 * index + 2])
+        peaks.append(Peak(int(start), int(end), float(probabilities[start:end, character].max())))
+    return peaks
+
+
+def _lines(logits: Tensor, columns: Tensor) -> list[np.ndarray]:
+    """Probabilities of each line without its padding."""
+    probabilities = logits.detach().float().softmax(-1).cpu().numpy()
+    return [line[:length] for line, length in zip(probabilities, columns.tolist())]
+
+
+def _peaks(classes: np.ndarray, probabilities: np.ndarray) -> list[Peak]:
+    """The runs of a CTC path that are not blank."""
+    edges = [0, *(np.flatnonzero(np.diff(classes)) + 1).tolist(), len(classes)]
+    return [
+        Peak(start, end, float(probabilities[start:end, classes[start]].max()))
+        for start, end in pairwise(edges)
+        if start < end and classes[start] != BLANK
+    ]
+
+
+def _reading(text: str, peaks: list[Peak], probabilities: np.ndarray) -> Reading:
+    middles = [(peak.start + peak.end) / 2 for peak in peaks]
+    edges = [0.0, *((a + b) / 2 for a, b in pairwise(middles)), float(len(probabilities))]
+    signs = [Sign(character, peak.confidence, *edge) for character, peak, edge in zip(text, peaks, pairwise(edges))]
+    certain = [peak.confidence for peak in peaks] or probabilities[:, BLANK].tolist()
+    return Reading(text, sum(certain) / max(len(certain), 1), signs)
+
+
+def _search(probabilities: np.ndarray, alphabet: Alphabet, model: LanguageModel, weight: float, bonus: float) -> str:
+    texts = {"": _Paths(1.0, 0.0, 0.0)}
+    for column in probabilities:
+        likely = np.flatnonzero(column >= min(_LEAST, column.max()))
+        characters = [(alphabet.characters[index - 1], float(column[index])) for index in likely if index != BLANK]
+        blank = float(column[BLANK])
+        grown: dict[str, _Paths] = {}
+        for text, paths in texts.items():
+            both = paths.blank + paths.character
+            if text not in grown:
+                grown[text] = _Paths(0.0, 0.0, paths.language)
+            grown[text].blank += both * blank
+            for character, probability in characters:
+                arriving = both * probability
+                if text.endswith(character):
+                    # The same character again is the same text, unless a blank stood between.
+                    grown[text].character += paths.character * probability
+                    arriving = paths.blank * probability
+                longer = text + character
+                if longer not in grown:
+                    language = weight * model.score(" " + text, character) + bonus
+                    grown[longer] = _Paths(0.0, 0.0, paths.language + language)
+                grown[longer].character += arriving
+        texts = _best(grown)
+    return next(iter(texts))
+
+
+@dataclass(slots=True)
+class _Paths:
+    """All CTC paths that write a text: probability of those that end with a blank, of those that end with the text's last
+    character, and what the language adds to the logarithm of both."""
+
+    blank: float
+    character: float
+    language: float
+
+
+def _best(texts: dict[str, _Paths]) -> dict[str, _Paths]:
+    """The texts to go on with, best first. Probabilities are scaled, since those of long lines would vanish."""
+    scores = {
+        text: math.log(paths.blank + paths.character) + paths.language
+        for text, paths in texts.items()
+        if paths.blank + paths.character > 0
+    }
+    ranked = sorted(scores, key=scores.__getitem__, reverse=True)[:_TEXTS]
+    scale = 1 / (texts[ranked[0]].blank + texts[ranked[0]].character)
+    best = {}
+    for text in ranked:
+        if scores[text] < scores[ranked[0]] - _BEHIND:
+            break
+        paths = best[text] = texts[text]
+        paths.blank *= scale
+        paths.character *= scale
+    return best

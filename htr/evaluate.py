@@ -27,6 +27,9 @@ def main() -> None:
         "--distort", action="store_true", help="with --pages: find lines on turned, dark, warped pages too"
     )
     parser.add_argument("--weights", metavar="W", help="weights file (default: the weights that come with htr)")
+    parser.add_argument(
+        "--language", metavar="L", help="let a language model help: english, or a file of htr.language (default: none)"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes (default: in runs/)")
     arguments = parser.parse_args()
     if arguments.data and (arguments.leave_out or arguments.distort):
@@ -40,7 +43,7 @@ def main() -> None:
         from htr.benchmark.lines import evaluate_lines
 
         split = arguments.split or "test"
-        result = evaluate_lines(arguments.data, split, arguments.weights)
+        result = evaluate_lines(arguments.data, split, arguments.weights, arguments.language)
         print(table(result))
         name = "evaluation", arguments.data.partition(":")[0], split
     else:
@@ -49,7 +52,12 @@ def main() -> None:
 
         distortions = DISTORTIONS if arguments.distort else {}
         result = evaluate_pages(
-            arguments.pages, arguments.weights, arguments.split, arguments.leave_out, list(distortions)
+            arguments.pages,
+            arguments.weights,
+            arguments.split,
+            arguments.leave_out,
+            list(distortions),
+            arguments.language,
         )
         print(pages_table(result))
         name = "evaluation", "pages", arguments.split or "all"
@@ -72,7 +80,11 @@ def table(result: dict[str, Any]) -> str:
         ("data", f"{result['data']}, {result['split']}: {result['lines']} lines, {result['characters']} characters"),
         _weights_row(result),
         *[(name, _percent(rate)) for name, rate in result["scores"].items()],
-        ("reading", f"{speed['lines_per_second']:.1f} lines/s ({speed['batch']})"),
+        *[
+            (f"{name}, {result['language']['file']}", _percent(rate))
+            for name, rate in result["scores_with_language"].items()
+        ],
+        ("reading", f"{_speeds(speed)} lines/s ({speed['batch']})"),
         _machine_row(result),
     ]
     if "lines_per_second" in trained:
@@ -100,6 +112,11 @@ def pages_table(result: dict[str, Any]) -> str:
     for name, values in result["distortions"].items():
         rows.append((name, f"F1 {values['F1']:6.2f} %   lost {values['lost']:+.2f} points (polygons, IoU 0.5)"))
     return _aligned(rows)
+
+
+def _speeds(speed: dict[str, Any]) -> str:
+    helped = speed.get("lines_per_second_with_language")
+    return f"{speed['lines_per_second']:.1f}" + (f", with the language model {helped:.1f}" if helped else "")
 
 
 def _percent(rate: dict[str, Any]) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from htr.decoding import Reading, Sign, greedy
+from htr.decoding import Reading, Sign, beam_search, greedy
+from htr.language import LanguageModel, load_model
 from htr.lineimage import Prepared, batches_of_like_width, collate, prepare
 from htr.machine import use_bfloat16
 from htr.pages.containers import Character, Line, Page, Point, Word
@@ -32,16 +33,17 @@ Place = Callable[[float, float], Point]
 """From a point of a line's picture, in its pixels, to the point of the page."""
 
 
-def load(weights: str | Path | None = None) -> Reader:
+def load(weights: str | Path | None = None, language: str | Path | None = None) -> Reader:
     """Makes a reader: `htr.load().read_page("page.png").text`.
 
     Args:
-        weights: a weights file; those that ship with the package if None.
+        weights: a weights file, or the name of weights that ship with the package; the usual ones if None.
+        language: a language model's file or name (`english`) to help reading; none if None.
 
     Raises:
-        InputError: the file cannot be used; see `htr.weights.load_weights`.
+        InputError: a file cannot be used; see `htr.weights.load_weights` and `htr.language.load_model`.
     """
-    return Reader(load_weights(weights))
+    return Reader(load_weights(weights), load_model(language) if language else None)
 
 
 class Reader:
@@ -49,11 +51,13 @@ class Reader:
 
     Attributes:
         weights: what it reads with.
+        language: the language model that helps, if any.
         device: `cpu` or `cuda`.
     """
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, language: LanguageModel | None = None) -> None:
         self.weights = weights
+        self.language = language
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self._network = weights.network.to(self.device)
         self._bfloat16 = use_bfloat16(self.device)
@@ -125,11 +129,12 @@ class Reader:
                 prepare(part, self.weights.header.height),
                 prepare(part[::-1, ::-1], self.weights.header.height),
             ]
-        sure = [reading.confidence for reading in self.read_prepared(prepared)]
+        sure = [reading.confidence for reading in self.read_prepared(prepared, greedily=True)]
         return sum(sure[1::2]) > sum(sure[::2])
 
-    def read_prepared(self, lines: Sequence[Prepared]) -> list[Reading]:
-        """Reads lines that passed `htr.lineimage.prepare`, in the same order."""
+    def read_prepared(self, lines: Sequence[Prepared], greedily: bool = False) -> list[Reading]:
+        """Reads lines that passed `htr.lineimage.prepare`, in the same order; without the language model if greedily."""
+        decode = partial(beam_search, model=self.language) if self.language and not greedily else greedy
         readings: list[Reading | None] = [None] * len(lines)
         widths = [line.picture.shape[1] for line in lines]
         for batch in batches_of_like_width(widths, self.weights.header.height, BATCH_PIXELS):
@@ -137,7 +142,7 @@ class Reader:
             images = images.to(self.device, memory_format=torch.channels_last)
             with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=self._bfloat16):
                 logits, _ = self._network(images)
-            for index, reading in zip(batch, greedy(logits.cpu(), columns, self.weights.alphabet)):
+            for index, reading in zip(batch, decode(logits.cpu(), columns, self.weights.alphabet)):
                 readings[index] = reading
         return readings
 

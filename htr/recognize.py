@@ -40,7 +40,7 @@ def main() -> int:
         from htr.reader import load
 
         read = read_lines if arguments.line else read_pages
-        results = read(load(arguments.weights), tasks, arguments.dpi, list(makers.values()))
+        results = read(load(arguments.weights, arguments.language), tasks, arguments.dpi, list(makers.values()))
     unit = "lines" if arguments.line else "pages"
     # Pages of plain text are set apart, so that one sees where the next begins.
     between = "\n" if arguments.format == "text" and not arguments.line else ""
@@ -100,6 +100,9 @@ def _arguments() -> argparse.Namespace:
         "--dpi", type=int, default=PDF_DPI, metavar="N", help=f"pixels per inch of PDF pages (default: {PDF_DPI})"
     )
     parser.add_argument("--weights", metavar="W", help="weights file (default: the weights that come with htr)")
+    parser.add_argument(
+        "--language", metavar="L", help="let a language model help: english, or a file of htr.language (default: none)"
+    )
     arguments = parser.parse_args()
     if not arguments.out:
         for option in ("overlay", "resume"):

@@ -1,8 +1,11 @@
+import numpy as np
 import pytest
 import torch
 
 from htr.alphabet import Alphabet
-from htr.decoding import greedy
+from htr.decoding import align, beam_search, greedy
+from htr.errors import InputError
+from htr.language import train
 
 
 def logits_for(path: str, alphabet: Alphabet, sure: float = 0.9) -> torch.Tensor:
@@ -42,3 +45,103 @@ def test_characters_have_their_places():
     # The peaks are at 2, 5.5, 7.5 and 8.5: each column belongs to the nearest.
     assert [(sign.start, sign.end) for sign in reading.signs] == [(0, 3.75), (3.75, 6.5), (6.5, 8), (8, 11)]
     assert all(sign.confidence == pytest.approx(0.9, abs=1e-4) for sign in reading.signs)
+
+
+def read(probabilities: list[list[float]], characters: str, texts: tuple[str, ...] = (), **options) -> str:
+    """What the beam search reads; rows are columns of a line, the blank first. Without texts, without language."""
+    model = train([(text, 30.0) for text in texts or [characters]], order=4)
+    options |= {} if texts else {"weight": 0.0, "bonus": 0.0}
+    logits = torch.tensor(probabilities).log()[None]
+    [reading] = beam_search(logits, torch.tensor([len(probabilities)]), Alphabet(characters), model, **options)
+    assert "".join(sign.text for sign in reading.signs) == reading.text
+    return reading.text
+
+
+def test_beam_search_adds_up_the_paths_of_a_text():
+    # The best path is two blanks, 0.36, but "a" has three: 0.16 + 0.24 + 0.24 = 0.64.
+    columns = [[0.6, 0.4], [0.6, 0.4]]
+    assert greedy(torch.tensor(columns).log()[None], torch.tensor([2]), Alphabet("a"))[0].text == ""
+    assert read(columns, "a") == "a"
+
+
+def test_beam_search_doubles_a_character_only_over_a_blank():
+    doubled, single = [[0.05, 0.95], [0.9, 0.1], [0.05, 0.95]], [[0.05, 0.95], [0.1, 0.9], [0.05, 0.95]]
+    assert read(doubled, "a") == "aa"
+    assert read(single, "a") == "a"
+
+
+def test_the_language_decides_between_like_letters():
+    #            _    b    c    a    t     space
+    ambiguous = [
+        [0.02, 0.5, 0.42, 0.02, 0.02, 0.02],
+        [0.02, 0.02, 0.02, 0.9, 0.02, 0.02],
+        [0.02, 0.02, 0.02, 0.02, 0.9, 0.02],
+    ]
+    assert read(ambiguous, "bcat ") == "bat"
+    assert read(ambiguous, "bcat ", ("a cat", "the cat")) == "cat"
+    assert read(ambiguous, "bcat ", ("a bat", "the bat")) == "bat"
+
+
+def test_the_language_does_not_overrule_a_sure_network():
+    sure = [[0.005, 0.98, 0.005, 0.005, 0.005], [0.005, 0.005, 0.005, 0.98, 0.005], [0.005, 0.005, 0.005, 0.005, 0.98]]
+    assert read(sure, "bcat", ("cat",) * 9 + ("bat",)) == "bat"
+
+
+def test_beam_search_reads_like_greedy_where_nothing_is_in_doubt():
+    alphabet = Alphabet("ab ")
+    logits = torch.stack([logits_for("_aa__b_ a__", alphabet, 0.99), logits_for("bb_b__a_a  ", alphabet, 0.99)])
+    columns = torch.tensor([11, 7])
+    model = train([("ab a", 30.0)])
+    for plain, searched in zip(
+        greedy(logits, columns, alphabet), beam_search(logits, columns, alphabet, model), strict=True
+    ):
+        assert searched.text == plain.text
+        assert searched.confidence == pytest.approx(plain.confidence)
+        assert [sign[2:] for sign in searched.signs] == [sign[2:] for sign in plain.signs]
+
+
+def test_beam_search_of_nothing():
+    alphabet, model = Alphabet("ab"), train([("ab", 30.0)])
+    [(text, confidence, signs)] = beam_search(
+        logits_for("___", alphabet, 0.99)[None], torch.tensor([3]), alphabet, model
+    )
+    assert (text, signs) == ("", []) and confidence == pytest.approx(0.99, abs=1e-4)
+    assert beam_search(torch.zeros(1, 0, 3), torch.tensor([0]), alphabet, model) == [("", 0.0, [])]
+    assert beam_search(torch.zeros(0, 5, 3), torch.zeros(0), alphabet, model) == []
+
+
+def test_a_line_of_thousands_of_columns_does_not_vanish():
+    alphabet = Alphabet("ab")
+    logits = logits_for("a_b_" * 1000, alphabet, 0.5)[None]
+    [reading] = beam_search(logits, torch.tensor([4000]), alphabet, train([("abababab", 30.0)]))
+    assert reading.text.startswith("abab")
+    assert len(reading.text) > 1000
+
+
+def test_a_character_that_the_model_does_not_know_can_be_read():
+    alphabet = Alphabet("abé")
+    logits = logits_for("_a_é_b", alphabet, 0.99)[None]
+    assert beam_search(logits, torch.tensor([6]), alphabet, train([("ab", 30.0)]))[0].text == "aéb"
+
+
+def test_places_of_a_known_text():
+    alphabet = Alphabet("ab ")
+    probabilities = logits_for("_aa__b_ a_a", alphabet).exp().numpy()
+    peaks = align(probabilities, alphabet.encode("ab aa"))
+    assert [(peak.start, peak.end) for peak in peaks] == [(1, 3), (5, 6), (7, 8), (8, 9), (10, 11)]
+    assert all(peak.confidence == pytest.approx(0.9) for peak in peaks)
+
+
+def test_a_known_text_is_placed_also_where_the_network_read_another():
+    #                        _    a    b
+    probabilities = np.array([[0.1, 0.8, 0.1], [0.6, 0.1, 0.3], [0.1, 0.8, 0.1]])
+    peaks = align(probabilities, [1, 2, 1])
+    assert peaks == [(0, 1, 0.8), (1, 2, 0.3), (2, 3, 0.8)]
+    assert align(probabilities, []) == []
+    # Doubled: a blank must stand between.
+    assert align(probabilities, [1, 1]) == [(0, 1, 0.8), (2, 3, 0.8)]
+
+
+def test_a_text_that_does_not_fit_is_refused():
+    with pytest.raises(InputError, match="3 columns .* has 2"):
+        align(np.full((2, 3), 1 / 3), [1, 1])

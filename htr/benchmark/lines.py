@@ -16,7 +16,7 @@ from htr.corpora import load_corpus
 from htr.decoding import Reading
 from htr.errors import InputError
 from htr.lineimage import prepare
-from htr.metrics import score
+from htr.metrics import Scores, score
 from htr.reader import BATCH_PIXELS, load
 
 log = logging.getLogger(__name__)
@@ -25,13 +25,14 @@ log = logging.getLogger(__name__)
 _CHUNK = 128
 
 
-def evaluate_lines(data: str, split: str, weights: str | None = None) -> dict[str, Any]:
-    """Reads the lines of one split, greedily, and scores the readings.
+def evaluate_lines(data: str, split: str, weights: str | None = None, language: str | None = None) -> dict[str, Any]:
+    """Reads the lines of one split, greedily and with a language model, and scores the readings.
 
     Args:
         data: a corpus, as `htr.corpora.load_corpus` takes it.
         split: `train`, `val` or `test`.
         weights: a weights file; those that ship with the package if None.
+        language: a language model's file or name; only greedily if None.
 
     Returns:
         Scores in percent with 95 % intervals, speed, every line's reading, and what is needed to repeat it all.
@@ -39,23 +40,30 @@ def evaluate_lines(data: str, split: str, weights: str | None = None) -> dict[st
     Raises:
         InputError: data or weights cannot be used, or the split has no lines.
     """
-    reader = load(weights)
+    reader = load(weights, language)
     samples = [sample for sample in load_corpus(data) if sample.split == split and sample.text]
     if not samples:
         raise InputError(f"{data}: has no {split} lines; choose another split")
     if unknown := reader.weights.alphabet.missing(normalise(sample.text) for sample in samples):
         log.warning("%s: characters that these weights cannot write, which count as errors: %s", data, named(unknown))
     readings: list[Reading] = []
-    seconds = 0.0
+    helped: list[Reading] = []
+    seconds = helped_seconds = 0.0
     progress = tqdm(total=len(samples), unit=" lines", leave=False, disable=None)
     for start in range(0, len(samples), _CHUNK):
         pictures = [sample.image() for sample in samples[start : start + _CHUNK]]
         began = time.perf_counter()
-        readings += reader.read_prepared([prepare(picture, reader.weights.header.height) for picture in pictures])
+        prepared = [prepare(picture, reader.weights.header.height) for picture in pictures]
+        readings += reader.read_prepared(prepared, greedily=True)
         seconds += time.perf_counter() - began
+        if language:
+            began = time.perf_counter()
+            helped += reader.read_prepared(prepared)
+            helped_seconds += time.perf_counter() - began
         progress.update(len(pictures))
     progress.close()
-    scores = score([sample.text for sample in samples], [reading.text for reading in readings])
+    truths = [sample.text for sample in samples]
+    scores = score(truths, [reading.text for reading in readings])
     labels = "\n".join(f"{sample.id}\t{sample.text}" for sample in samples)
     return {
         "data": data,
@@ -63,18 +71,15 @@ def evaluate_lines(data: str, split: str, weights: str | None = None) -> dict[st
         "lines": scores.lines,
         "characters": scores.cer.total,
         "labels_sha256": hashlib.sha256(labels.encode()).hexdigest(),
-        "scores": {
-            "CER": asdict(scores.cer),
-            "WER": asdict(scores.wer),
-            "WER, punctuation apart": asdict(scores.wer_marks_apart),
-        },
+        "scores": _rates(scores),
+        "scores_with_language": _rates(score(truths, [reading.text for reading in helped])) if language else {},
         "intervals": "95 % percentile bootstrap over lines, 1000 resamples, seed 0",
-        "decoding": "greedy",
         "speed": {
             "lines_per_second": round(len(samples) / seconds, 1),
+            **({"lines_per_second_with_language": round(len(samples) / helped_seconds, 1)} if language else {}),
             "batch": f"batches of up to {BATCH_PIXELS:,} pixels, preparation included, opening of files not",
         },
-        **provenance(reader),
+        **provenance(reader, language),
         "readings": [
             {
                 "id": sample.id,
@@ -82,7 +87,16 @@ def evaluate_lines(data: str, split: str, weights: str | None = None) -> dict[st
                 "truth": sample.text,
                 "reading": reading.text,
                 "confidence": round(reading.confidence, 4),
+                **({"with language": helped[index].text} if language else {}),
             }
-            for sample, reading in zip(samples, readings)
+            for index, (sample, reading) in enumerate(zip(samples, readings))
         ],
+    }
+
+
+def _rates(scores: Scores) -> dict[str, Any]:
+    return {
+        "CER": asdict(scores.cer),
+        "WER": asdict(scores.wer),
+        "WER, punctuation apart": asdict(scores.wer_marks_apart),
     }

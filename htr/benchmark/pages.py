@@ -45,7 +45,9 @@ from htr.metrics import count_edits, score
 from htr.pages.containers import Line, Page, around
 from htr.pages.crop import crop_line
 from htr.pages.images import open_image
+from htr.pages.segmenter import DEFAULT as FINDER
 from htr.reader import Reader, load
+from htr.weights import sha256
 
 THRESHOLDS = 0.5, 0.75
 """The IoU from which on a found line counts as right."""
@@ -62,6 +64,7 @@ def evaluate_pages(
     split: str | None = None,
     leave_out: str | None = None,
     distortions: Sequence[str] = (),
+    language: str | None = None,
 ) -> dict[str, Any]:
     """Finds and reads the lines of pages, and compares them with the true ones; the module's text says how.
 
@@ -70,6 +73,7 @@ def evaluate_pages(
         weights: a weights file; those that ship with the package if None.
         split: `train`, `val` or `test`; pages of all splits if None.
         leave_out: regular expression; true lines in whose text it is found are left out, with what is found there.
+        language: a language model's file or name that helps in reading; read greedily if None.
         distortions: names of `htr.benchmark.distort.DISTORTIONS`; the lines of each page are found in each, too.
 
     Returns:
@@ -86,7 +90,7 @@ def evaluate_pages(
     truths = [truth for truth in truths if not truth.ignored.all()]
     if not truths:
         raise InputError(f"{source}: has no lines to be found; choose another split, or leave out fewer lines")
-    reader = load(weights)
+    reader = load(weights, language)
     if unknown := reader.weights.alphabet.missing(normalise(truth.text) for truth in truths):
         log.warning("%s: characters that these weights cannot write, which count as errors: %s", source, named(unknown))
     reader.read_page(open_image(truths[0].page.image))  # the first page of a process is slow: not timed
@@ -127,9 +131,9 @@ def evaluate_pages(
         "distortions": {name: {"F1": f1, "lost": plain - f1} for name, f1 in losses.items()},
         "scores": _scores(readings),
         "intervals": "95 % percentile bootstrap over pages, 1000 resamples, seed 0",
-        "decoding": "greedy",
         "seconds_a_page": {name: round(value / len(truths), 3) for name, value in seconds.items()},
-        **provenance(reader),
+        **provenance(reader, language),
+        "finder": {"file": FINDER.name, "sha256": sha256(FINDER)},
         "per_page": rows,
         "readings": readings,
     }

@@ -7,12 +7,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from htr.decoding import BONUS, WEIGHT
+from htr.language import find_model
 from htr.machine import describe
 from htr.reader import Reader
+from htr.weights import sha256
 
 
-def provenance(reader: Reader) -> dict[str, Any]:
-    """Weights, machine, date and command of a measurement."""
+def provenance(reader: Reader, language: str | None) -> dict[str, Any]:
+    """Weights, language model, machine, date and command of a measurement."""
+    model = find_model(language) if language else None
     return {
         "weights": {
             "file": Path(reader.weights.file).name,
@@ -21,6 +25,7 @@ def provenance(reader: Reader) -> dict[str, Any]:
             "height": reader.weights.header.height,
             "training": reader.weights.header.training,
         },
+        "language": {"file": model.name, "sha256": sha256(model), "weight": WEIGHT, "bonus": BONUS} if model else None,
         "machine": describe(reader.device),
         "date": date.today().isoformat(),
         "command": " ".join(["python -m htr.evaluate", *sys.argv[1:]]),
