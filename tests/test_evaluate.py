@@ -8,9 +8,10 @@ from standin import StandIn, line, write_page
 from htr import evaluate
 from htr.benchmark import pages
 from htr.corpora.iam import load_iam
+from htr.language import find_model
 from htr.metrics import score
 from htr.pages.containers import Region
-from htr.weights import load_weights
+from htr.weights import load_weights, sha256
 
 
 @pytest.fixture
@@ -35,11 +36,24 @@ def test_table_and_json_agree_with_the_readings(run, iam_folder, tmp_path):
     assert result["speed"]["lines_per_second"] > 0
 
 
+def test_both_figures_where_a_language_model_helps(run, iam_folder, tmp_path):
+    code, out, _ = run("--data", f"iam:{iam_folder}", "--language", "english", "--out", tmp_path / "result.json")
+    assert code == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    with (tmp_path / "result.tsv").open() as file:
+        readings = list(csv.DictReader(file, dialect="excel-tab"))
+    for scores, column in ("scores", "reading"), ("scores_with_language", "with language"):
+        again = score([entry["truth"] for entry in readings], [entry[column] for entry in readings])
+        assert result[scores]["CER"]["value"] == pytest.approx(again.cer.value)
+        assert f"{again.cer.value:.2f} %" in out
+    assert result["language"]["sha256"] == sha256(find_model("english"))
+
+
 def test_table_and_json_of_pages(run, tmp_path, monkeypatch):
     boxes = [(100, 100, 500, 140), (100, 160, 500, 200), (100, 220, 500, 260), (100, 280, 500, 320)]
     write_page(tmp_path, "page", list(zip(["id 1", "one", "two", "three"], boxes)))
     found = Region("text", (line("one", *boxes[1]), line("twa", *boxes[2])))
-    monkeypatch.setattr(pages, "load", lambda weights: StandIn(found))
+    monkeypatch.setattr(pages, "load", lambda weights, language: StandIn(found))
     words = ["--pages", tmp_path, "--leave-out", "^id", "--distort", "--out", tmp_path / "result.json"]
     code, out, _ = run(*words)
     assert code == 0

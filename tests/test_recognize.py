@@ -167,6 +167,23 @@ def test_bad_weights_are_named(read, tmp_path, line_file):
     assert "w.safetensors: not a weights file" in err
 
 
+def test_a_language_model_mends_what_is_no_english(read, reader):
+    truth = (SAMPLE / "page.txt").read_text().splitlines()
+    page = htr.load(language="english").read_page(SAMPLE / "page.png")
+    plain = reader.read_page(SAMPLE / "page.png")
+    rates = [score(truth, [line.text for line in lines]).wer.value for lines in (page.lines, plain.lines)]
+    assert rates[0] < rates[1]
+    code, out, _ = read("--language", "english", SAMPLE / "page.png")
+    assert code == 0
+    assert out.replace("\n\n", "\n") == page.text.replace("\n\n", "\n") + "\n"
+
+
+def test_an_unknown_language_model_is_named(read, line_file):
+    code, _, err = read("--language", "elvish", line_file)
+    assert code == 2
+    assert "elvish: no such language model; give english" in err
+
+
 def test_same_from_python(reader, line_file):
     picture = cv2.imread(str(line_file), cv2.IMREAD_GRAYSCALE)
     colour = np.repeat(picture[..., None], 3, axis=2)

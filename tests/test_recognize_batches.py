@@ -57,7 +57,7 @@ def line_of(picture, text):
 def reader(monkeypatch):
     reader = StandIn()
     # Without PyTorch, which the rest of such a run does not need.
-    monkeypatch.setitem(sys.modules, "htr.reader", SimpleNamespace(load=lambda weights: reader))
+    monkeypatch.setitem(sys.modules, "htr.reader", SimpleNamespace(load=lambda weights, language: reader))
     monkeypatch.setitem(sys.modules, "htr.pages.lines", SimpleNamespace(looks_like_line=lambda picture, lines: True))
     return reader
 

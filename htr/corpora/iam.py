@@ -118,11 +118,11 @@ def _load_official(folder: Path) -> list[Sample]:
     table = folder / "ascii" / "lines.txt"
     if not table.is_file():
         raise InputError(f"{folder}: has no ascii/lines.txt; give the folder that holds IAM's ascii and lines folders")
-    writers = dict(_forms(folder / "ascii" / "forms.txt"))
+    writers = dict(writers_of_forms(folder / "ascii" / "forms.txt"))
     splits = aachen_split()
     samples, without_image = [], 0
     texts: dict[str, dict[str, str]] = {}
-    for number, row in _rows(table):
+    for number, row in table_rows(table):
         fields = row.split(" ", 8)
         name = re.fullmatch(r"([a-z]\d\d)-(\d{3}[a-z]?)-\d+", fields[0])
         if len(fields) != 9 or not name or fields[1] not in ("ok", "err") or not fields[8].strip("| "):
@@ -137,7 +137,7 @@ def _load_official(folder: Path) -> list[Sample]:
             without_image += 1
             continue
         if form not in texts:
-            texts[form] = _xml_texts(folder / "xml" / f"{form}.xml")
+            texts[form] = xml_texts(folder / "xml" / f"{form}.xml")
         text = texts[form].get(fields[0]) or natural_text(fields[8].replace("|", " "))
         samples.append(Sample(fields[0], text, splits[form], partial(open_image, image), writers.get(form), form))
     if without_image:
@@ -147,7 +147,12 @@ def _load_official(folder: Path) -> list[Sample]:
     return samples
 
 
-def _rows(table: Path) -> Iterator[tuple[int, str]]:
+def table_rows(table: Path) -> Iterator[tuple[int, str]]:
+    """Rows of one of the database's tables with their numbers from 1, without comments.
+
+    Raises:
+        InputError: not a text file.
+    """
     try:
         text = table.read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -157,11 +162,16 @@ def _rows(table: Path) -> Iterator[tuple[int, str]]:
             yield number, row.rstrip()
 
 
-def _forms(table: Path) -> Iterator[tuple[str, str]]:
+def writers_of_forms(table: Path) -> Iterator[tuple[str, str]]:
+    """Forms and who wrote them; none, with a warning, where the table is missing.
+
+    Raises:
+        InputError: a row is malformed; it is named.
+    """
     if not table.is_file():
         log.warning("%s: missing, so writers are not known", table)
         return
-    for number, row in _rows(table):
+    for number, row in table_rows(table):
         fields = row.split()
         if len(fields) < 2:
             raise InputError(
@@ -170,8 +180,12 @@ def _forms(table: Path) -> Iterator[tuple[str, str]]:
         yield fields[0], fields[1]
 
 
-def _xml_texts(file: Path) -> dict[str, str]:
-    """Natural text of a form's lines by id, where the database's xml/ is there."""
+def xml_texts(file: Path) -> dict[str, str]:
+    """Natural text of a form's lines by id, where the database's xml/ is there.
+
+    Raises:
+        InputError: not XML.
+    """
     if not file.is_file():
         return {}
     try:
@@ -315,7 +329,7 @@ def iam_words(folder: str | Path) -> list[WordLine]:
         raise InputError(f"{folder}: does not tell where words are; unpack IAM's words.tgz in {folder / 'words'}")
     lines: dict[str, list[tuple[str, PlacedWord]]] = {}
     splits = aachen_split()
-    for number, row in _rows(table):
+    for number, row in table_rows(table):
         fields = row.split(" ", 8)
         name = re.fullmatch(r"(([a-z]\d\d-\d{3}[a-z]?)-\d+)-\d+", fields[0])
         if len(fields) != 9 or not name or not all(re.fullmatch(r"-?\d+", field) for field in fields[3:7]):
@@ -327,7 +341,7 @@ def iam_words(folder: str | Path) -> list[WordLine]:
             sure = fields[1] == "ok" and width > 0 and height > 0
             box = (left, top, left + width, top + height) if sure else None
             lines.setdefault(name[1], []).append((name[0], PlacedWord(normalise(fields[8]), fields[7], box)))
-    writers = dict(_forms(folder / "ascii" / "forms.txt"))
+    writers = dict(writers_of_forms(folder / "ascii" / "forms.txt"))
     boxes = _boxes_in_lines(folder / "words.tsv") if (folder / "words.tsv").is_file() else None
     found = []
     for line, words in lines.items():

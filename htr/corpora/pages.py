@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from htr.alphabet import normalise
-from htr.corpora.iam import SPLITS, _forms, _rows, _xml_texts, aachen_split, natural_text
+from htr.corpora.iam import SPLITS, aachen_split, natural_text, table_rows, writers_of_forms, xml_texts
 from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.pages.containers import Line, Page, Point, Region, around
@@ -112,10 +112,10 @@ def _load_forms(folder: Path) -> list[PageTruth]:
     if not table.is_file():
         raise InputError(f"{folder}: has no ascii/lines.txt; give the folder that holds IAM's ascii and forms folders")
     pictures = {file.stem: file for file in (folder / "forms").glob("*.png")}
-    writers, splits = dict(_forms(folder / "ascii" / "forms.txt")), aachen_split()
-    texts = {form: _xml_texts(folder / "xml" / f"{form}.xml") for form in pictures}
+    writers, splits = dict(writers_of_forms(folder / "ascii" / "forms.txt")), aachen_split()
+    texts = {form: xml_texts(folder / "xml" / f"{form}.xml") for form in pictures}
     forms: dict[str, list[Line]] = {}
-    for number, row in _rows(table):
+    for number, row in table_rows(table):
         fields = row.split(" ", 8)
         form = fields[0].rpartition("-")[0]
         if len(fields) != 9 or not all(field.isdigit() for field in fields[4:8]):

@@ -300,9 +300,13 @@ def _outline_one(
     baseline = [strip.place(x, above) for x in knots]
     polygon = [strip.place(x, above + y) for x, y in zip(knots, tops)]
     polygon += [strip.place(x, above + y) for x, y in zip(knots[::-1], bottoms[::-1])]
-    height, width = mask.shape
-    inside = lambda points: [(min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))) for x, y in points]  # noqa: E731
-    return inside(baseline), inside(polygon)
+    return _within(baseline, mask.shape), _within(polygon, mask.shape)
+
+
+def _within(points: list[Point], shape: tuple[int, int]) -> list[Point]:
+    """Moves points that lie outside of a picture to its edge."""
+    height, width = shape
+    return [(min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))) for x, y in points]
 
 
 def _edges(rows: np.ndarray, columns: np.ndarray, knots: np.ndarray, letter: float) -> tuple[np.ndarray, np.ndarray]:

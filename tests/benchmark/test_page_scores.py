@@ -108,7 +108,7 @@ def test_whole_evaluation(folder, monkeypatch):
         Region("text", tuple(line(text, 100, top, 500, top + 40) for text, top in [("four", 100), ("onetwo", 160), ("three", 220)])),
         Region("text", (line("far away", 100, 340, 500, 380),)),
     ]  # fmt: skip
-    monkeypatch.setattr(pages, "load", lambda weights: StandIn(*found, reading="five"))
+    monkeypatch.setattr(pages, "load", lambda weights, language: StandIn(*found, reading="five"))
     result = evaluate_pages(str(folder), leave_out=r"^id \d+$", distortions=["darkened", "turned by 90 degrees"])
     assert result["counts"]["true"] == 5
     assert result["counts"]["found"] == 5
@@ -138,7 +138,7 @@ def test_pages_without_text_have_no_error_rates(folder, monkeypatch):
     (folder / "first.xml").unlink()
     text = (folder / "second.xml").read_text()
     (folder / "second.xml").write_text(text.replace("four", "").replace("five", ""))
-    monkeypatch.setattr(pages, "load", lambda weights: StandIn())
+    monkeypatch.setattr(pages, "load", lambda weights, language: StandIn())
     result = evaluate_pages(str(folder))
     assert result["scores"] == {}
     assert result["lines"]["missed"] == 100
@@ -153,6 +153,6 @@ def test_pages_without_text_have_no_error_rates(folder, monkeypatch):
     ],
 )
 def test_bad_options(folder, monkeypatch, options, complaint):
-    monkeypatch.setattr(pages, "load", lambda weights: StandIn())
+    monkeypatch.setattr(pages, "load", lambda weights, language: StandIn())
     with pytest.raises(InputError, match=complaint):
         evaluate_pages(str(folder), **options)
