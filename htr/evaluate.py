@@ -98,6 +98,7 @@ def pages_table(result: dict[str, Any]) -> str:
     cost = scores.pop("CER minus CER of the true lines", None)
     about = f"{result['count']} pages, {counts['true']} lines, {result['characters']} characters"
     rows = [("pages", f"{result['pages']}, {result['split'] or 'all splits'}: {about}"), _weights_row(result)]
+    rows.append(("language model", result["language"]["file"] if result["language"] else "none"))
     for shape in ("polygons", "boxes"):
         for threshold, values in lines[shape].items():
             figures = f"F1 {values['F1']:6.2f} %   precision {values['precision']:.2f}   recall {values['recall']:.2f}"

@@ -103,6 +103,9 @@ def train(texts: Iterable[tuple[str, float]], order: int = ORDER, seldom: int = 
         texts: paragraphs or single words, each with how often it counts.
         order: characters of the longest n-grams, 1 to 9.
         seldom: n-grams of four characters or more that were seen at most this often are left out.
+
+    Raises:
+        InputError: the texts have more different characters than a model holds.
     """
     pieces, weights = [], []
     for text, weight in texts:
@@ -187,9 +190,12 @@ def load_model(name: str | Path) -> LanguageModel:
                 grams.append(gram)
                 counts.append(arrays[f"counts{length}"])
         return LanguageModel(characters, grams, counts)
-    except (KeyError, IndexError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        AttributeError, KeyError, IndexError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error
+    ) as error:  # fmt: skip
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"{path}: not a language model, or damaged ({str(error).splitlines()[0]}); copy it again, or make one with "
+            f"{path}: not a language model, or damaged ({reason}); copy it again, or make one with "
             "python -m htr.language"
         ) from None
 
@@ -214,6 +220,7 @@ def shipped_texts() -> Iterator[tuple[str, float]]:
 
 
 def main() -> None:
+    """The command line: trains a model."""
     parser = argparse.ArgumentParser(
         prog="python -m htr.language", description="Trains the language model that ships with htr."
     )

@@ -38,7 +38,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
         Scores in percent with 95 % intervals, speed, every line's reading, and what is needed to repeat it all.
 
     Raises:
-        InputError: data or weights cannot be used, or the split has no lines.
+        InputError: data, weights or language model cannot be used, or the split has no lines.
     """
     reader = load(weights, language)
     samples = [sample for sample in load_corpus(data) if sample.split == split and sample.text]
@@ -54,12 +54,13 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
         pictures = [sample.image() for sample in samples[start : start + _CHUNK]]
         began = time.perf_counter()
         prepared = [prepare(picture, reader.weights.header.height) for picture in pictures]
+        preparing = time.perf_counter() - began
         readings += reader.read_prepared(prepared, greedily=True)
         seconds += time.perf_counter() - began
         if language:
             began = time.perf_counter()
             helped += reader.read_prepared(prepared)
-            helped_seconds += time.perf_counter() - began
+            helped_seconds += preparing + time.perf_counter() - began
         progress.update(len(pictures))
     progress.close()
     truths = [sample.text for sample in samples]

@@ -80,7 +80,7 @@ def evaluate_pages(
         Scores in percent, seconds, the counts of each page, and what is needed to repeat it all.
 
     Raises:
-        InputError: pages or weights cannot be used, or no lines are left to be found.
+        InputError: pages, weights or language model cannot be used, or no lines are left to be found.
     """
     try:
         pattern = re.compile(leave_out) if leave_out else None

@@ -15,7 +15,12 @@ from htr.weights import sha256
 
 
 def provenance(reader: Reader, language: str | None) -> dict[str, Any]:
-    """Weights, language model, machine, date and command of a measurement."""
+    """Weights, language model, machine, date and command of a measurement.
+
+    Args:
+        reader: what was measured.
+        language: name or file of its language model, if any.
+    """
     model = find_model(language) if language else None
     return {
         "weights": {

@@ -9,7 +9,6 @@ from htr.corpora.folder import load_folder
 from htr.corpora.fonts import handwriting_fonts
 from htr.corpora.iam import iam_words, load_iam
 from htr.corpora.pages import line_samples, load_pages
-from htr.corpora.recombined import RecombinedLines
 from htr.corpora.sample import Drawer, Sample
 from htr.corpora.wording import Texts
 from htr.errors import InputError
@@ -62,6 +61,8 @@ def load_drawer(name: str) -> Drawer:
 
         return SyntheticLines(handwriting_fonts(Path(path) if path else None), Texts())
     if kind == "recombined" and path:
+        from htr.corpora.recombined import RecombinedLines
+
         return RecombinedLines(iam_words(path))
     raise InputError(
         f"{name}: nothing of this name draws lines; give synthetic, synthetic:FOLDER with fonts, or recombined:PATH with "

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from htr.corpora import wording
 from htr.corpora.band import Band, find_band
 from htr.corpora.embedded import FAMILIES
-from htr.corpora.fonts import font_path
+from htr.corpora.fonts import font_path, open_font
 from htr.corpora.sample import Sample
 from htr.lineimage import ink_of
 
@@ -362,7 +362,7 @@ class _Sheet:
 
 @lru_cache(64)
 def _font(family: str) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(font_path(family), 60, layout_engine=ImageFont.Layout.BASIC)
+    return open_font(font_path(family), 60)
 
 
 def _typeset(family: str, text: str) -> Inked | None:

@@ -16,15 +16,13 @@ HANDWRITING = (
     "Kalam",
     "Oleo Script",
     "Pacifico",
-    "Shadows Into Light",
     "Yellowtail",
     "Zeyada",
 )
-"""The handwriting fonts that come as packages with `pip install 'htr[synthetic]'`, by family name."""
+"""The handwriting fonts that come as packages with htr, and with `pip install 'htr[synthetic]'`, by family name."""
 
-
-FOR_TESTS = ("Caveat", "Satisfy")
-"""The fonts of the embedded test lines and the sample page: nothing is trained on them."""
+KEPT_APART = ("Caveat", "Satisfy", "Shadows Into Light")
+"""The fonts of the embedded test and validation lines and of the sample page: recognisers are not trained on them."""
 
 
 def font_path(family: str) -> Path:
@@ -49,7 +47,7 @@ def handwriting_fonts(folder: Path | None = None) -> list[Path]:
         folder: with font files (`.ttf`, `.otf`), also in folders below it; without it, the installed packages serve.
 
     Returns:
-        The font files, sorted, but for those of `FOR_TESTS`.
+        The font files, sorted, but for those of `KEPT_APART`.
 
     Raises:
         InputError: there is no such folder, it holds no font, one of its fonts cannot be opened, or a package is
@@ -60,9 +58,13 @@ def handwriting_fonts(folder: Path | None = None) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give one with fonts (.ttf, .otf)")
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".ttf", ".otf"))
+    files = [file for file in files if open_font(file, 10).getname()[0] not in KEPT_APART]
     if not files:
-        raise InputError(f"{folder}: no fonts (.ttf, .otf) in this folder; put some handwriting fonts into it")
-    return [file for file in files if open_font(file, 10).getname()[0] not in FOR_TESTS]
+        raise InputError(
+            f"{folder}: no fonts (.ttf, .otf) in this folder to train on; put some handwriting fonts into it, others than "
+            f"{', '.join(KEPT_APART)}, which are kept for tests"
+        )
+    return files
 
 
 def open_font(file: Path, size: float) -> ImageFont.FreeTypeFont:

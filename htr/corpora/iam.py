@@ -319,7 +319,8 @@ def iam_words(folder: str | Path) -> list[WordLine]:
         `ok`, and words without a picture, have none.
 
     Raises:
-        InputError: one of these is missing, or a row is malformed.
+        InputError: the words or their places are missing, or a row is malformed. Without `forms.txt`, which is missed with a
+            warning, each form counts as a writer.
     """
     folder = Path(folder)
     table = folder / "ascii" / "words.txt"
@@ -383,7 +384,7 @@ def _boxes_in_lines(table: Path) -> dict[str, Box]:
                     raise ValueError
                 boxes[f"{row['line']}-{row['word']}"] = left, top, right, bottom
             return boxes
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, csv.Error):
             raise InputError(
                 f"{table}: line {rows.line_num} is malformed; it needs line, word, x0, y0, x1 and y1, with x0 < x1 and y0 < y1"
             ) from None

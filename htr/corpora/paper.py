@@ -53,7 +53,7 @@ def between_neighbours(ink: np.ndarray, other: np.ndarray, rng: np.random.Genera
     for edge in (1, 2):
         if not edges & edge:
             continue
-        reach = min(int(rng.uniform(0.05, 0.22) * height), other.shape[0])
+        reach = min(max(1, int(rng.uniform(0.05, 0.22) * height)), other.shape[0])
         strip = other[-reach:] if edge == 1 else other[:reach]
         start = int(rng.integers(0, other.shape[1]))
         strip = np.take(strip, np.arange(start, start + width), axis=1, mode="wrap")

@@ -96,7 +96,7 @@ class _Setting(NamedTuple):
 class RecombinedLines:
     """Sets lines of words that writers wrote; words of two writers are never in one line.
 
-    Picklable, so that loader processes can draw.
+    Picklable, so that loader processes can draw; it holds the ink of all words: about 7 kB a word, 600 MB for a complete IAM.
 
     Args:
         lines: with their words' places, such as `htr.corpora.iam.iam_words` gives.
@@ -121,15 +121,15 @@ class RecombinedLines:
         # A rest of chance for every word, since a writer may have none of a kind that should follow; marks follow only
         # what they were seen after.
         usual = self._follows.sum(0) / self._follows.sum()
-        for (token, _), kind in kinds.items():
-            usual[kind] *= _is_word(token)
+        words = {kind for (token, _), kind in kinds.items() if _is_word(token)}
+        usual[[kind for kind in range(count) if kind not in words]] = 0
         self._follows += 0.01 * usual * (1 + self._follows.sum(1, keepdims=True))
         by_writer: dict[str, list[WordLine]] = defaultdict(list)
         for line in lines:
             by_writer[line.writer].append(line)
         progress = tqdm(by_writer.values(), desc="cutting out words", unit=" writers", leave=False, disable=None)
         hands = [_hand(of_writer, kinds) for of_writer in progress]
-        self._hands = [hand for hand in hands if hand]
+        self._hands = [hand for hand in hands if hand and self._follows[-1, hand.kinds].any()]
         if not self._hands:
             raise InputError("no word can be cut out of these lines; give lines with words whose places are known")
         tokens = {word.token for hand in self._hands for word in hand.words}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -107,18 +108,18 @@ class Face:
     """The letters of a font, at `_SIZE`.
 
     Raises:
-        InputError: the font cannot be opened, or lacks the small letters.
+        InputError: the font cannot be opened, or lacks small letters.
     """
 
     def __init__(self, file: Path) -> None:
         font = open_font(file, 200)
         box = font.getbbox("hg")
-        if box[3] <= box[1]:
-            raise InputError(f"{file}: this font has no small letters; remove it")
-        self.font: ImageFont.FreeTypeFont = font.font_variant(size=200 * _SIZE / (box[3] - box[1]))
+        self.font: ImageFont.FreeTypeFont = font.font_variant(size=200 * _SIZE / max(1, box[3] - box[1]))
         # What is drawn for a character that the font lacks.
         self._lacking = {self._drawn(character) for character in ("\uffff", "\U0010fffd", "\u0378")}
         self._glyphs: dict[str, Glyph | None] = {}
+        if not self.has(string.ascii_lowercase):
+            raise InputError(f"{file}: this font lacks small Latin letters; remove it from the fonts")
 
     def glyph(self, character: str) -> Glyph | None:
         """The letter, or None where the font lacks it."""
@@ -173,12 +174,15 @@ class Face:
 class SyntheticLines:
     """Draws lines without end.
 
-    The object is small and can be sent to other processes; fonts and texts are opened where they are first used.
+    The object is small and can be sent to other processes, which open fonts and texts for themselves.
 
     Args:
         fonts: font files, see `htr.corpora.fonts.handwriting_fonts`.
         texts: what is written.
         crossed_out: share of words that are crossed out; `CROSSED_OUT` stands for them in the text.
+
+    Raises:
+        InputError: a font cannot be used.
     """
 
     characters = ALPHABET
@@ -186,6 +190,9 @@ class SyntheticLines:
 
     def __init__(self, fonts: Sequence[Path], texts: Texts, crossed_out: float = 0.003) -> None:
         self.fonts = list(fonts)
+        # Opened here once, so that a bad one is found before anything starts.
+        for file in self.fonts:
+            _face(file)
         self.texts = texts
         self.crossed_out = crossed_out
 
@@ -195,7 +202,7 @@ class SyntheticLines:
         Args:
             rng: the same state gives the same line.
             aspect: the line, prepared to height h by `htr.lineimage.prepare`, is at most about so many times h wide, and
-                mostly at least three quarters of that; 1 to 35.
+                mostly at least three quarters of that; below 1, where no word has room, words are squeezed.
 
         Returns:
             The picture, shape (height, width), uint8 grey, 0 = black, 48 to 100 pixels high; and its text.
@@ -236,7 +243,7 @@ class SyntheticLines:
         for word in words:
             if setting.aspect(word) <= target:
                 setting.add(word, word.isalpha() and rng.random() < self.crossed_out)
-            elif setting.aspect() > 0.8 * target:
+            elif setting.words and setting.aspect() > 0.8 * target:
                 return
             # else a shorter word may still have its place
         if words and not setting.words:
@@ -443,7 +450,7 @@ def _framed(ink: np.ndarray, aspect: float, rng: np.random.Generator) -> np.ndar
     return cv2.resize(ink, (wide, round(high)), interpolation=cv2.INTER_AREA if zoom <= 1 else cv2.INTER_LINEAR)
 
 
-@lru_cache(None)
+@lru_cache(64)
 def _face(file: Path) -> Face:
     return Face(file)
 

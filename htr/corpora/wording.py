@@ -1,9 +1,11 @@
-"""English-like sentences made up from word lists and templates, all written for this project.
+"""What drawn lines say.
 
-The lines read like pieces of running text: they begin and end where a line of a letter would, in the middle of a
-sentence more often than not. `CHARACTERS` names every character that turns up.
+`line` makes up English-like sentences from word lists and templates, all written for this project. They read like pieces
+of running text: they begin and end where a line of a letter would, in the middle of a sentence more often than not.
+`CHARACTERS` names every character that turns up there.
 
-`Texts` adds French, and what comes with packages: speeches, and the vocabulary of both languages.
+`Texts` adds French, and what comes with packages: speeches, and the vocabulary of both languages; its characters are
+those of `ALPHABET`.
 """
 
 from __future__ import annotations
@@ -245,9 +247,16 @@ class Texts:
 
     Attributes:
         french: share of French passages; the others are English.
+
+    Raises:
+        InputError: a package is missing.
     """
 
     french: float = 0.4
+
+    def __post_init__(self) -> None:
+        # Opened here once, so that a missing package is found before anything starts.
+        _speeches(), _words("en"), _words("fr")
 
     def passage(self, rng: np.random.Generator) -> list[str]:
         """Draws words in a row with their punctuation, normalised, of characters of `ALPHABET`; about 250 characters.

@@ -82,7 +82,7 @@ class TrainConfig(RunConfig):
             "neck_channels": (1, 4096), "dropout": (0, 0.95), "batch_pixels": (1024, 10**10), "shortcut": (0, 10),
             "augmentation": (0, 3),
         })  # fmt: skip
-        if not all(isinstance(lines, int) and lines > 0 for lines in self.drawn.values()):
+        if not all(isinstance(name, str) and type(lines) is int and lines > 0 for name, lines in self.drawn.items()):
             raise InputError(f"drawn: {self.drawn} does not say how many lines an epoch has; give {{synthetic: 5000}}")
         if self.height % 16:
             raise InputError(f"height: {self.height} is not a multiple of 16; give 48, 64, 96 or the like")

@@ -144,7 +144,10 @@ def _same_run(folder: Path, config: Config) -> bool:
     """Whether the run in a folder differs in nothing that its outcome depends on."""
     try:
         there = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        return all(there[name] == value for name, value in asdict(config).items() if name not in ("workers", "trainer"))
+        here = asdict(config)
+        # The order of what draws lines decides which lines are drawn.
+        same_order = list(there["drawn"]) == list(here["drawn"]) if "drawn" in here else True
+        return same_order and all(there[name] == here[name] for name in here if name not in ("workers", "trainer"))
     except (OSError, yaml.YAMLError, TypeError, KeyError):
         return False
 
@@ -174,7 +177,7 @@ def _network(
     }
     network = Recogniser(classes=alphabet.classes, **arguments)
     if start:
-        _take_over(network, alphabet, start)
+        _take_over(network, alphabet, start, config)
         if new := start.alphabet.missing([alphabet.characters]):
             log.warning("%s: %d characters are new to these weights: %s", config.start, len(new), named(new))
         origin = f"{Path(config.start).name} {start.sha256}"
@@ -196,27 +199,24 @@ def _network(
     return network.to(memory_format=torch.channels_last), alphabet, header
 
 
-def _take_over(network: Recogniser, alphabet: Alphabet, start: Weights) -> None:
+def _take_over(network: Recogniser, alphabet: Alphabet, start: Weights, config: TrainConfig) -> None:
     """Fills a network with weights of another alphabet: classes of characters that both have are kept.
 
     Raises:
-        InputError: the networks differ.
+        InputError: the config asks for another network or height.
     """
+    there = {**start.header.network, "height": start.header.height}
+    for name, value in there.items():
+        if name != "dropout" and getattr(config, name) != value:
+            raise InputError(f"{start.file}: its {name} is {value}, not {getattr(config, name)}; set {name}={value}")
     state, fresh = start.network.state_dict(), network.state_dict()
     shared = [character for character in alphabet.characters if character in start.alphabet.characters]
     places = [BLANK, *alphabet.encode("".join(shared))]
     old_places = [BLANK, *start.alphabet.encode("".join(shared))]
     for name in ("head.weight", "head.bias", "shortcut.weight", "shortcut.bias"):
-        if state[name].shape[1:] == fresh[name].shape[1:]:
-            fresh[name][places] = state[name][old_places]
-            state[name] = fresh[name]
-    try:
-        network.load_state_dict(state)
-    except RuntimeError:
-        raise InputError(
-            f"{start.file}: its network differs from the config's; take over encoder, width_stride, lstm_layers, "
-            "lstm_units and neck_channels from it"
-        ) from None
+        fresh[name][places] = state[name][old_places]
+        state[name] = fresh[name]
+    network.load_state_dict(state)
 
 
 def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:

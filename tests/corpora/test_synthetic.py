@@ -163,3 +163,10 @@ def test_a_sheet_that_cannot_be_written_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["synthetic", "--out", str(tmp_path / "none" / "sheet.png")])
     with pytest.raises(InputError, match="sheet.png: this picture cannot be written"):
         synthetic.main()
+
+
+@pytest.mark.parametrize("aspect", [0.05, 0.3, 0.5])
+def test_where_no_word_has_room_one_is_squeezed(aspect):
+    picture, text = SyntheticLines(handwriting_fonts(), Texts()).draw(np.random.default_rng(0), aspect)
+    assert text
+    assert picture.size

@@ -87,7 +87,7 @@ def test_going_on_from_weights(tiny_config, tmp_path):
     second = load_config(CONFIG, [*tiny_config, f"run={tmp_path / 'second'}", f"start={start}", "epochs=1"])
     summary = train(second)
     assert sha256(start) in summary["encoder_weights"]
-    with pytest.raises(InputError, match="its network differs from the config"):
+    with pytest.raises(InputError, match=r"model\.safetensors: its lstm_units is 16, not 8; set lstm_units=16"):
         train(load_config(CONFIG, [*tiny_config, f"run={tmp_path / 'third'}", f"start={start}", "lstm_units=8"]))
 
 
@@ -104,6 +104,19 @@ def test_classes_of_known_characters_are_kept_and_new_ones_added(tiny_config, tm
         (old,), (new,) = start.alphabet.encode(character), after.alphabet.encode(character)
         assert torch.equal(after.network.head.weight[new], start.network.head.weight[old])
     assert torch.equal(after.network.head.bias[0], start.network.head.bias[0])
+
+
+def test_drawn_lines_bring_new_characters_which_come_after_the_known_ones(tiny_config, tmp_path):
+    config = load_config(CONFIG, tiny_config)
+    train(config)
+    start = Path(config.run) / "model.safetensors"
+    words = [*tiny_config, f"run={tmp_path / 'second'}", f"start={start}", "drawn={synthetic: 8}", "epochs=1"]
+    summary = train(load_config(CONFIG, words))
+    assert summary["drawn_lines"] == {"synthetic": 8}
+    known = load_weights(start).alphabet.characters
+    characters = load_weights(tmp_path / "second" / "model.safetensors").alphabet.characters
+    assert characters.startswith(known)
+    assert "é" in characters[len(known) :]
 
 
 def test_a_share_of_the_train_lines_is_the_same_each_time(tiny_config):
