@@ -14,6 +14,7 @@ from htr.errors import InputError
 def run(main: Callable[[], int | None]) -> None:
     """Runs a command line: an `InputError` becomes one line on stderr and exit code 2, Ctrl-C exit code 130."""
     keep_memory()
+    keep_kernels()
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     try:
         sys.exit(main() or 0)
@@ -51,3 +52,12 @@ def keep_memory() -> None:
     mallopt(m_mmap_max, 0)
     mallopt(m_trim_threshold, 2**31 - 1)
     mallopt(m_top_pad, 2**28)
+
+
+def keep_kernels() -> None:
+    """Tells PyTorch's CPU library to keep the kernels that it makes for each shape of a batch.
+
+    It keeps a thousand otherwise, fewer than lines of all widths ask for, and making them anew costs a seventh of the time.
+    Comes before PyTorch first computes.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "30000")

@@ -214,10 +214,10 @@ class SyntheticLines:
         hand = Hand.random(rng)
         setting = _Setting(*self._faces(passage, rng), hand, rng)
         target = aspect * rng.uniform(0.85, 1)
-        tries = 0
+        self._write(passage, setting, target, rng)
+        tries = 1
         while not setting.words or (setting.aspect() < 0.8 * target and tries < 3):
-            self._write(passage, setting, target, rng)
-            passage = self.texts.passage(rng)
+            self._write(self.texts.passage(rng), setting, target, rng)
             tries += 1
         ink = _warp(setting.sheet(), setting, rng)
         ink = _pen(ink, setting.face, hand, rng)

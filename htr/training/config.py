@@ -55,6 +55,7 @@ class TrainConfig(RunConfig):
     """A training run of a recogniser."""
 
     share: float = 1.0
+    passes: dict[str, int] = field(default_factory=dict)
     drawn: dict[str, int] = field(default_factory=dict)
     alphabet: str | None = None
 
@@ -84,6 +85,13 @@ class TrainConfig(RunConfig):
         })  # fmt: skip
         if not all(isinstance(name, str) and type(lines) is int and lines > 0 for name, lines in self.drawn.items()):
             raise InputError(f"drawn: {self.drawn} does not say how many lines an epoch has; give {{synthetic: 5000}}")
+        for name, passes in self.passes.items():
+            if name not in self.data:
+                raise InputError(
+                    f"passes: {name} is not among data ({', '.join(self.data)}); write it as it stands there"
+                )
+            if type(passes) is not int or passes < 1:
+                raise InputError(f"passes: {name}: {passes!r} is no number of passes; give 1 or more")
         if self.height % 16:
             raise InputError(f"height: {self.height} is not a multiple of 16; give 48, 64, 96 or the like")
         if self.minutes is not None and not 0 < self.minutes < math.inf:
@@ -114,7 +122,8 @@ class FinderConfig(RunConfig):
             raise InputError(f"side: {self.side} is not a multiple of 32; give 320, 448, 512 or the like")
 
 
-Config = TypeVar("Config", TrainConfig, FinderConfig)
+Config = TypeVar("Config", bound=RunConfig)
+Values = TypeVar("Values")
 
 
 def load_config(path: str | Path, overrides: list[str], kind: type[Config] = TrainConfig) -> Config:
@@ -129,15 +138,7 @@ def load_config(path: str | Path, overrides: list[str], kind: type[Config] = Tra
         InputError: no such file, not YAML, a key that does not exist (named, with the nearest one), a value of the
             wrong kind.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such config; see the files in configs/")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a YAML file ({str(error).splitlines()[0]}); see the files in configs/") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: holds no keys and values; see the files in configs/")
+    values = read_values(Path(path))
     for word in overrides:
         key, equals, text = word.partition("=")
         if not equals:
@@ -148,10 +149,37 @@ def load_config(path: str | Path, overrides: list[str], kind: type[Config] = Tra
             values["trainer"] = {**(values.get("trainer") or {}), key.removeprefix("trainer."): value}
         else:
             values[key] = value
-    return _checked(kind, values, str(path))
+    return checked(kind, values, str(path))
 
 
-def _checked(kind: type[Config], values: dict[str, Any], origin: str) -> Config:
+def read_values(path: Path) -> dict[str, Any]:
+    """Reads the keys and values of a YAML file.
+
+    Raises:
+        InputError: no such file, or not of this form.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such config; see the files in configs/")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a YAML file ({str(error).splitlines()[0]}); see the files in configs/") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: holds no keys and values; see the files in configs/")
+    return values
+
+
+def checked(kind: type[Values], values: dict[str, Any], origin: str) -> Values:
+    """Makes an object of a dataclass from keys and values that a person wrote.
+
+    Args:
+        kind: the dataclass.
+        values: changed in place to the types that it asks for.
+        origin: where they stand, for messages.
+
+    Raises:
+        InputError: a key that does not exist (named, with the nearest one) or is missing, a value of the wrong kind.
+    """
     types = get_type_hints(kind)
     for key, value in values.items():
         if key not in types:

@@ -53,10 +53,13 @@ class LineData(Dataset):
     stretched to, or may have at most if it is drawn. Seed -1 leaves a line as it is.
 
     Args:
-        samples: real lines.
+        samples: real lines; one that stands there twice is kept once, and seen twice in an epoch.
         height: of prepared lines, in pixels.
         strength: of the augmentation.
         drawn: who draws lines, and how many indices each has.
+
+    Attributes:
+        distinct: how many real lines there are, each counted once.
     """
 
     def __init__(
@@ -68,7 +71,12 @@ class LineData(Dataset):
         cv2.setNumThreads(0)
         # One pass over the files also finds every damaged one before training starts.
         progress = tqdm(samples, desc="preparing lines", unit=" lines", leave=False, disable=None)
-        self.lines = [prepare(sample.image(), height).picture for sample in progress]
+        prepared: dict[int, np.ndarray] = {}
+        for sample in progress:
+            if id(sample) not in prepared:
+                prepared[id(sample)] = prepare(sample.image(), height).picture
+        self.lines = [prepared[id(sample)] for sample in samples]
+        self.distinct = len(prepared)
         self.widths = [line.shape[1] for line in self.lines]
         self.drawers = [drawer for drawer, count in drawn for _ in range(count)]
         self.augment = augmentation(strength)

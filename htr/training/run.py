@@ -49,7 +49,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         return summary
     checkpoint = claim(folder, config)
     L.seed_everything(config.seed, workers=True, verbose=False)
-    samples = _thinned([sample for name in config.data for sample in load_corpus(name)], config)
+    samples = _chosen(config)
     drawn = [(load_drawer(name), lines) for name, lines in config.drawn.items()]
     network, alphabet, header = _network(config, samples, drawn)
     lines = Lines(
@@ -73,7 +73,7 @@ def _finish(
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
         "minutes": round(module.seconds() / 60, 1),
-        "train_lines": len(lines.train.lines),
+        "train_lines": lines.train.distinct,
         "drawn_lines": {label(name): count for name, count in config.drawn.items()},
         "val_lines": len(lines.val),
         "val_cer": round(best.cer, 3),
@@ -152,11 +152,15 @@ def _same_run(folder: Path, config: Config) -> bool:
         return False
 
 
-def _thinned(samples: list[Sample], config: TrainConfig) -> list[Sample]:
-    """Leaves out train lines until the share that the config asks for is left."""
-    train_lines = [sample for sample in samples if sample.split == "train"]
-    kept = random.Random(config.seed).sample(train_lines, round(config.share * len(train_lines)))
-    return [*kept, *(sample for sample in samples if sample.split == "val")] if config.share < 1 else samples
+def _chosen(config: TrainConfig) -> list[Sample]:
+    """The lines of the config's corpora: the share of the train lines that it asks for, each as often as it is passed."""
+    corpora = [(config.passes.get(name, 1), load_corpus(name)) for name in config.data]
+    passes = [(count, sample) for count, samples in corpora for sample in samples]
+    if config.share < 1:
+        train_lines = [entry for entry in passes if entry[1].split == "train"]
+        kept = random.Random(config.seed).sample(train_lines, round(config.share * len(train_lines)))
+        passes = [*kept, *(entry for entry in passes if entry[1].split == "val")]
+    return [sample for count, sample in passes for _ in range(count if sample.split == "train" else 1)]
 
 
 def _network(

@@ -38,6 +38,8 @@ def test_values_can_be_overridden():
         ("seed=-1", "seed: -1 is out of range"),
         ("warmup=1", "warmup: 1.0 is out of range"),
         ("data=", "data: None is not list"),
+        ("passes={iam: 2}", "passes: iam is not among data"),
+        ("passes={iam:data/iam: 0}", "passes: iam:data/iam: 0 is no number of passes"),
     ],
 )
 def test_wrong_keys_and_values_are_refused_by_name(word, complaint):

@@ -124,6 +124,16 @@ def test_a_share_of_the_train_lines_is_the_same_each_time(tiny_config):
     assert train(config)["train_lines"] == 6
 
 
+def test_lines_of_more_passes_come_more_often_and_count_once(tiny_config, iam_folder):
+    once, thrice = (
+        train(load_config(CONFIG, [*tiny_config, f"run={iam_folder.parent / name}", f"passes={passes}"]))
+        for name, passes in (("once", "{}"), ("thrice", f"{{iam:{iam_folder}: 3}}"))
+    )
+    assert once["train_lines"] == thrice["train_lines"] == 24
+    assert thrice["steps"] > 2 * once["steps"]
+    assert thrice["val_lines"] == once["val_lines"]
+
+
 def test_time_ends_a_run_with_a_validation(tiny_config):
     config = load_config(CONFIG, [*tiny_config, "epochs=100000", "minutes=0.03"])
     summary = train(config)

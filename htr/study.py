@@ -1,0 +1,42 @@
+"""Compares trainings: `python -m htr.study configs/studies/transfer-iam.yaml`, or draws what was measured: `--draw`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from htr.cli import run
+from htr.files import make_writable
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m htr.study",
+        description="Runs a study, or goes on with it, and draws its page. What the result file holds is not run again.",
+    )
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="studies, such as those in configs/studies/"
+    )
+    parser.add_argument(
+        "--draw", action="store_true", help="only draw: the files are results, such as those in reports/"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("reports"), metavar="DIR", help="of the results (default: reports)"
+    )
+    arguments = parser.parse_args()
+    if not arguments.draw:
+        make_writable(arguments.out)
+    # Loaded late, so that --help and mistyped arguments answer at once.
+    from htr.benchmark.study import load_study, run_study
+    from htr.benchmark.study_page import write_page
+
+    if not arguments.draw:
+        for file in arguments.files:
+            load_study(file)  # all of them are good before the first one runs
+    for file in arguments.files:
+        page = write_page(file if arguments.draw else run_study(file, arguments.out))
+        print(f"written to {page}")
+
+
+if __name__ == "__main__":
+    run(main)

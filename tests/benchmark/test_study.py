@@ -1,0 +1,127 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from htr import study
+from htr.benchmark.study import load_study, run_study
+from htr.benchmark.study_page import Point, curves, lines_needed, write_page
+from htr.errors import InputError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+TINY = {
+    "encoder": "lcnet_035", "pretrained": "none", "height": 32, "lstm_layers": 1, "lstm_units": 16, "neck_channels": 16,
+    "batch_pixels": 100_000, "workers": 0, "epochs": 2, "trainer": {"enable_progress_bar": False},
+}  # fmt: skip
+
+
+@pytest.fixture
+def study_file(tmp_path, iam_folder, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return write_study(tmp_path / "tiny.yaml", iam_folder)
+
+
+def write_study(file, folder, **changes):
+    values = {
+        "title": "Two rates",
+        "score": {"data": f"iam:{folder}", "split": "test"},
+        "shares": [1.0, 0.5],
+        "seeds": [1],
+        "variants": {"slow": {}, "fast": {"learning_rate": 1e-2}},
+        "config": {**TINY, "data": [f"iam:{folder}"]},
+        **changes,
+    }
+    file.write_text(yaml.safe_dump(values, sort_keys=False))
+    return file
+
+
+def test_a_study_runs_every_cell_and_goes_on_where_it_stopped(study_file, iam_folder, tmp_path):
+    result = json.loads(run_study(study_file, tmp_path).read_text())
+    assert [(run["variant"], run["train_lines"], run["seed"]) for run in result["runs"]] == [
+        ("slow", 24, 1), ("fast", 24, 1), ("slow", 12, 1), ("fast", 12, 1),
+    ]  # fmt: skip
+    assert [run["epochs"] for run in result["runs"]] == [2, 2, 4, 4]  # half of the lines, twice as often
+    assert str(iam_folder) not in json.dumps(result["score"])
+    # Without its run folder, what the result file holds is not run again; what the study asks for in addition is.
+    kept = {run["weights_sha256"] for run in result["runs"]}
+    result["runs"][1]["minutes"] = 99.0
+    (tmp_path / "tiny.json").write_text(json.dumps(result))
+    (tmp_path / "runs").rename(tmp_path / "elsewhere")
+    again = json.loads(run_study(write_study(study_file, iam_folder, shares=[1.0], seeds=[1, 2]), tmp_path).read_text())
+    assert [(run["variant"], run["seed"]) for run in again["runs"]] == [("slow", 1), ("fast", 1), ("slow", 2), ("fast", 2)]
+    assert again["runs"][1]["minutes"] == 99.0
+    assert {run["weights_sha256"] for run in again["runs"][:2]} <= kept
+    assert len(list((tmp_path / "runs" / "studies" / "tiny").iterdir())) == 2
+
+
+def test_the_page_is_drawn_from_the_result_alone(tmp_path, command_line):
+    file = tmp_path / "study.json"
+    file.write_text(json.dumps(result_of({"nothing": {100: [80, 90], 1000: [40]}, "synthetic": {100: [40], 1000: [20]}})))
+    code, out, _ = command_line(study.main, "--draw", file)
+    assert code == 0 and "study.md" in out
+    page = (tmp_path / "study.md").read_text()
+    assert "| 100 | 85.0 (80.0 to 90.0) | 40.0 |" in page
+    # Synthetic has 40 % with 100 lines, for which nothing needs 1,000.
+    assert "| 1,000 lines | 40.0 | 10.0 times (100 lines) |" in page
+    assert "| 100 lines | 85.0 | at least 1.0 times (100 lines) |" in page
+    picture = (tmp_path / "study.svg").read_text()
+    assert picture.startswith("<?xml") and "labelled lines" in picture and "synthetic" in picture
+
+
+def result_of(variants):
+    rate = {"low": 0, "high": 0}
+    runs = [
+        {
+            "variant": variant, "share": 1, "seed": seed, "train_lines": lines, "minutes": 1.0, "steps": 10, "epochs": 1,
+            "best_epoch": 1, "val_cer": 1.0, "weights_sha256": "5" * 64, "machine": {"processor": "P", "precision": "fp32"},
+            "scores": {"CER": {"value": value, **rate}, "WER": {"value": value, **rate}},
+        }
+        for variant, by_lines in variants.items()
+        for lines, values in by_lines.items()
+        for seed, value in enumerate(values)
+    ]  # fmt: skip
+    return {
+        "study": "s", "title": "S", "variants": dict.fromkeys(variants, {}), "shares": [1], "seeds": [1], "planned": len(runs),
+        "score": {"data": "iam:iam", "split": "test"}, "config": {"height": 32}, "command": "c", "runs": runs,
+    }  # fmt: skip
+
+
+def test_lines_needed_are_read_off_on_a_logarithmic_scale():
+    curve = [Point(10, 90, 90, 90, 1), Point(1000, 50, 50, 50, 1)]
+    assert lines_needed(curve, 70) == pytest.approx(100)
+    assert lines_needed(curve, 50) == pytest.approx(1000)
+    assert lines_needed(curve, 95) == 10
+    assert lines_needed(curve, 40) is None
+
+
+def test_curves_average_over_seeds():
+    assert curves(result_of({"a": {10: [1, 3]}, "b": {}})) == {"a": [Point(10, 2, 1, 3, 2)]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"seeds": []}, "seeds is empty"),
+        ({"variant": {}}, "no key variant; did you mean variants"),
+        ({"variants": {"a": {"learning_rat": 1}}}, "a: there is no key learning_rat"),
+        ({"shares": [2]}, "share: 2.0 is out of range"),
+        ({"score": {"data": "sample", "split": "train"}}, "split: val or test"),
+    ],
+)
+def test_a_wrong_study_is_refused_before_anything_runs(study_file, iam_folder, changes, complaint):
+    with pytest.raises(InputError, match=complaint):
+        load_study(write_study(study_file, iam_folder, **changes))
+
+
+def test_what_is_no_result_of_a_study_is_named(tmp_path):
+    for text in ("{", '{"a": 1}', "[1]"):
+        (tmp_path / "other.json").write_text(text)
+        with pytest.raises(InputError, match=r"other\.json: not the result of a study"):
+            write_page(tmp_path / "other.json")
+
+
+@pytest.mark.parametrize("file", sorted((CONFIGS / "studies").glob("*.yaml")), ids=lambda file: file.name)
+def test_shipped_studies_are_valid(file):
+    assert load_study(file)[1]
