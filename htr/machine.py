@@ -22,6 +22,7 @@ def use_bfloat16(device: str) -> bool:
 def describe(device: str = "cpu") -> dict[str, Any]:
     """Processor, cores, threads and versions."""
     return {
+        "device": "gpu" if device == "cuda" else device,
         "processor": torch.cuda.get_device_name() if device == "cuda" else _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),

@@ -7,17 +7,21 @@ Stated once, for every figure of this project:
   by the number of true characters over all lines: a micro average, not a mean of per-line rates.
 - WER is the same over words, which are split at white space. WER with punctuation apart splits punctuation marks from
   the words first, as some published systems do; it is lower.
-- Intervals are 95 % percentile bootstrap over lines.
+- In any case means that both sides are in lower case first; punctuation still counts.
+- Intervals are 95 % percentile bootstrap over lines; or over writers, which is wider and says what another set of hands
+  might give.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import editdistance
 import numpy as np
+from rapidfuzz.distance import Levenshtein
 
 from htr.alphabet import normalise
 
@@ -45,6 +49,27 @@ def count_edits(truth: str, reading: str, split: Callable[[str], list[str]] = li
     return editdistance.eval(pieces, split(normalise(reading))), len(pieces)
 
 
+class Edit(NamedTuple):
+    """A stretch of a text and what was read in its place; the two are alike where it was read well.
+
+    Attributes:
+        true: empty where something was read that does not stand there.
+        read: empty where what stands there was not read.
+    """
+
+    true: str
+    read: str
+
+
+def align(truth: str, reading: str) -> list[Edit]:
+    """Lays a reading beside the truth with the fewest edits: the normalised texts in pieces, from left to right."""
+    truth, reading = normalise(truth), normalise(reading)
+    return [
+        Edit(truth[step.src_start : step.src_end], reading[step.dest_start : step.dest_end])
+        for step in Levenshtein.opcodes(truth, reading)
+    ]
+
+
 @dataclass(frozen=True)
 class Rate:
     """An error rate in percent, with the bounds of its 95 % interval."""
@@ -64,24 +89,37 @@ class Scores:
     cer: Rate
     wer: Rate
     wer_marks_apart: Rate
+    cer_any_case: Rate
+    wer_any_case: Rate
 
 
-def score(truths: Sequence[str], readings: Sequence[str], resamples: int = 1000, seed: int = 0) -> Scores:
+def score(
+    truths: Sequence[str],
+    readings: Sequence[str],
+    writers: Sequence[Hashable] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Scores:
     """Compares readings with what is written.
 
     Args:
         truths, readings: texts of the same lines in the same order.
+        writers: of the lines, for intervals over writers; over lines if None.
         resamples: bootstrap samples of the intervals.
         seed: of the bootstrap.
 
     Raises:
-        ValueError: the two differ in number.
+        ValueError: they differ in number.
     """
     pairs = list(zip(truths, readings, strict=True))
-    picks = np.random.default_rng(seed).integers(0, len(pairs), (resamples, len(pairs))) if pairs else None
+    units = {writer: number for number, writer in enumerate(dict.fromkeys(writers or range(len(pairs))))}
+    unit = [units[writer] for _, writer in zip(pairs, writers or range(len(pairs)), strict=True)]
+    picks = np.random.default_rng(seed).integers(0, len(units), (resamples, len(units))) if pairs else None
 
     def rate(split: Callable[[str], list[str]]) -> Rate:
-        counts = np.array([count_edits(truth, reading, split) for truth, reading in pairs], np.int64).reshape(-1, 2)
+        counts = np.zeros((len(units), 2), np.int64)
+        for number, (truth, reading) in zip(unit, pairs):
+            counts[number] += count_edits(truth, reading, split)
         edits, totals = counts.T
         if not totals.sum():
             return Rate(float("nan"), float("nan"), float("nan"), int(edits.sum()), 0)
@@ -91,4 +129,7 @@ def score(truths: Sequence[str], readings: Sequence[str], resamples: int = 1000,
             float(100 * edits.sum() / totals.sum()), float(low), float(high), int(edits.sum()), int(totals.sum())
         )
 
-    return Scores(len(pairs), rate(list), rate(words), rate(words_and_marks))
+    return Scores(
+        len(pairs), rate(list), rate(words), rate(words_and_marks),
+        rate(lambda text: list(text.lower())), rate(lambda text: words(text.lower())),
+    )  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from htr.decoding import Reading, Sign, beam_search, greedy
 from htr.language import LanguageModel, load_model
@@ -132,19 +133,31 @@ class Reader:
         sure = [reading.confidence for reading in self.read_prepared(prepared, greedily=True)]
         return sum(sure[1::2]) > sum(sure[::2])
 
-    def read_prepared(self, lines: Sequence[Prepared], greedily: bool = False) -> list[Reading]:
-        """Reads lines that passed `htr.lineimage.prepare`, in the same order; without the language model if greedily."""
+    def read_prepared(
+        self, lines: Sequence[Prepared], greedily: bool = False, batch_pixels: int = BATCH_PIXELS
+    ) -> list[Reading]:
+        """Reads lines that passed `htr.lineimage.prepare`, in the same order.
+
+        Args:
+            lines: as the network sees them.
+            greedily: without the language model.
+            batch_pixels: of a batch at most, padding included.
+        """
         decode = partial(beam_search, model=self.language) if self.language and not greedily else greedy
         readings: list[Reading | None] = [None] * len(lines)
         widths = [line.picture.shape[1] for line in lines]
-        for batch in batches_of_like_width(widths, self.weights.header.height, BATCH_PIXELS):
+        for batch in batches_of_like_width(widths, self.weights.header.height, batch_pixels):
             images, columns = collate([lines[index].picture for index in batch], self._network.width_stride)
-            images = images.to(self.device, memory_format=torch.channels_last)
-            with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=self._bfloat16):
-                logits, _ = self._network(images)
-            for index, reading in zip(batch, decode(logits.cpu(), columns, self.weights.alphabet)):
+            for index, reading in zip(batch, decode(self.logits(images), columns, self.weights.alphabet)):
                 readings[index] = reading
         return readings
+
+    def logits(self, images: Tensor) -> Tensor:
+        """What the network says of lines that `htr.lineimage.collate` laid together; see `Recogniser.forward`."""
+        images = images.to(self.device, memory_format=torch.channels_last)
+        with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=self._bfloat16):
+            logits, _ = self._network(images)
+        return logits.cpu()
 
     def _read(self, lines: Sequence[Line], pictures: Sequence[np.ndarray], places: Sequence[Place]) -> list[Line]:
         """Fills in what lines say, from their pictures."""

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from htr.metrics import score, words_and_marks
+from htr.metrics import Edit, align, score, words_and_marks
 
 
 def test_rates_worked_out_by_hand():
@@ -46,3 +46,28 @@ def test_nothing_to_score_is_not_a_rate():
 def test_texts_must_pair():
     with pytest.raises(ValueError, match="zip"):
         score(["a"], [])
+
+
+def test_in_any_case_only_other_letters_count():
+    scores = score(["The End."], ["the enD,"])
+    assert (scores.cer.edits, scores.cer_any_case.edits) == (4, 1)
+    assert (scores.wer.edits, scores.wer_any_case.edits) == (2, 1)
+
+
+def test_an_interval_over_writers_is_that_of_whole_writers():
+    # One writer is read well and one badly: drawn anew, there are only 0, 50 and 100 %.
+    truths, readings, writers = ["ab"] * 40, ["ab"] * 20 + ["xy"] * 20, ["a"] * 20 + ["b"] * 20
+    by_line, by_writer = score(truths, readings).cer, score(truths, readings, writers).cer
+    assert by_line.value == by_writer.value == 50
+    assert (by_writer.low, by_writer.high) == (0, 100)
+    assert 30 < by_line.low < by_line.high < 70
+    with pytest.raises(ValueError, match="zip"):
+        score(truths, readings, writers[:-1])
+
+
+def test_a_reading_is_laid_beside_the_truth():
+    assert align("the  cat sat", "the bat sit!") == [
+        Edit("the ", "the "), Edit("c", "b"), Edit("at s", "at s"), Edit("a", "i"), Edit("t", "t"), Edit("", "!"),
+    ]  # fmt: skip
+    assert align("", "a") == [Edit("", "a")]
+    assert align("a", "") == [Edit("a", "")]

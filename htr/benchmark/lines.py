@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from tqdm import tqdm
 
 from htr.alphabet import named, normalise
+from htr.benchmark.details import details
 from htr.benchmark.provenance import provenance
 from htr.corpora import load_corpus
+from htr.corpora.iam import FULL_SPLIT_LINES
+from htr.corpora.sample import Sample
 from htr.decoding import Reading
 from htr.errors import InputError
 from htr.lineimage import prepare
@@ -63,36 +67,47 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
             helped_seconds += preparing + time.perf_counter() - began
         progress.update(len(pictures))
     progress.close()
-    truths = [sample.text for sample in samples]
-    scores = score(truths, [reading.text for reading in readings])
-    labels = "\n".join(f"{sample.id}\t{sample.text}" for sample in samples)
+    truths, texts = [sample.text for sample in samples], [reading.text for reading in readings]
+    scores = score(truths, texts)
+    writers = [sample.writer for sample in samples]
+    listed = [
+        {
+            "id": sample.id,
+            "writer": sample.writer,
+            "truth": sample.text,
+            "reading": reading.text,
+            "confidence": round(reading.confidence, 4),
+            **({"with language": helped[index].text} if language else {}),
+        }
+        for index, (sample, reading) in enumerate(zip(samples, readings))
+    ]
     return {
+        "kind": "lines",
         "data": data,
         "split": split,
         "lines": scores.lines,
         "characters": scores.cer.total,
-        "labels_sha256": hashlib.sha256(labels.encode()).hexdigest(),
+        "labels_sha256": labels_sha256(samples),
+        "complete_aachen": data.startswith("iam:") and len(samples) == FULL_SPLIT_LINES[split],
         "scores": _rates(scores),
         "scores_with_language": _rates(score(truths, [reading.text for reading in helped])) if language else {},
-        "intervals": "95 % percentile bootstrap over lines, 1000 resamples, seed 0",
+        "scores_over_writers": _rates(score(truths, texts, writers)) if all(writers) and len(set(writers)) > 1 else {},
+        "intervals": "95 % percentile bootstrap over lines (and over writers where they are known), 1000 resamples, seed 0",
         "speed": {
             "lines_per_second": round(len(samples) / seconds, 1),
             **({"lines_per_second_with_language": round(len(samples) / helped_seconds, 1)} if language else {}),
             "batch": f"batches of up to {BATCH_PIXELS:,} pixels, preparation included, opening of files not",
         },
         **provenance(reader, language),
-        "readings": [
-            {
-                "id": sample.id,
-                "writer": sample.writer,
-                "truth": sample.text,
-                "reading": reading.text,
-                "confidence": round(reading.confidence, 4),
-                **({"with language": helped[index].text} if language else {}),
-            }
-            for index, (sample, reading) in enumerate(zip(samples, readings))
-        ],
+        "details": details(listed),
+        "readings": listed,
     }
+
+
+def labels_sha256(samples: Sequence[Sample]) -> str:
+    """By this the lines of a measurement and their texts are known again."""
+    labels = "\n".join(f"{sample.id}\t{sample.text}" for sample in samples)
+    return hashlib.sha256(labels.encode()).hexdigest()
 
 
 def _rates(scores: Scores) -> dict[str, Any]:
@@ -100,4 +115,6 @@ def _rates(scores: Scores) -> dict[str, Any]:
         "CER": asdict(scores.cer),
         "WER": asdict(scores.wer),
         "WER, punctuation apart": asdict(scores.wer_marks_apart),
+        "CER, any case": asdict(scores.cer_any_case),
+        "WER, any case": asdict(scores.wer_any_case),
     }

@@ -82,14 +82,7 @@ def evaluate_pages(
     Raises:
         InputError: pages, weights or language model cannot be used, or no lines are left to be found.
     """
-    try:
-        pattern = re.compile(leave_out) if leave_out else None
-    except re.error as error:
-        raise InputError(f"{leave_out}: not a regular expression ({error}); correct it") from None
-    truths = [_with_area(page, pattern) for page in load_pages(source) if split in (None, page.split)]
-    truths = [truth for truth in truths if not truth.ignored.all()]
-    if not truths:
-        raise InputError(f"{source}: has no lines to be found; choose another split, or leave out fewer lines")
+    truths = load_truths(source, split, leave_out)
     reader = load(weights, language)
     if unknown := reader.weights.alphabet.missing(normalise(truth.text) for truth in truths):
         log.warning("%s: characters that these weights cannot write, which count as errors: %s", source, named(unknown))
@@ -118,14 +111,14 @@ def evaluate_pages(
     lines = rates(total)
     plain = lines["polygons"]["0.5"]["F1"]
     losses = {name: rates(counts)["polygons"]["0.5"]["F1"] for name, counts in distorted.items()}
-    labels = "\n".join(f"{row['id']}\t{row['truth']}" for row in readings)
     return {
+        "kind": "pages",
         "pages": source,
         "split": split,
         "leave_out": leave_out,
         "count": len(truths),
         "characters": sum(row["characters"] for row in rows),
-        "labels_sha256": hashlib.sha256(labels.encode()).hexdigest(),
+        "labels_sha256": labels_sha256(truths),
         "counts": dict(total),
         "lines": lines,
         "distortions": {name: {"F1": f1, "lost": plain - f1} for name, f1 in losses.items()},
@@ -200,7 +193,7 @@ def rates(counts: Counts) -> dict[str, Any]:
     return result
 
 
-class _Truth(NamedTuple):
+class Truth(NamedTuple):
     """A page's truth, made ready for comparing: see `compare` for polygons, ignored and area."""
 
     page: PageTruth
@@ -218,7 +211,26 @@ class _Truth(NamedTuple):
         return " ".join(line.text for line in self.read)
 
 
-def _with_area(page: PageTruth, leave_out: re.Pattern[str] | None) -> _Truth:
+def load_truths(source: str, split: str | None = None, leave_out: str | None = None) -> list[Truth]:
+    """Opens the truth of pages; the arguments and errors are those of `evaluate_pages`."""
+    try:
+        pattern = re.compile(leave_out) if leave_out else None
+    except re.error as error:
+        raise InputError(f"{leave_out}: not a regular expression ({error}); correct it") from None
+    truths = [_with_area(page, pattern) for page in load_pages(source) if split in (None, page.split)]
+    truths = [truth for truth in truths if not truth.ignored.all()]
+    if not truths:
+        raise InputError(f"{source}: has no lines to be found; choose another split, or leave out fewer lines")
+    return truths
+
+
+def labels_sha256(truths: Sequence[Truth]) -> str:
+    """By this the pages of a measurement and their texts are known again."""
+    labels = "\n".join(f"{truth.page.id}\t{truth.text}" for truth in truths)
+    return hashlib.sha256(labels.encode()).hexdigest()
+
+
+def _with_area(page: PageTruth, leave_out: re.Pattern[str] | None) -> Truth:
     lines = page.page.lines
     ignored = np.array([bool(leave_out and leave_out.search(line.text)) for line in lines])
     polygons = _polygons(page.page)
@@ -231,10 +243,10 @@ def _with_area(page: PageTruth, leave_out: re.Pattern[str] | None) -> _Truth:
     margin = float(np.median(heights)) / 2
     left, top, right, bottom = around(point for index in kept for point in lines[index].polygon)
     left, top, right, bottom = left - margin, top - margin, right + margin, bottom + margin
-    return _Truth(page, polygons, ignored, np.array([[left, top], [right, top], [right, bottom], [left, bottom]]))
+    return Truth(page, polygons, ignored, np.array([[left, top], [right, top], [right, bottom], [left, bottom]]))
 
 
-def _read(reader: Reader, truth: _Truth) -> tuple[np.ndarray, Page, dict[str, float]]:
+def _read(reader: Reader, truth: Truth) -> tuple[np.ndarray, Page, dict[str, float]]:
     """Opens and reads a page; also the seconds that each step took."""
     times = [time.perf_counter()]
     picture = open_image(truth.page.image)

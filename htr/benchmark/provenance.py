@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from datetime import date
 from pathlib import Path
@@ -13,6 +14,9 @@ from htr.machine import describe
 from htr.reader import Reader
 from htr.weights import sha256
 
+VERSION = 1
+"""Of the form of result files; raised when an older one can no longer be drawn."""
+
 
 def provenance(reader: Reader, language: str | None) -> dict[str, Any]:
     """Weights, language model, machine, date and command of a measurement.
@@ -23,6 +27,7 @@ def provenance(reader: Reader, language: str | None) -> dict[str, Any]:
     """
     model = find_model(language) if language else None
     return {
+        "version": VERSION,
         "weights": {
             "file": Path(reader.weights.file).name,
             "sha256": reader.weights.sha256,
@@ -33,5 +38,12 @@ def provenance(reader: Reader, language: str | None) -> dict[str, Any]:
         "language": {"file": model.name, "sha256": sha256(model), "weight": WEIGHT, "bonus": BONUS} if model else None,
         "machine": describe(reader.device),
         "date": date.today().isoformat(),
-        "command": " ".join(["python -m htr.evaluate", *sys.argv[1:]]),
+        "command": _command(),
     }
+
+
+def _command() -> str:
+    """What was typed, in a form that can be typed again."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    program = f"python -m {spec.name.removesuffix('.__main__')}" if spec else Path(sys.argv[0]).name
+    return shlex.join([*program.split(), *sys.argv[1:]])

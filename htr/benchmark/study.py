@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from htr.benchmark.lines import evaluate_lines
+from htr.benchmark.provenance import VERSION
 from htr.corpora import label
 from htr.errors import InputError
 from htr.files import write_whole
@@ -155,10 +156,13 @@ def _write(file: Path, path: Path, study: Study, cells: list[Cell], runs: dict[s
     wanted = [settings_sha256(cell.config) for cell in cells]
     shown = asdict(study)
     result = {
+        "kind": "study",
+        "version": VERSION,
         "study": path.stem,
         **shown,
         "score": {"data": label(study.score["data"]), "split": study.score["split"]},
         "planned": len(cells),
+        "date": max((runs[key]["date"] for key in wanted if key in runs), default=""),
         "command": f"python -m htr.study {path}",
         "runs": [runs[key] for key in wanted if key in runs],
     }
@@ -173,11 +177,11 @@ def load_result(file: Path) -> dict[str, Any]:
     """
     try:
         result = json.loads(file.read_text(encoding="utf-8"))
-        if not {"study", "title", "variants", "shares", "score", "planned", "runs"} <= set(result):
-            raise ValueError("keys are missing")
+        if result.get("kind") != "study" or result.get("version") != VERSION:
+            raise ValueError("it is of another kind or version")
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror}); give the result file of a study") from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, AttributeError) as error:
         raise InputError(f"{file}: not the result of a study ({error}); delete it, or give another file") from None
     return result
 

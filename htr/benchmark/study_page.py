@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,13 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from htr.benchmark import plots
+from htr.benchmark.blocks import Block, Heading, Plot, Table, Text, as_markdown, write_plots
 from htr.benchmark.study import load_result
-from htr.errors import InputError
 from htr.files import write_whole
-
-# Of Okabe and Ito, to be told apart by the colour-blind too; and marks for those who see none.
-_COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-_MARKS = "osD^vPX"
 
 
 class Point(NamedTuple):
@@ -72,53 +68,48 @@ def write_page(file: Path) -> Path:
     Raises:
         InputError: the file is not the result of a study.
     """
-    result = load_result(file)
-    lines = curves(result)
+    blocks = list(study_blocks(load_result(file), level=1))
+    write_plots(blocks, file.parent)
     page = file.with_suffix(".md")
-    if _has_curves(lines):
-        write_whole(file.with_suffix(".svg"), _plot(result, lines))
-    write_whole(page, "\n".join(_page(result, lines, file)) + "\n")
+    write_whole(page, as_markdown(blocks))
     return page
 
 
-def _has_curves(lines: dict[str, list[Point]]) -> bool:
-    return any(len(curve) > 1 for curve in lines.values())
+def study_blocks(result: dict[str, Any], level: int = 2) -> Iterator[Block]:
+    """What a report says of a study.
 
-
-def _page(result: dict[str, Any], lines: dict[str, list[Point]], file: Path) -> Iterator[str]:
-    data, split = result["score"]["data"], result["score"]["split"]
-    runs = result["runs"]
-    yield f"# {result['title']}"
-    yield ""
-    yield (
-        f"CER in percent on the {split} lines of `{data}`, of the weights that were best on the validation lines; "
-        f"{len(runs)} of {result['planned']} runs are done. Drawn from [`{file.name}`]({file.name}); `{result['command']}` "
-        "measures it, or what is missing."
+    Args:
+        result: as `htr.benchmark.study.load_result` gives it.
+        level: of its heading.
+    """
+    runs, lines = result["runs"], curves(result)
+    yield Heading(level, result["title"])
+    yield Text(
+        f"CER in percent on the {result['score']['split']} lines of `{result['score']['data']}`, of the weights that were best on "
+        f"the validation lines; {len(runs)} of {result['planned']} runs are done. `{result['command']}` measures what is missing."
     )
-    if _has_curves(lines):
-        yield from ["", f"![CER against labelled lines]({file.with_suffix('.svg').name})", ""]
+    if any(len(curve) > 1 for curve in lines.values()):
+        yield Plot(_plot(result, lines), f"{result['title']}: CER against labelled lines", result["study"])
         yield from _by_lines(lines)
-        yield from _fewer(lines)
+        yield from _fewer(lines, level + 1)
     if runs:
-        yield from ["", "## All runs", ""]
+        yield Heading(level + 1, "All runs")
         yield from _all_runs(result)
         machines = sorted({f"{run['machine']['processor']}, {run['machine']['precision']}" for run in runs})
-        yield from ["", f"Machines: {'; '.join(machines)}. Common to all runs:", "", "```yaml"]
-        yield from (f"{name}: {_value(value)}" for name, value in result["config"].items())
-        yield "```"
+        common = ", ".join(f"`{name}: {_value(value)}`" for name, value in result["config"].items())
+        yield Text(f"Machines: {'; '.join(machines)}. Common to all runs: {common}.")
 
 
-def _by_lines(lines: dict[str, list[Point]]) -> Iterator[str]:
+def _by_lines(lines: dict[str, list[Point]]) -> Iterator[Block]:
     """A table of CER: a row for each number of labelled lines, a column for each variant."""
     counts = sorted({point.lines for curve in lines.values() for point in curve})
-    yield f"| labelled lines | {' | '.join(lines)} |"
-    yield "|---" * (len(lines) + 1) + "|"
+    rows = []
     for count in counts:
         found = [next((point for point in curve if point.lines == count), None) for curve in lines.values()]
-        yield f"| {count:,} | {' | '.join(_spread(point) for point in found)} |"
-    yield ""
+        rows.append([f"{count:,}", *(_spread(point) for point in found)])
+    yield Table(["labelled lines", *lines], rows)
     seeds = max(point.seeds for curve in lines.values() for point in curve)
-    yield f"Mean of up to {seeds} seeds, and from the lowest to the highest." if seeds > 1 else "One seed."
+    yield Text(f"Mean of up to {seeds} seeds, and from the lowest to the highest." if seeds > 1 else "One seed.")
 
 
 def _spread(point: Point | None) -> str:
@@ -127,17 +118,19 @@ def _spread(point: Point | None) -> str:
     return f"{point.cer:.1f}" + (f" ({point.low:.1f} to {point.high:.1f})" if point.seeds > 1 else "")
 
 
-def _fewer(lines: dict[str, list[Point]]) -> Iterator[str]:
+def _fewer(lines: dict[str, list[Point]], level: int) -> Iterator[Block]:
     """How many times fewer labelled lines the other variants need for what the first one reaches."""
     first, *others = lines
     if not others:
         return
-    yield from ["", f"## How many times fewer labelled lines give the CER of `{first}`", ""]
-    yield f"| `{first}` with | its CER | {' | '.join(others)} |"
-    yield "|---" * (len(others) + 2) + "|"
-    for point in lines[first]:
-        cells = [_times(point, lines[other]) for other in others]
-        yield f"| {point.lines:,} lines | {point.cer:.1f} | {' | '.join(cells)} |"
+    yield Heading(level, f"How many times fewer labelled lines give the CER of `{first}`")
+    yield Table(
+        [f"`{first}` with", "its CER", *others],
+        [
+            [f"{point.lines:,} lines", f"{point.cer:.1f}", *(_times(point, lines[other]) for other in others)]
+            for point in lines[first]
+        ],
+    )
 
 
 def _times(point: Point, curve: list[Point]) -> str:
@@ -148,12 +141,11 @@ def _times(point: Point, curve: list[Point]) -> str:
     return f"{few}{point.lines / needed:.1f} times ({needed:,.0f} lines)"
 
 
-def _all_runs(result: dict[str, Any]) -> Iterator[str]:
-    yield "| variant | values | lines | seed | minutes | steps | best epoch | val CER | CER | WER | weights |"
-    yield "|---|---|---|---|---|---|---|---|---|---|---|"
+def _all_runs(result: dict[str, Any]) -> Iterator[Block]:
+    rows = []
     for run in result["runs"]:
         values = result["variants"][run["variant"]] or {}
-        yield "| " + " | ".join([
+        rows.append([
             run["variant"],
             ", ".join(f"`{name}: {_value(value)}`" for name, value in values.items()),
             f"{run['train_lines']:,}",
@@ -165,7 +157,11 @@ def _all_runs(result: dict[str, Any]) -> Iterator[str]:
             _interval(run["scores"]["CER"]),
             _interval(run["scores"]["WER"]),
             f"`{run['weights_sha256'][:8]}`",
-        ]) + " |"  # fmt: skip
+        ])  # fmt: skip
+    yield Table(
+        ["variant", "values", "lines", "seed", "minutes", "steps", "best epoch", "val CER", "CER", "WER", "weights"],
+        rows,
+    )
 
 
 def _interval(rate: dict[str, float]) -> str:
@@ -177,33 +173,12 @@ def _value(value: Any) -> str:
 
 
 def _plot(result: dict[str, Any], lines: dict[str, list[Point]]) -> str:
-    """An SVG picture of the curves."""
-    try:
-        import matplotlib
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise InputError("the plot needs matplotlib; install it with `pip install 'htr[report]'`") from None
-
-    with matplotlib.rc_context(
-        {"svg.hashsalt": "htr", "font.size": 11, "svg.fonttype": "none", "font.family": "sans-serif"}
-    ):
-        figure = Figure((7.5, 4.6), layout="constrained")
-        axes = figure.add_subplot()
-        for (variant, curve), colour, mark in zip(lines.items(), _COLOURS, _MARKS):
-            x, y = [point.lines for point in curve], [point.cer for point in curve]
-            spread = [[p.cer - p.low for p in curve], [p.high - p.cer for p in curve]]
-            axes.errorbar(x, y, spread, color=colour, marker=mark, capsize=3, label=variant)
-        counts = sorted({point.lines for curve in lines.values() for point in curve})
-        axes.set_xscale("log")
-        axes.set_xticks(counts, [f"{count:,}" for count in counts])
-        axes.minorticks_off()
-        axes.set_ylim(0, min(100, 1.05 * max(point.high for curve in lines.values() for point in curve)))
-        axes.set_xlabel("labelled lines")
-        axes.set_ylabel(f"CER, % ({result['score']['split']} lines of {result['score']['data']})")
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
-        picture = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(picture, metadata={"Date": None})
-    return picture.getvalue()
+    plot = plots.Plot(
+        "labelled lines", f"CER, % ({result['score']['split']} lines of {result['score']['data']})", wide=True
+    )
+    for variant, curve in lines.items():
+        counts, cer, low, high, _ = zip(*curve)
+        plot.line(counts, cer, variant, low, high)
+    plot.counted_on_a_logarithmic_scale(sorted({point.lines for curve in lines.values() for point in curve}))
+    plot.axes.set_ylim(0, min(100, 1.05 * max(point.high for curve in lines.values() for point in curve)))
+    return plot.svg()

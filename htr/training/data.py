@@ -24,6 +24,9 @@ from htr.training.augmentation import SHORTEST, STRETCH, augmentation, stretch
 log = logging.getLogger(__name__)
 
 
+# Width of a word, as a share of a line's.
+_WORD = 0.15
+
 Item = tuple[int, int, int]
 
 
@@ -115,6 +118,7 @@ class WidthBatches(Sampler):
         strength: of the augmentation; None for lines as they are, in the order of their widths.
         drawn: how many lines more are drawn; they are given widths of `like`.
         like: widths to choose from for drawn lines, in pixels.
+        growth: epochs in which drawn lines grow from words to whole lines; the shorter they are, the more of them.
     """
 
     def __init__(
@@ -126,7 +130,9 @@ class WidthBatches(Sampler):
         strength: float | None = None,
         drawn: int = 0,
         like: Sequence[int] = (),
+        growth: float = 0.0,
     ) -> None:
+        self.growth = growth
         self.widths = widths
         self.drawn = drawn
         self.like = like
@@ -169,7 +175,9 @@ class WidthBatches(Sampler):
             return [[(index, -1, self.widths[index]) for index in batch] for batch in batches]
         rng = np.random.default_rng([self.seed, self.epoch])
         limit = STRETCH * self.strength
-        widths = [*self.widths, *rng.choice(self.like, self.drawn).tolist()] if self.drawn else self.widths
+        grown = min(1.0, max(_WORD, self.epoch / self.growth)) if self.growth else 1.0
+        drawn = round(self.drawn / grown)
+        widths = [*self.widths, *(grown * rng.choice(self.like, drawn)).tolist()] if drawn else self.widths
         factors = rng.uniform(1 - limit, 1 + limit, len(widths)).tolist()
         seeds = rng.integers(0, 2**31, len(widths)).tolist()
         # Stretched before they are sorted: little padding, and new neighbours in each epoch.
@@ -183,7 +191,12 @@ class WidthBatches(Sampler):
         while len(batches) > self.count:
             batches.sort(key=len)
             batches[:2] = [batches[0] + batches[1]]
-        return [[(index, seeds[index], widths[index]) for index in batches[i]] for i in rng.permutation(len(batches))]
+        # Where more are drawn than there are indices, the seeds still tell them apart.
+        real = len(self.widths)
+        asked = [index if index < real else real + (index - real) % self.drawn for index in range(len(widths))]
+        return [
+            [(asked[index], seeds[index], widths[index]) for index in batches[i]] for i in rng.permutation(len(batches))
+        ]
 
 
 class Lines(L.LightningDataModule):
@@ -199,6 +212,7 @@ class Lines(L.LightningDataModule):
         workers: processes that load lines for training.
         seed: of the order and the changes of lines.
         drawn: who draws lines for training, and how many in each epoch.
+        growth: epochs in which drawn lines grow from words to whole lines.
 
     Raises:
         InputError: a split is empty, or the alphabet lacks characters of the training text (they are named).
@@ -215,6 +229,7 @@ class Lines(L.LightningDataModule):
         workers: int,
         seed: int,
         drawn: Sequence[tuple[Drawer, int]] = (),
+        growth: float = 0.0,
     ) -> None:
         super().__init__()
         self.alphabet = alphabet
@@ -245,6 +260,7 @@ class Lines(L.LightningDataModule):
                 augmentation,
                 drawn=len(self.train.drawers),
                 like=self.train.widths or self.val.widths,
+                growth=growth,
             ),
             "val": WidthBatches(self.val.widths, height, batch_pixels, seed),
         }

@@ -54,7 +54,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     network, alphabet, header = _network(config, samples, drawn)
     lines = Lines(
         samples, alphabet, config.height, config.width_stride, config.batch_pixels, config.augmentation, config.workers,
-        config.seed, drawn,
+        config.seed, drawn, config.curriculum * config.epochs,
     )  # fmt: skip
     module = Training(network, alphabet, config)
     best = BestWeights(folder / "model.safetensors", header)

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from htr import study
+from htr.benchmark.provenance import VERSION
 from htr.benchmark.study import load_study, run_study
 from htr.benchmark.study_page import Point, curves, lines_needed, write_page
 from htr.errors import InputError
@@ -50,7 +51,12 @@ def test_a_study_runs_every_cell_and_goes_on_where_it_stopped(study_file, iam_fo
     (tmp_path / "tiny.json").write_text(json.dumps(result))
     (tmp_path / "runs").rename(tmp_path / "elsewhere")
     again = json.loads(run_study(write_study(study_file, iam_folder, shares=[1.0], seeds=[1, 2]), tmp_path).read_text())
-    assert [(run["variant"], run["seed"]) for run in again["runs"]] == [("slow", 1), ("fast", 1), ("slow", 2), ("fast", 2)]
+    assert [(run["variant"], run["seed"]) for run in again["runs"]] == [
+        ("slow", 1),
+        ("fast", 1),
+        ("slow", 2),
+        ("fast", 2),
+    ]
     assert again["runs"][1]["minutes"] == 99.0
     assert {run["weights_sha256"] for run in again["runs"][:2]} <= kept
     assert len(list((tmp_path / "runs" / "studies" / "tiny").iterdir())) == 2
@@ -58,7 +64,9 @@ def test_a_study_runs_every_cell_and_goes_on_where_it_stopped(study_file, iam_fo
 
 def test_the_page_is_drawn_from_the_result_alone(tmp_path, command_line):
     file = tmp_path / "study.json"
-    file.write_text(json.dumps(result_of({"nothing": {100: [80, 90], 1000: [40]}, "synthetic": {100: [40], 1000: [20]}})))
+    file.write_text(
+        json.dumps(result_of({"nothing": {100: [80, 90], 1000: [40]}, "synthetic": {100: [40], 1000: [20]}}))
+    )
     code, out, _ = command_line(study.main, "--draw", file)
     assert code == 0 and "study.md" in out
     page = (tmp_path / "study.md").read_text()
@@ -66,7 +74,7 @@ def test_the_page_is_drawn_from_the_result_alone(tmp_path, command_line):
     # Synthetic has 40 % with 100 lines, for which nothing needs 1,000.
     assert "| 1,000 lines | 40.0 | 10.0 times (100 lines) |" in page
     assert "| 100 lines | 85.0 | at least 1.0 times (100 lines) |" in page
-    picture = (tmp_path / "study.svg").read_text()
+    picture = (tmp_path / "plots" / "s.svg").read_text()
     assert picture.startswith("<?xml") and "labelled lines" in picture and "synthetic" in picture
 
 
@@ -83,8 +91,9 @@ def result_of(variants):
         for seed, value in enumerate(values)
     ]  # fmt: skip
     return {
-        "study": "s", "title": "S", "variants": dict.fromkeys(variants, {}), "shares": [1], "seeds": [1], "planned": len(runs),
-        "score": {"data": "iam:iam", "split": "test"}, "config": {"height": 32}, "command": "c", "runs": runs,
+        "kind": "study", "version": VERSION, "study": "s", "title": "S", "shares": [1], "seeds": [1], "planned": len(runs),
+        "variants": {name: {} for name in variants}, "score": {"data": "iam:iam", "split": "test"},
+        "config": {"height": 32}, "command": "c", "runs": runs,
     }  # fmt: skip
 
 

@@ -44,6 +44,22 @@ def test_every_epoch_has_as_many_batches_as_the_first():
         assert sorted(index for batch in batches for index, _, _ in batch) == list(range(500))
 
 
+def test_drawn_lines_grow_from_words_to_lines_and_are_all_different():
+    sampler = WidthBatches(WIDTHS[:100], 64, 300_000, seed=1, strength=1.0, drawn=200, like=[1000], growth=4)
+    means, counts = [], []
+    for epoch in range(6):
+        sampler.set_epoch(epoch)
+        items = [item for batch in sampler for item in batch]
+        drawn = [item for item in items if item[0] >= 100]
+        assert len(items) - len(drawn) == 100
+        assert all(index < 300 for index, _, _ in drawn)
+        assert len({seed for _, seed, _ in drawn}) == len(drawn)
+        means.append(np.mean([width for _, _, width in drawn]))
+        counts.append(len(drawn))
+    assert means == pytest.approx([150, 250, 500, 750, 1000, 1000], rel=0.05)
+    assert counts == [1333, 800, 400, 267, 200, 200]
+
+
 def test_without_augmentation_lines_stay_as_they_are():
     batches = list(WidthBatches(WIDTHS, 64, 300_000, seed=1))
     assert {item[1:] for batch in batches for item in batch} == {(-1, width) for width in WIDTHS}

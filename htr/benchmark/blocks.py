@@ -1,0 +1,177 @@
+"""What a report is made of, and how it is written: as one HTML page that stands alone, and as Markdown."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from htr.files import write_whole
+from htr.metrics import align
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading; level 1 is the report's title."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; `code` and [links](to) as in Markdown."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; texts as in `Text`. The first column names the row, the others are set flush right if they hold figures."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """An SVG picture. `name` is that of its file beside the Markdown page."""
+
+    svg: str
+    alt: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line as picture (PNG), truth and reading; only the HTML page shows it."""
+
+    png: bytes
+    truth: str
+    reading: str
+    about: str
+
+
+Block = Heading | Text | Table | Plot | Line
+
+
+def write_report(blocks: Sequence[Block], folder: Path) -> list[Path]:
+    """Writes `report.html`, `report.md` and the plots that the latter shows.
+
+    Returns:
+        The two pages.
+    """
+    write_plots(blocks, folder)
+    page, text = folder / "report.html", folder / "report.md"
+    write_whole(page, as_html(blocks))
+    write_whole(text, as_markdown(blocks))
+    return [page, text]
+
+
+def write_plots(blocks: Iterable[Block], folder: Path) -> None:
+    """Writes the plots that a page in Markdown shows, into `plots/` of its folder."""
+    plots = folder / "plots"
+    plots.mkdir(parents=True, exist_ok=True)
+    for block in blocks:
+        if isinstance(block, Plot):
+            write_whole(plots / f"{block.name}.svg", block.svg)
+
+
+def as_markdown(blocks: Iterable[Block]) -> str:
+    """The report in Markdown, without pictures of lines."""
+    parts = []
+    for block in blocks:
+        match block:
+            case Heading(level, text):
+                parts.append(f"{'#' * level} {text}")
+            case Text(text):
+                parts.append(text)
+            case Table(header, rows):
+                lines = [header, ["---"] * len(header), *rows]
+                parts.append("\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines))
+            case Plot(_, alt, name):
+                parts.append(f"![{alt}](plots/{name}.svg)")
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def as_html(blocks: Sequence[Block]) -> str:
+    """The report as one page of HTML with all pictures inside."""
+    title = next((block.text for block in blocks if isinstance(block, Heading)), "")
+    contents = [block for block in blocks if isinstance(block, Heading) and block.level == 2]
+    parts = []
+    for number, block in enumerate(blocks):
+        parts.append(_html(block))
+        if number == 0 and contents:
+            links = "".join(f'<a href="#{_anchor(block.text)}">{html.escape(block.text)}</a>' for block in contents)
+            parts.append(f'<nav aria-label="Contents">{links}</nav>')
+    style = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(parts)
+        + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _html(block: Block) -> str:
+    match block:
+        case Heading(level, text):
+            return f'<h{level} id="{_anchor(text)}">{_marked(text)}</h{level}>'
+        case Text(text):
+            return f"<p>{_marked(text)}</p>"
+        case Table(header, rows):
+            head = "".join(f'<th scope="col">{_marked(cell)}</th>' for cell in header)
+            body = "".join(f"<tr>{''.join(_html_cell(i, cell) for i, cell in enumerate(row))}</tr>\n" for row in rows)
+            # Reached by the keyboard, since wide tables are scrolled on a telephone.
+            return (
+                f'<div class="table" tabindex="0" role="region" aria-label="{html.escape(", ".join(header), quote=True)}">'
+                f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>"
+            )
+        case Plot(svg, alt, _):
+            return f'<img class="plot" src="{_data(svg.encode(), "svg+xml")}" alt="{html.escape(alt, quote=True)}">'
+        case Line(png, truth, reading, about):
+            true, read = _differences(truth, reading)
+            return (
+                f'<figure><img src="{_data(png, "png")}" alt="{html.escape("A line that says: " + truth, quote=True)}">'
+                f"<figcaption><span>{html.escape(about)}</span><br>{true}<br>{read}</figcaption></figure>"
+            )
+
+
+def _html_cell(column: int, text: str) -> str:
+    if column == 0:
+        return f'<th scope="row">{_marked(text)}</th>'
+    figure = ' class="figure"' if re.match(r"[-+−]?[\d.]", text) else ""
+    return f"<td{figure}>{_marked(text)}</td>"
+
+
+def _marked(text: str) -> str:
+    text = html.escape(text)
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
+    return re.sub(r"\[([^\]]+)\]\(([^)\s]+)\)", r'<a href="\2">\1</a>', text)
+
+
+def _anchor(text: str) -> str:
+    return re.sub(r"\W+", "-", text.lower()).strip("-")
+
+
+def _data(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _differences(truth: str, reading: str) -> tuple[str, str]:
+    """Truth and reading with what differs marked."""
+    true, read = [], []
+    for edit in align(truth, reading):
+        wrong = edit.true != edit.read
+        for text, side, name in ((edit.true, true, "del"), (edit.read, read, "ins")):
+            escaped = html.escape(text)
+            side.append(f"<{name}>{escaped}</{name}>" if wrong and text else escaped)
+    return "".join(true) or "&nbsp;", "".join(read) or "&nbsp;"

@@ -1,0 +1,92 @@
+"""The plots of reports and studies: SVG pictures, drawn from results, in colours that the colour-blind tell apart."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from htr.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# After Okabe and Ito, "Color universal design" (2008); and marks for those who see no colours.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#000000", "#cc79a7", "#56b4e9", "#e69f00")
+_MARKS = "osD^vPX"
+
+
+class Plot:
+    """A picture with one pair of axes.
+
+    Args:
+        x, y: what is along the axes, with units.
+        wide: over the whole page instead of half of it.
+
+    Attributes:
+        axes: of Matplotlib, to draw on.
+
+    Raises:
+        InputError: Matplotlib is not installed.
+    """
+
+    def __init__(self, x: str, y: str, wide: bool = False) -> None:
+        try:
+            import matplotlib
+            from matplotlib.figure import Figure
+        except ModuleNotFoundError:
+            raise InputError("plots need matplotlib; install it with `pip install 'htr[report]'`") from None
+        # The same results give the same file.
+        self._style = {"svg.hashsalt": "htr", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11}
+        with matplotlib.rc_context(self._style):
+            self._figure = Figure((9, 4.6) if wide else (6, 4), layout="constrained")
+            self.axes: Axes = self._figure.add_subplot()
+        self.axes.set_xlabel(x)
+        self.axes.set_ylabel(y)
+        self.axes.grid(alpha=0.3)
+        self.axes.set_axisbelow(True)
+        self.axes.spines[["top", "right"]].set_visible(False)
+        self._drawn = 0
+
+    def line(
+        self, x: Sequence[float], y: Sequence[float], label: str, low: Sequence[float] = (), high: Sequence[float] = ()
+    ) -> None:
+        """Draws points that belong together, each with the reach from low to high where these are given."""
+        reach: Any = [[b - a for a, b in zip(low, y)], [b - a for a, b in zip(y, high)]] if low else None
+        self.axes.errorbar(
+            x,
+            y,
+            reach,
+            color=self._colour(),
+            marker=_MARKS[self._drawn % len(_MARKS)],
+            markersize=5,
+            capsize=3,
+            label=label,
+        )
+        self._drawn += 1
+
+    def bars(self, names: Sequence[str], values: Sequence[float]) -> None:
+        """Draws upright bars."""
+        self.axes.bar(range(len(names)), values, color=self._colour())
+        self.axes.set_xticks(range(len(names)), names)
+        self._drawn += 1
+
+    def counted_on_a_logarithmic_scale(self, counts: Sequence[int]) -> None:
+        """Sets the x axis for these numbers."""
+        self.axes.set_xscale("log")
+        self.axes.set_xticks(counts, [f"{count:,}" for count in counts])
+        self.axes.minorticks_off()
+
+    def svg(self) -> str:
+        """The picture; with a legend if several things with names are drawn."""
+        import matplotlib
+
+        with matplotlib.rc_context(self._style):
+            if len(self.axes.get_legend_handles_labels()[1]) > 1:
+                self.axes.legend(frameon=False)
+            picture = io.StringIO()
+            self._figure.savefig(picture, format="svg", metadata={"Date": None})
+        return picture.getvalue()
+
+    def _colour(self) -> str:
+        return _COLOURS[self._drawn % len(_COLOURS)]

@@ -1,0 +1,366 @@
+"""Draws the report from result files alone: what it says, in which order. Nothing is measured here."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import statistics
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from htr.benchmark import plots
+from htr.benchmark.blocks import Block, Heading, Line, Plot, Table, Text, write_report
+from htr.benchmark.results import Result, Results, collection_of, load_results, newest
+from htr.benchmark.study_page import study_blocks
+from htr.errors import InputError
+from htr.weights import DEFAULT
+
+# Of a collection's characters and confusions, as many as one takes in at a glance.
+_SHOWN = 12
+
+
+def draw_report(folder: Path, examples: Sequence[str] | None = None) -> list[Path]:
+    """Draws the report of a folder of results into it.
+
+    Args:
+        folder: with result files; another machine's may lie among them.
+        examples: collections whose lines are shown as pictures, where there are any; of all if None.
+
+    Returns:
+        The pages: HTML and Markdown.
+
+    Raises:
+        InputError: nothing that can be drawn lies there.
+    """
+    results = load_results(folder)
+    if not (results.lines or results.pages):
+        raise InputError(f"{folder}: holds no results of lines or pages; measure some with python -m htr.benchmark")
+    return write_report(list(_report(results, folder, examples)), folder)
+
+
+def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> Iterator[Block]:
+    lines = newest(results.lines, "data", "split", "weights", "device")
+    peers = newest(results.peers, "data", "split", "weights", "device")
+    yield Heading(1, "How well and how fast htr reads")
+    dates = sorted(result["date"] for result in lines + results.pages)
+    yield Text(
+        f"Measured from {dates[0]} to {dates[-1]}; every figure stands in a result file (see Where the figures come from), and "
+        "`make report` measures them anew. Error rates are in percent, in brackets the 95 % interval (bootstrap over lines). "
+        "CER counts wrong characters, WER wrong words; `htr/metrics.py` says exactly what counts."
+    )
+    if lines:
+        yield from _overview(lines, peers)
+        yield from _accuracy(lines, folder, examples)
+    yield from _pages(newest(results.pages, "pages", "split", "weights", "device"))
+    yield from _speed(newest(results.speed, "weights", "device"), peers)
+    yield from _published(lines)
+    for result in newest(results.study, "study"):
+        yield from study_blocks(result)
+    yield from _origin(results)
+
+
+def _overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
+    """All readers on all collections."""
+    yield Heading(2, "Who reads what how well")
+    for rate, meaning in (("CER", "wrong characters"), ("WER", "wrong words")):
+        columns: dict[str, dict[str, str]] = {}
+        for result in lines:
+            row = _name(result)
+            reader = _reader(result)
+            columns.setdefault(reader, {})[row] = _interval(result["scores"][rate])
+            if result["language"]:
+                helped = f"{reader}, {Path(result['language']['file']).stem} model"
+                columns.setdefault(helped, {})[row] = _interval(result["scores_with_language"][rate])
+        for result in peers:
+            for reader in result["readers"]:
+                if reader["name"] != "htr":
+                    columns.setdefault(reader["title"], {})[_name(result)] = _interval(reader["scores"][rate])
+        rows = list(dict.fromkeys(_name(result) for result in lines))
+        counts = {_name(result): result["lines"] for result in lines}
+        yield Text(f"{rate}, {meaning}, in percent:")
+        yield Table(
+            ["lines", "how many", *columns],
+            [[row, f"{counts[row]:,}", *(column.get(row, "") for column in columns.values())] for row in rows],
+        )
+    yield Text(
+        "A language model knows how words go on; it helps with prose in its language and harms names, numbers and other languages. "
+        "Other readers got the same line pictures, and their texts passed the same normalisation; those that are not installed "
+        "(`make peers`) are left out. Lines of `iam` that lie here are about half of the database: see Published figures."
+    )
+
+
+def _accuracy(lines: list[Result], folder: Path, examples: Sequence[str] | None) -> Iterator[Block]:
+    yield Heading(2, "Where it fails")
+    yield from _together(lines)
+    for result in lines:
+        yield Heading(3, f"{_name(result)}, {_reader(result)}")
+        yield from _collection(result)
+        if examples is None or collection_of(result["data"]) in examples:
+            yield from _examples(folder / result["file name"].replace(".json", ".examples.json"))
+
+
+def _together(lines: list[Result]) -> Iterator[Block]:
+    """What is best seen of all collections in one picture."""
+    usual = [result for result in lines if _reader(result) == f"htr {DEFAULT}"] or lines
+    plot = plots.Plot("characters of the line", "CER, %", wide=True)
+    for result in usual:
+        steps = [step for step in result["details"]["lengths"] if step["lines"] >= 5]
+        if steps:
+            middles = [(step["from"] + step["to"]) / 2 for step in steps]
+            plot.line(middles, [step["CER"] for step in steps], _name(result))
+    yield Plot(plot.svg(), "CER against the length of the line, for each collection", "length")
+    plot = plots.Plot(
+        "share of the text that is accepted, surest lines first, %", "CER of what is accepted, %", wide=True
+    )
+    for result in usual:
+        curve = result["details"]["accepted"]["curve"]
+        plot.line([point["share"] for point in curve], [point["CER"] for point in curve], _name(result))
+    plot.axes.axhline(1, color="#777777", linestyle=":")
+    yield Plot(plot.svg(), "CER of the surest lines against their share of the text, for each collection", "accepted")
+    plot = plots.Plot("mean confidence, %", "lines without any error, %", wide=True)
+    for result in usual:
+        groups = result["details"]["confidence"]
+        plot.line(
+            [group["confidence"] for group in groups], [group["without error"] for group in groups], _name(result)
+        )
+    yield Plot(plot.svg(), "Share of lines without error against the confidence, for each collection", "confidence")
+
+
+def _collection(result: Result) -> Iterator[Block]:
+    details = result["details"]
+    over_writers = result["scores_over_writers"]
+    yield Table(
+        ["rate", "percent [over lines]", *(["[over writers]"] if over_writers else [])],
+        [
+            [name, _interval(rate), *([_bounds(over_writers[name])] if over_writers else [])]
+            for name, rate in result["scores"].items()
+        ],
+    )
+    accepted = details["accepted"]
+    if accepted["share"]:
+        yield Text(
+            f"{accepted['share']:.0f} % of the text can be taken unseen at {accepted['CER']:g} % character errors: the lines whose "
+            f"confidence is at least {accepted['confidence']:.3f}."
+        )
+    else:
+        yield Text(
+            f"No part of the text is so sure that it can be taken unseen at {accepted['CER']:g} % character errors."
+        )
+    writers = [writer["CER"] for writer in details["writers"]]
+    if len(writers) > 2:
+        yield Text(
+            f"{len(writers)} writers: the best read has {writers[0]:.1f} %, the middle one {statistics.median(writers):.1f} %, the "
+            f"worst read {writers[-1]:.1f} % character errors."
+        )
+        plot = plots.Plot(f"{len(writers)} writers, best read first", "CER, %")
+        plot.axes.bar(range(1, len(writers) + 1), writers)
+        yield Plot(plot.svg(), f"CER of each writer of {_name(result)}", f"writers-{Path(result['file name']).stem}")
+    often = [entry for entry in details["characters"] if entry["count"] >= 10]
+    worst = sorted(often, key=lambda entry: -entry["wrong"] / entry["count"])
+    columns = {
+        "most often wrong": [
+            f"{_sign(entry['character'])} {100 * entry['wrong'] / entry['count']:.0f} % of {entry['count']:,}"
+            for entry in worst
+            if entry["wrong"]
+        ],
+        "taken for another": [
+            f"{_sign(entry['true'])} read as {_sign(entry['read'])}: {entry['count']:,}"
+            for entry in details["confusions"]
+        ],
+        "read where none is": [f"{_sign(entry['character'])}: {entry['count']:,}" for entry in details["insertions"]],
+        "passed over": [f"{_sign(entry['character'])}: {entry['count']:,}" for entry in details["deletions"]],
+    }
+    rows = list(zip_longest(*(entries[:_SHOWN] for entries in columns.values()), fillvalue=""))
+    if rows:
+        yield Table(list(columns), rows)
+
+
+def _examples(file: Path) -> Iterator[Block]:
+    if not file.is_file():
+        return
+    for name, lines in json.loads(file.read_text(encoding="utf-8")).items():
+        yield Heading(4, name)
+        for line in lines:
+            yield Line(base64.b64decode(line["png"]), line["truth"], line["reading"], line["about"])
+
+
+def _pages(pages: list[Result]) -> Iterator[Block]:
+    if not pages:
+        return
+    yield Heading(2, "Whole pages")
+    rows = []
+    for result in pages:
+        scores, lines = result["scores"], result["lines"]
+        boxes = lines["boxes"]
+        cost = f"{scores['CER minus CER of the true lines']:+.2f}" if scores else ""
+        rows.append(
+            [
+                f"{_pages_name(result)}, {_reader(result)}", f"{result['count']} pages, {result['counts']['true']} lines",
+                f"{boxes['0.5']['F1']:.1f} / {boxes['0.75']['F1']:.1f}", f"{lines['polygons']['0.5']['F1']:.1f}",
+                _interval(scores["CER"]) if scores else "", cost, f"{sum(result['seconds_a_page'].values()):.2f}",
+            ]
+        )  # fmt: skip
+        for peer in result.get("peers", []):
+            found = peer["lines"]
+            boxes = found["boxes"]
+            rows.append(
+                [
+                    f"{_pages_name(result)}, {peer['title']}", "the same", f"{boxes['0.5']['F1']:.1f} / {boxes['0.75']['F1']:.1f}",
+                    f"{found['polygons']['0.5']['F1']:.1f}", "", "", f"{peer['seconds_a_page']:.2f}",
+                ]
+            )  # fmt: skip
+    yield Table(
+        [
+            "pages",
+            "how many",
+            "lines found, F1 of boxes at IoU 0.5 / 0.75",
+            "of polygons at 0.5",
+            "CER of the page",
+            "cost",
+            "s a page",
+        ],
+        rows,
+    )
+    yield Text(
+        "The cost is the page's CER minus that of its true lines, in points: what finding and ordering the lines adds to the errors. "
+        "`htr/benchmark/pages.py` says how found and true lines are compared."
+    )
+
+
+def _speed(speeds: list[Result], peers: list[Result]) -> Iterator[Block]:
+    if not speeds and not peers:
+        return
+    yield Heading(2, "Speed and size")
+    for result in speeds:
+        machine = result["machine"]
+        size, first = result["size"], result["first"]
+        yield Heading(3, f"{_reader(result)} on {machine['processor']}, {machine['precision']}")
+        batches = list(dict.fromkeys(row["batch"] for row in result["lines"]))
+        threads = list(dict.fromkeys(row["threads"] for row in result["lines"]))
+        rate = {(row["threads"], row["batch"]): row["lines_per_second"] for row in result["lines"]}
+        yield Table(
+            ["batches of", *(f"lines/s, {_counted(count, 'thread')}" for count in threads)],
+            [[batch, *(f"{rate[count, batch]:.1f}" for count in threads)] for batch in batches],
+        )
+        page = result["page"]
+        whole = sum(page["steps"].values())
+        yield Text(
+            f"A page of {page['lines']} lines ({page['pixels'] / 1e6:.1f} million pixels) takes {page['seconds']:.2f} s: "
+            + ", ".join(f"{name} {100 * seconds / whole:.0f} %" for name, seconds in page["steps"].items())
+            + "."
+        )
+        yield Table(
+            ["of a fresh process", "seconds to the first result", "peak memory, MB"],
+            [[name, f"{values['seconds']:.1f}", f"{values['peak_megabytes']:,}"] for name, values in first.items()],
+        )
+        trained = result["weights"]["training"]
+        learning = (
+            f" Training read {trained['lines_per_second']:.0f} lines/s ({trained['speed_of']})."
+            if "speed_of" in trained
+            else ""
+        )
+        yield Text(
+            f"{size['parameters'] / 1e6:.1f} million parameters, {size['bytes'] / 1e6:.1f} MB; {size['operations'] / 1e9:.1f} billion "
+            f"operations for a line {size['width']} pixels wide.{learning}"
+        )
+    for result in peers:
+        ours = next(reader for reader in result["readers"] if reader["name"] == "htr")
+        yield Heading(
+            3, f"Beside other readers: {_name(result)}, {_counted(result['threads'], 'thread')} each, in turn"
+        )
+        yield Table(
+            ["reader", "version", "CER", "lines/s", "time of htr's", "s to start", "peak memory, MB"],
+            [
+                [
+                    reader["title"], reader["version"], f"{reader['scores']['CER']['value']:.1f}", f"{reader['lines_per_second']:.1f}",
+                    f"{ours['lines_per_second'] / reader['lines_per_second']:.1f} times", f"{reader['seconds_to_start']:.1f}",
+                    f"{reader['peak_megabytes']:,}",
+                ]
+                for reader in result["readers"]
+            ],
+        )  # fmt: skip
+        if result["left_out"]:
+            yield Text("Left out: " + "; ".join(f"{name} ({why})" for name, why in result["left_out"].items()) + ".")
+
+
+def _published(lines: list[Result]) -> Iterator[Block]:
+    yield Heading(2, "Published figures")
+    ours = [result for result in lines if result["data"].startswith("iam:") and result["split"] == "test"]
+    complete = [result for result in ours if result["complete_aachen"]]
+    yield Text(
+        "All of IAM's Aachen test lines (2,915), as their authors give them, on their machines; none was measured here. "
+        + (
+            "Ours were measured on the same test lines."
+            if complete
+            else "**Ours are not comparable**: the lines measured here are a part of that test set, and most of them were put "
+            "together from crops of words. With the full IAM at hand (`make report IAM=folder`) the comparable figure stands here."
+        )
+    )
+    with (Path(__file__).parent / "published.csv").open(encoding="utf-8", newline="") as file:
+        rows = [list(row.values()) for row in csv.DictReader(file)]
+    for result in complete:
+        cer, wer = (result["scores"][name]["value"] for name in ("CER", "WER"))
+        rows.append(
+            [
+                f"**{_reader(result)}, measured here**",
+                "",
+                f"{cer:.2f}",
+                f"{wer:.2f}",
+                "Aachen",
+                "see its model card",
+                "",
+                "",
+            ]
+        )
+    yield Table(["system", "year", "CER", "WER", "test set", "further data", "parameters", "source"], rows)
+
+
+def _origin(results: Results) -> Iterator[Block]:
+    yield Heading(2, "Where the figures come from")
+    rows = []
+    for result in [*results.lines, *results.peers, *results.pages, *results.speed]:
+        machine = result["machine"]
+        training = result["weights"]["training"]
+        rows.append(
+            [
+                f"[{result['file name']}]({result['file name']})", f"`{result['command']}`",
+                f"{result['weights']['file']} `{result['weights']['sha256'][:8]}`, seed {training.get('seed', '')}",
+                f"{machine['processor']}, {machine['threads']} threads, {machine['precision']}",
+                f"Python {machine['python']}, torch {machine['torch']}, timm {machine['timm']}, htr {machine['htr']}",
+            ]
+        )  # fmt: skip
+    yield Table(["result file", "command", "weights", "machine", "versions"], rows)
+    yield Text("The weights files themselves say on which data, with which config and seed they were trained.")
+
+
+def _name(result: Result) -> str:
+    return f"{collection_of(result['data'])} {result['split']}"
+
+
+def _pages_name(result: Result) -> str:
+    parts = [part for part in Path(result["pages"].rpartition(":")[2]).parts if part not in ("pages", "data")]
+    return parts[-1] if parts else "pages"
+
+
+def _reader(result: Result) -> str:
+    device = "" if result["machine"]["device"] == "cpu" else f" on {result['machine']['processor']}"
+    return f"htr {Path(result['weights']['file']).stem}{device}"
+
+
+def _interval(rate: dict[str, Any]) -> str:
+    return f"{rate['value']:.2f} {_bounds(rate)}"
+
+
+def _bounds(rate: dict[str, Any]) -> str:
+    return f"[{rate['low']:.2f}, {rate['high']:.2f}]"
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}" + ("s" if count > 1 else "")
+
+
+def _sign(character: str) -> str:
+    return "space" if character == " " else f"`{character}`" if character != "`" else "backtick"

@@ -1,0 +1,133 @@
+import json
+import re
+from dataclasses import asdict
+
+import pytest
+
+from htr.benchmark import __main__ as benchmark
+from htr.benchmark.blocks import Heading, Line, Plot, Table, Text, as_html, as_markdown
+from htr.benchmark.details import details
+from htr.benchmark.lines import _rates
+from htr.benchmark.provenance import VERSION
+from htr.benchmark.report import draw_report
+from htr.metrics import score
+
+MACHINE = {
+    "device": "cpu", "processor": "P", "threads": 2, "precision": "bf16", "python": "3.11", "torch": "2", "timm": "1", "htr": "0",
+}  # fmt: skip
+ABOUT = {
+    "version": VERSION, "language": None, "machine": MACHINE, "date": "2026-01-02", "command": "python -m htr.benchmark",
+    "weights": {"file": "default.safetensors", "sha256": "5" * 64, "training": {"seed": 1}},
+}  # fmt: skip
+TRUTHS = ["the first line", "the second line", "a third"] * 5
+READINGS = ["the first line", "the sacond lime", "a third."] * 5
+
+
+def lines_result(data="lines:here/letters", **changes):
+    writers = ["Ann", "Ben", "Eve"] * 5
+    scores = score(TRUTHS, READINGS)
+    listed = [
+        {"truth": truth, "reading": reading, "confidence": 0.5 + 0.01 * number, "writer": writer}
+        for number, (truth, reading, writer) in enumerate(zip(TRUTHS, READINGS, writers))
+    ]
+    return {
+        "kind": "lines", "data": data, "split": "test", "lines": len(TRUTHS), "characters": 180, "labels_sha256": "1" * 64,
+        "complete_aachen": False, "scores": _rates(scores), "scores_with_language": {},
+        "scores_over_writers": _rates(score(TRUTHS, READINGS, writers)), "details": details(listed), **ABOUT, **changes,
+    }  # fmt: skip
+
+
+def peers_result():
+    rates = {"CER": asdict(score(TRUTHS, READINGS).cer), "WER": asdict(score(TRUTHS, READINGS).wer)}
+    about = {"version": "5.3", "scores": rates, "seconds_to_start": 1.0, "peak_megabytes": 100}
+    return {
+        "kind": "peers", "data": "lines:here/letters", "split": "test", "threads": 2, "left_out": {"Other": "not installed"},
+        "readers": [
+            {"name": "htr", "title": "htr default", "lines_per_second": 20.0, **about},
+            {"name": "tesseract", "title": "Tesseract", "lines_per_second": 5.0, **about},
+        ],
+        **ABOUT,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, result in (("letters", lines_result()), ("peers", peers_result())):
+        (tmp_path / f"{name}.json").write_text(json.dumps(result))
+    return tmp_path
+
+
+def test_every_figure_of_the_tables_is_that_of_the_result_file(folder):
+    draw_report(folder)
+    page = (folder / "report.md").read_text()
+    cer = score(TRUTHS, READINGS).cer
+    assert f"{cer.value:.2f} [{cer.low:.2f}, {cer.high:.2f}]" in page
+    assert "| Tesseract | 5.3 | " in page and "4.0 times" in page and "Other (not installed)" in page
+    assert "`e` read as `a`: 5" in page
+    assert "3 writers" in page and "Ann" not in page
+    assert "**Ours are not comparable**" in page and "HTR-VT" in page
+
+
+def test_the_page_stands_alone(folder):
+    draw_report(folder)
+    page = (folder / "report.html").read_text()
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert sources and all(source.startswith(("data:", "#")) or (folder / source).is_file() for source in sources)
+    assert all('alt="' in picture for picture in re.findall("<img[^>]*>", page))
+
+
+def test_another_machines_result_is_merged_by_dropping_it_there(folder):
+    machine = {**MACHINE, "device": "gpu", "processor": "Fast card"}
+    (folder / "gpu.json").write_text(json.dumps(lines_result(machine=machine)))
+    draw_report(folder)
+    assert "htr default on Fast card" in (folder / "report.md").read_text()
+
+
+def test_of_the_same_weights_and_lines_the_newest_counts(folder):
+    older = lines_result(date="2025-01-01")
+    older["scores"]["CER"]["value"] = 77.77
+    (folder / "older.json").write_text(json.dumps(older))
+    draw_report(folder)
+    assert "77.77" not in (folder / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("{", "cannot be read"),
+        ("[1]", "not a result of htr"),
+        ('{"kind": "other"}', "not a result of htr"),
+        ('{"kind": "lines", "version": 0}', "of version 0, which this htr"),
+    ],
+)
+def test_wrong_and_old_files_are_named_and_left_out(folder, command_line, caplog, content, complaint):
+    (folder / "bad.json").write_text(content)
+    code, out, _ = command_line(benchmark.main, "--draw", "--out", folder)
+    assert code == 0 and "report.html" in out
+    assert [complaint in message for message in caplog.messages if "bad.json" in message] == [True]
+
+
+def test_nothing_to_draw_is_said(tmp_path, command_line):
+    code, _, err = command_line(benchmark.main, "--draw", "--out", tmp_path)
+    assert code == 2 and "holds no results" in err and err.count("\n") == 1
+
+
+def test_lines_are_shown_only_of_the_collections_asked_for(folder):
+    shown = {"png": "iVBORw0KGgo=", "truth": "secret", "reading": "sacret", "about": "1 of 6"}
+    (folder / "letters.examples.json").write_text(json.dumps({"The worst": [shown]}))
+    draw_report(folder, examples=["sample"])
+    assert "sacret" not in (folder / "report.html").read_text()
+    draw_report(folder)
+    page = (folder / "report.html").read_text()
+    assert "s<del>e</del>cret<br>s<ins>a</ins>cret" in page
+
+
+def test_texts_cannot_break_the_page():
+    blocks = [
+        Heading(1, "a < b"), Text('`<i>` and [x](y.json) & "z"'), Table(["a|b"], [["<b>"]]), Plot("<svg/>", 'say "so"', "p"),
+        Line(b"", "<u>", "a & b", "c"),
+    ]  # fmt: skip
+    page = as_html(blocks)
+    assert "<code>&lt;i&gt;</code>" in page and '<a href="y.json">x</a>' in page
+    assert "<b>" not in page and "<u>" not in page and 'alt="say &quot;so&quot;"' in page
+    assert "a\\|b" in as_markdown(blocks)
