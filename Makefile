@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/installed
 IAM ?=
 PAGE ?= data/sample/page.png
 # Pages with their truth, for make evaluate-pages: a folder, or iam:folder.
-PAGES ?= $(if $(IAM),iam:$(IAM))
+PAGES ?= $(if $(IAM),$(if $(wildcard $(IAM)/forms),iam:$(IAM)))
 WEIGHTS ?=
 # Values of the config to change: make train SET="epochs=5 seed=2".
 SET ?=
@@ -17,16 +17,26 @@ SET ?=
 CONFIG ?= configs/$(if $(IAM),iam,sample).yaml
 DATA := $(if $(IAM),iam:$(IAM),sample)
 
-.PHONY: help train train-finder evaluate evaluate-pages recognize test lint format clean
+# Further collections of a report, by their language: make report IAM=data/iam FRENCH="lines:data/letters".
+ENGLISH ?=
+FRENCH ?=
+
+.PHONY: help train pretrain study train-finder evaluate evaluate-pages report peers recognize test lint format clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  variables: IAM=folder  PAGE=file  PAGES=folder  WEIGHTS=file  CONFIG=file  SET=\"key=value ...\"  PYTHON=python3.x"
+	@echo "  variables: IAM=folder  PAGE=file  PAGES=folder  ENGLISH=\"data ...\"  FRENCH=\"data ...\"  WEIGHTS=file  CONFIG=file  SET=\"key=value ...\"  PYTHON=python3.x"
 
 train: $(INSTALLED) ## train on IAM=folder, or for some minutes on the embedded sample
 	$(BIN)/python -m htr.train --config "$(CONFIG)" $(if $(IAM),"data=iam:$(IAM)") $(SET)
 	$(if $(filter configs/sample.yaml,$(CONFIG)),$(BIN)/python -m htr.evaluate --data sample --weights runs/sample/model.safetensors)
+
+pretrain: $(INSTALLED) ## train on lines drawn in handwriting fonts alone, to start from
+	$(BIN)/python -m htr.train --config configs/synthetic.yaml $(SET)
+
+study: $(INSTALLED) ## compare starts and amounts of labelled lines, for hours; data/README.md tells what has to be there
+	$(BIN)/python -m htr.study $(addprefix configs/studies/,pretraining.yaml transfer-iam.yaml transfer-hooker.yaml recipe.yaml)
 
 train-finder: $(INSTALLED) ## train the finder of lines on the train lines of IAM=folder, or on lines drawn in fonts
 	$(BIN)/python -m htr.train_finder --config configs/finder.yaml "data=[$(DATA)]" $(SET)
@@ -36,6 +46,13 @@ evaluate: $(INSTALLED) ## score the weights on the test lines of IAM=folder, or 
 
 evaluate-pages: $(INSTALLED) ## score finding and reading on PAGES=folder with ALTO or PAGE XML, also turned and warped
 	$(BIN)/python -m htr.evaluate --pages "$(PAGES)" --distort $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+
+report: $(INSTALLED) ## measure what reports/ lacks, on the embedded sample and IAM=folder, and draw the report
+	$(BIN)/python -m htr.benchmark --english sample $(if $(IAM),"iam:$(IAM)") $(ENGLISH) $(if $(FRENCH),--french $(FRENCH)) \
+		$(if $(PAGES),--pages $(PAGES)) $(if $(WEIGHTS),--weights $(WEIGHTS))
+
+peers: $(INSTALLED) ## install other readers, each in an environment of its own, to be compared with in the report
+	$(BIN)/python -m htr.benchmark.peers
 
 recognize: $(INSTALLED) ## read PAGE=file or folder
 	$(BIN)/python -m htr.recognize "$(PAGE)" $(if $(WEIGHTS),--weights "$(WEIGHTS)")

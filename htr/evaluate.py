@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,9 @@ def main() -> None:
     )
     parser.add_argument("--weights", metavar="W", help="weights file (default: the weights that come with htr)")
     parser.add_argument(
-        "--language", metavar="L", help="let a language model help: english, or a file of htr.language (default: none)"
+        "--language",
+        metavar="L",
+        help="let a language model help: english, french, or a file of htr.language (default: none)",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes (default: in runs/)")
     arguments = parser.parse_args()
@@ -39,13 +40,16 @@ def main() -> None:
         raise InputError(f"{out}: must end in .json; the readings go to a .tsv of the same name")
     folder = out.parent if out else Path("runs")
     make_writable(folder)
+    # Loaded late, so that --help and mistyped arguments answer at once.
+    from htr.benchmark.results import collection_of, pages_of, result_name, write_result
+
     if arguments.data:
         from htr.benchmark.lines import evaluate_lines
 
         split = arguments.split or "test"
         result = evaluate_lines(arguments.data, split, arguments.weights, arguments.language)
         print(table(result))
-        name = "evaluation", arguments.data.partition(":")[0], split
+        about = collection_of(arguments.data), split
     else:
         from htr.benchmark.distort import DISTORTIONS
         from htr.benchmark.pages import evaluate_pages
@@ -60,11 +64,10 @@ def main() -> None:
             arguments.language,
         )
         print(pages_table(result))
-        name = "evaluation", "pages", arguments.split or "all"
+        about = "pages", pages_of(arguments.pages), *([arguments.split] if arguments.split else [])
     readings = result.pop("readings")
-    if out is None:
-        out = folder / ("-".join([*name, result["labels_sha256"][:8], result["weights"]["sha256"][:8]]) + ".json")
-    write_whole(out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    out = out or folder / result_name(about, result)
+    write_result(out, result)
     rows = io.StringIO(newline="")
     table_writer = csv.DictWriter(rows, readings[0], dialect="excel-tab")
     table_writer.writeheader()

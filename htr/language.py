@@ -171,7 +171,7 @@ def find_model(name: str | Path) -> Path:
     shipped = MODELS / f"{name}.npz"
     path = shipped if shipped.is_file() else Path(name)
     if not path.is_file():
-        raise InputError(f"{path}: no such language model; give english, or check the path")
+        raise InputError(f"{path}: no such language model; give english or french, or check the path")
     return path
 
 
@@ -211,7 +211,7 @@ LANGUAGES = {"english": "en", "french": "fr"}
 
 
 def texts_of(language: str) -> Iterator[tuple[str, float]]:
-    """The texts behind a model that ships with the package, and how often each counts: of French single words only.
+    """Texts of a language that come as packages, and how often each counts: of French single words only.
 
     Args:
         language: one of `LANGUAGES`.
@@ -240,12 +240,16 @@ def texts_in(corpus: str) -> Iterator[tuple[str, float]]:
         corpus: as `htr.corpora.load_corpus` takes it.
 
     Raises:
-        InputError: there is no such corpus, or it cannot be used.
+        InputError: there is no such corpus, it has no train lines, or it cannot be used.
     """
     pages: dict[str, list[str]] = {}
     for sample in load_corpus(corpus):
         if sample.split == "train":
             pages.setdefault(sample.form or sample.id, []).append(sample.text)
+    if not pages:
+        raise InputError(
+            f"{corpus}: has no train lines to learn from; say in a column split, or by folders, which they are"
+        )
     for lines in pages.values():
         yield " ".join(lines), _OWN
 

@@ -6,7 +6,7 @@ Stated once, for every figure of this project:
 - CER is the number of character edits (insertions, deletions, substitutions, spaces included) over all lines, divided
   by the number of true characters over all lines: a micro average, not a mean of per-line rates.
 - WER is the same over words, which are split at white space. WER with punctuation apart splits punctuation marks from
-  the words first, as some published systems do; it is lower.
+  the words first, as some published systems do; it is mostly lower.
 - In any case means that both sides are in lower case first; punctuation still counts.
 - Intervals are 95 % percentile bootstrap over lines; or over writers, which is wider and says what another set of hands
   might give.

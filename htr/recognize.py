@@ -101,7 +101,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--weights", metavar="W", help="weights file (default: the weights that come with htr)")
     parser.add_argument(
-        "--language", metavar="L", help="let a language model help: english, or a file of htr.language (default: none)"
+        "--language",
+        metavar="L",
+        help="let a language model help: english, french, or a file of htr.language (default: none)",
     )
     arguments = parser.parse_args()
     if not arguments.out:

@@ -1,8 +1,10 @@
 import math
 
+import cv2
 import numpy as np
 import pytest
 
+from htr import language
 from htr.errors import InputError
 from htr.language import load_model, save_model, train
 
@@ -84,3 +86,17 @@ def test_the_model_that_ships_knows_english():
     assert model.score(" th", "e") > model.score(" th", "w")
     assert model.score("Mr", ".") > math.log(0.5)
     assert model.score(" whi", "c") > model.score(" whi", "e")
+
+
+def test_texts_of_ones_own_lines_are_learnt(tmp_path, command_line):
+    folder = tmp_path / "letters"
+    (folder / "train").mkdir(parents=True)
+    cv2.imwrite(str(folder / "train" / "a.png"), np.full((40, 400), 255, np.uint8))
+    (folder / "train" / "a.txt").write_text("Qwyxby " * 20)
+    code, _, _ = command_line(language.main, tmp_path / "my.npz", "--data", f"lines:{folder}")
+    assert code == 0
+    own, usual = load_model(tmp_path / "my.npz"), load_model("english")
+    assert own.score(" Qwyx", "b") > usual.score(" Qwyx", "b") + 3
+    (folder / "train").rename(folder / "test")
+    code, _, err = command_line(language.main, tmp_path / "my.npz", "--data", f"lines:{folder}")
+    assert code == 2 and "has no train lines" in err

@@ -23,7 +23,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; `code` and [links](to) as in Markdown."""
+    """A paragraph; `code`, **strong** and [links](to) as in Markdown."""
 
     text: str
 
@@ -47,7 +47,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Line:
-    """A line as picture (PNG), truth and reading; only the HTML page shows it."""
+    """A line as picture (PNG), truth and reading."""
 
     png: bytes
     truth: str
@@ -55,7 +55,17 @@ class Line:
     about: str
 
 
-Block = Heading | Text | Table | Plot | Line
+@dataclass(frozen=True)
+class Lines:
+    """Lines to be looked at, folded up under a title; only the HTML page shows them."""
+
+    title: str
+    lines: Sequence[Line]
+
+
+_FLUSH = ' class="figure"'
+
+Block = Heading | Text | Table | Plot | Lines
 
 
 def write_report(blocks: Sequence[Block], folder: Path) -> list[Path]:
@@ -128,7 +138,10 @@ def _html(block: Block) -> str:
         case Text(text):
             return f"<p>{_marked(text)}</p>"
         case Table(header, rows):
-            head = "".join(f'<th scope="col">{_marked(cell)}</th>' for cell in header)
+            flush = [any(_is_figure(column, row[column]) for row in rows) for column in range(len(header))]
+            head = "".join(
+                f'<th scope="col"{_FLUSH if figure else ""}>{_marked(cell)}</th>' for cell, figure in zip(header, flush)
+            )
             body = "".join(f"<tr>{''.join(_html_cell(i, cell) for i, cell in enumerate(row))}</tr>\n" for row in rows)
             # Reached by the keyboard, since wide tables are scrolled on a telephone.
             return (
@@ -137,24 +150,34 @@ def _html(block: Block) -> str:
             )
         case Plot(svg, alt, _):
             return f'<img class="plot" src="{_data(svg.encode(), "svg+xml")}" alt="{html.escape(alt, quote=True)}">'
-        case Line(png, truth, reading, about):
-            true, read = _differences(truth, reading)
-            return (
-                f'<figure><img src="{_data(png, "png")}" alt="{html.escape("A line that says: " + truth, quote=True)}">'
-                f"<figcaption><span>{html.escape(about)}</span><br>{true}<br>{read}</figcaption></figure>"
-            )
+        case Lines(title, lines):
+            figures = "\n".join(_figure(line) for line in lines)
+            return f"<details><summary>{html.escape(title)}</summary>\n{figures}\n</details>"
+
+
+def _figure(line: Line) -> str:
+    true, read = _differences(line.truth, line.reading)
+    return (
+        f'<figure><img src="{_data(line.png, "png")}" alt="{html.escape("A line that says: " + line.truth, quote=True)}">'
+        f"<figcaption><span>{html.escape(line.about)}</span><br>{true}<br>{read}</figcaption></figure>"
+    )
 
 
 def _html_cell(column: int, text: str) -> str:
     if column == 0:
         return f'<th scope="row">{_marked(text)}</th>'
-    figure = ' class="figure"' if re.match(r"[-+−]?[\d.]", text) else ""
-    return f"<td{figure}>{_marked(text)}</td>"
+    return f"<td{_FLUSH if _is_figure(column, text) else ''}>{_marked(text)}</td>"
+
+
+def _is_figure(column: int, text: str) -> bool:
+    words = re.findall(r"[^\W\d]{2,}", text)
+    return column > 0 and bool(re.match(r"[-+−[]?[\d.]", text)) and len(words) <= 2
 
 
 def _marked(text: str) -> str:
     text = html.escape(text)
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
+    text = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", text)
     return re.sub(r"\[([^\]]+)\]\(([^)\s]+)\)", r'<a href="\2">\1</a>', text)
 
 

@@ -115,7 +115,9 @@ def _accepted(counted: Sequence[tuple[dict[str, Any], int, int]]) -> dict[str, A
     for number, (line, wrong, length) in enumerate(counted, 1):
         edits, characters = edits + wrong, characters + length
         rate = 100 * edits / max(characters, 1)
-        if rate <= ACCEPTED_CER:
+        # Equally sure lines are accepted together.
+        last = number == len(counted) or counted[number][0]["confidence"] < line["confidence"]
+        if last and rate <= ACCEPTED_CER:
             share, threshold = 100 * characters / total, line["confidence"]
         if number == len(counted) or number * 50 // len(counted) > (number - 1) * 50 // len(counted):
             curve.append({"share": round(100 * characters / max(total, 1), 1), "CER": round(rate, 2)})

@@ -89,9 +89,11 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
         "characters": scores.cer.total,
         "labels_sha256": labels_sha256(samples),
         "complete_aachen": data.startswith("iam:") and len(samples) == FULL_SPLIT_LINES[split],
-        "scores": _rates(scores),
-        "scores_with_language": _rates(score(truths, [reading.text for reading in helped])) if language else {},
-        "scores_over_writers": _rates(score(truths, texts, writers)) if all(writers) and len(set(writers)) > 1 else {},
+        "scores": named_rates(scores),
+        "scores_with_language": named_rates(score(truths, [reading.text for reading in helped])) if language else {},
+        "scores_over_writers": named_rates(score(truths, texts, writers))
+        if all(writers) and len(set(writers)) > 1
+        else {},
         "intervals": "95 % percentile bootstrap over lines (and over writers where they are known), 1000 resamples, seed 0",
         "speed": {
             "lines_per_second": round(len(samples) / seconds, 1),
@@ -110,7 +112,8 @@ def labels_sha256(samples: Sequence[Sample]) -> str:
     return hashlib.sha256(labels.encode()).hexdigest()
 
 
-def _rates(scores: Scores) -> dict[str, Any]:
+def named_rates(scores: Scores) -> dict[str, Any]:
+    """The rates as result files have them, under the names by which reports call them."""
     return {
         "CER": asdict(scores.cer),
         "WER": asdict(scores.wer),

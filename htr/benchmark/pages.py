@@ -38,6 +38,7 @@ from tqdm import tqdm
 
 from htr.alphabet import named, normalise
 from htr.benchmark.distort import DISTORTIONS, distort
+from htr.benchmark.lines import named_rates
 from htr.benchmark.provenance import provenance
 from htr.corpora.pages import PageTruth, load_pages
 from htr.errors import InputError
@@ -266,9 +267,7 @@ def _scores(readings: list[dict[str, str]]) -> dict[str, Any]:
         return {}
     pages, lines = score(texts, found), score(texts, true)
     return {
-        "CER": asdict(pages.cer),
-        "WER": asdict(pages.wer),
-        "WER, punctuation apart": asdict(pages.wer_marks_apart),
+        **named_rates(pages),
         "CER of the true lines": asdict(lines.cer),
         "WER of the true lines": asdict(lines.wer),
         "CER minus CER of the true lines": pages.cer.value - lines.cer.value,

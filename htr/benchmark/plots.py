@@ -20,8 +20,7 @@ class Plot:
     """A picture with one pair of axes.
 
     Args:
-        x, y: what is along the axes, with units.
-        wide: over the whole page instead of half of it.
+        x, y: what is along the axes, with units; the y axis begins at 0.
 
     Attributes:
         axes: of Matplotlib, to draw on.
@@ -30,7 +29,7 @@ class Plot:
         InputError: Matplotlib is not installed.
     """
 
-    def __init__(self, x: str, y: str, wide: bool = False) -> None:
+    def __init__(self, x: str, y: str) -> None:
         try:
             import matplotlib
             from matplotlib.figure import Figure
@@ -39,7 +38,7 @@ class Plot:
         # The same results give the same file.
         self._style = {"svg.hashsalt": "htr", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11}
         with matplotlib.rc_context(self._style):
-            self._figure = Figure((9, 4.6) if wide else (6, 4), layout="constrained")
+            self._figure = Figure((5.6, 3.8), layout="constrained")
             self.axes: Axes = self._figure.add_subplot()
         self.axes.set_xlabel(x)
         self.axes.set_ylabel(y)
@@ -65,10 +64,9 @@ class Plot:
         )
         self._drawn += 1
 
-    def bars(self, names: Sequence[str], values: Sequence[float]) -> None:
-        """Draws upright bars."""
-        self.axes.bar(range(len(names)), values, color=self._colour())
-        self.axes.set_xticks(range(len(names)), names)
+    def bars(self, values: Sequence[float]) -> None:
+        """Draws upright bars, numbered from 1 on."""
+        self.axes.bar(range(1, len(values) + 1), values, color=self._colour())
         self._drawn += 1
 
     def counted_on_a_logarithmic_scale(self, counts: Sequence[int]) -> None:
@@ -83,7 +81,8 @@ class Plot:
 
         with matplotlib.rc_context(self._style):
             if len(self.axes.get_legend_handles_labels()[1]) > 1:
-                self.axes.legend(frameon=False)
+                self._figure.legend(frameon=False, loc="outside lower center", ncols=3)
+            self.axes.set_ylim(bottom=0)
             picture = io.StringIO()
             self._figure.savefig(picture, format="svg", metadata={"Date": None})
         return picture.getvalue()

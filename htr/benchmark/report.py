@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from htr.benchmark import plots
-from htr.benchmark.blocks import Block, Heading, Line, Plot, Table, Text, write_report
-from htr.benchmark.results import Result, Results, collection_of, load_results, newest
+from htr.benchmark.blocks import Block, Heading, Line, Lines, Plot, Table, Text, write_report
+from htr.benchmark.results import Result, Results, collection_of, load_results, newest, pages_of, reader_of
 from htr.benchmark.study_page import study_blocks
 from htr.errors import InputError
 from htr.weights import DEFAULT
@@ -42,22 +42,23 @@ def draw_report(folder: Path, examples: Sequence[str] | None = None) -> list[Pat
 
 
 def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> Iterator[Block]:
-    lines = newest(results.lines, "data", "split", "weights", "device")
-    peers = newest(results.peers, "data", "split", "weights", "device")
+    lines = newest(results.lines, "data", "split")
+    lines.sort(key=lambda result: reader_of(result) != DEFAULT)
+    peers = newest(results.peers, "data", "split")
     yield Heading(1, "How well and how fast htr reads")
     dates = sorted(result["date"] for result in lines + results.pages)
     yield Text(
-        f"Measured from {dates[0]} to {dates[-1]}; every figure stands in a result file (see Where the figures come from), and "
-        "`make report` measures them anew. Error rates are in percent, in brackets the 95 % interval (bootstrap over lines). "
-        "CER counts wrong characters, WER wrong words; `htr/metrics.py` says exactly what counts."
+        f"Measured from {dates[0]} to {dates[-1]}. Every figure stands in a result file (see Where the figures come from; those of "
+        "studies are named there), and `make report` measures what is missing. Error rates are in percent, in brackets the 95 % "
+        "interval (bootstrap over lines). CER counts wrong characters, WER wrong words; `htr/metrics.py` says exactly what counts."
     )
     if lines:
         yield from _overview(lines, peers)
         yield from _accuracy(lines, folder, examples)
-    yield from _pages(newest(results.pages, "pages", "split", "weights", "device"))
-    yield from _speed(newest(results.speed, "weights", "device"), peers)
+    yield from _pages(newest(results.pages, "pages", "split", "leave_out", "language"))
+    yield from _speed(newest(results.speed), peers)
     yield from _published(lines)
-    for result in newest(results.study, "study"):
+    for result in {result["study"]: result for result in results.study}.values():
         yield from study_blocks(result)
     yield from _origin(results)
 
@@ -72,11 +73,13 @@ def _overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
             reader = _reader(result)
             columns.setdefault(reader, {})[row] = _interval(result["scores"][rate])
             if result["language"]:
-                helped = f"{reader}, {Path(result['language']['file']).stem} model"
+                helped = f"{reader}, language model"
                 columns.setdefault(helped, {})[row] = _interval(result["scores_with_language"][rate])
         for result in peers:
             for reader in result["readers"]:
-                if reader["name"] != "htr":
+                # A collection may have changed since.
+                same = any(result["labels_sha256"] == ours["labels_sha256"] for ours in lines)
+                if reader["name"] != "htr" and same:
                     columns.setdefault(reader["title"], {})[_name(result)] = _interval(reader["scores"][rate])
         rows = list(dict.fromkeys(_name(result) for result in lines))
         counts = {_name(result): result["lines"] for result in lines}
@@ -86,9 +89,9 @@ def _overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
             [[row, f"{counts[row]:,}", *(column.get(row, "") for column in columns.values())] for row in rows],
         )
     yield Text(
-        "A language model knows how words go on; it helps with prose in its language and harms names, numbers and other languages. "
+        "A language model (of the lines' language) knows how words go on; it helps with prose and harms names and numbers. "
         "Other readers got the same line pictures, and their texts passed the same normalisation; those that are not installed "
-        "(`make peers`) are left out. Lines of `iam` that lie here are about half of the database: see Published figures."
+        "(`make peers`) are left out."
     )
 
 
@@ -105,22 +108,20 @@ def _accuracy(lines: list[Result], folder: Path, examples: Sequence[str] | None)
 def _together(lines: list[Result]) -> Iterator[Block]:
     """What is best seen of all collections in one picture."""
     usual = [result for result in lines if _reader(result) == f"htr {DEFAULT}"] or lines
-    plot = plots.Plot("characters of the line", "CER, %", wide=True)
+    plot = plots.Plot("characters of the line", "CER, %")
     for result in usual:
         steps = [step for step in result["details"]["lengths"] if step["lines"] >= 5]
         if steps:
             middles = [(step["from"] + step["to"]) / 2 for step in steps]
             plot.line(middles, [step["CER"] for step in steps], _name(result))
     yield Plot(plot.svg(), "CER against the length of the line, for each collection", "length")
-    plot = plots.Plot(
-        "share of the text that is accepted, surest lines first, %", "CER of what is accepted, %", wide=True
-    )
+    plot = plots.Plot("share of the text that is accepted, surest lines first, %", "CER of what is accepted, %")
     for result in usual:
         curve = result["details"]["accepted"]["curve"]
         plot.line([point["share"] for point in curve], [point["CER"] for point in curve], _name(result))
     plot.axes.axhline(1, color="#777777", linestyle=":")
     yield Plot(plot.svg(), "CER of the surest lines against their share of the text, for each collection", "accepted")
-    plot = plots.Plot("mean confidence, %", "lines without any error, %", wide=True)
+    plot = plots.Plot("mean confidence, %", "lines without any error, %")
     for result in usual:
         groups = result["details"]["confidence"]
         plot.line(
@@ -143,7 +144,7 @@ def _collection(result: Result) -> Iterator[Block]:
     if accepted["share"]:
         yield Text(
             f"{accepted['share']:.0f} % of the text can be taken unseen at {accepted['CER']:g} % character errors: the lines whose "
-            f"confidence is at least {accepted['confidence']:.3f}."
+            f"confidence is at least {accepted['confidence']:.4f}."
         )
     else:
         yield Text(
@@ -156,7 +157,7 @@ def _collection(result: Result) -> Iterator[Block]:
             f"worst read {writers[-1]:.1f} % character errors."
         )
         plot = plots.Plot(f"{len(writers)} writers, best read first", "CER, %")
-        plot.axes.bar(range(1, len(writers) + 1), writers)
+        plot.bars(writers)
         yield Plot(plot.svg(), f"CER of each writer of {_name(result)}", f"writers-{Path(result['file name']).stem}")
     often = [entry for entry in details["characters"] if entry["count"] >= 10]
     worst = sorted(often, key=lambda entry: -entry["wrong"] / entry["count"])
@@ -182,9 +183,10 @@ def _examples(file: Path) -> Iterator[Block]:
     if not file.is_file():
         return
     for name, lines in json.loads(file.read_text(encoding="utf-8")).items():
-        yield Heading(4, name)
-        for line in lines:
-            yield Line(base64.b64decode(line["png"]), line["truth"], line["reading"], line["about"])
+        yield Lines(
+            name,
+            [Line(base64.b64decode(line["png"]), line["truth"], line["reading"], line["about"]) for line in lines],
+        )
 
 
 def _pages(pages: list[Result]) -> Iterator[Block]:
@@ -193,41 +195,50 @@ def _pages(pages: list[Result]) -> Iterator[Block]:
     yield Heading(2, "Whole pages")
     rows = []
     for result in pages:
-        scores, lines = result["scores"], result["lines"]
-        boxes = lines["boxes"]
-        cost = f"{scores['CER minus CER of the true lines']:+.2f}" if scores else ""
+        name, scores, seconds = pages_of(result["pages"]), result["scores"], result["seconds_a_page"]
+        helped = f", {Path(result['language']['file']).stem} model" if result["language"] else ""
+        only = f" {result['split']}" if result["split"] else ""
         rows.append(
             [
-                f"{_pages_name(result)}, {_reader(result)}", f"{result['count']} pages, {result['counts']['true']} lines",
-                f"{boxes['0.5']['F1']:.1f} / {boxes['0.75']['F1']:.1f}", f"{lines['polygons']['0.5']['F1']:.1f}",
-                _interval(scores["CER"]) if scores else "", cost, f"{sum(result['seconds_a_page'].values()):.2f}",
+                f"{name}{only}, {_reader(result)}{helped}",
+                f"{result['count']} pages, {result['counts']['true']} lines",
+                *_found(result["lines"]),
+                _interval(scores["CER"]) if scores else "",
+                f"{scores['CER minus CER of the true lines']:+.2f}" if scores else "",
+                f"{seconds['finding']:.2f}",
+                f"{sum(seconds.values()):.2f}",
             ]
-        )  # fmt: skip
+        )
         for peer in result.get("peers", []):
-            found = peer["lines"]
-            boxes = found["boxes"]
             rows.append(
                 [
-                    f"{_pages_name(result)}, {peer['title']}", "the same", f"{boxes['0.5']['F1']:.1f} / {boxes['0.75']['F1']:.1f}",
-                    f"{found['polygons']['0.5']['F1']:.1f}", "", "", f"{peer['seconds_a_page']:.2f}",
+                    f"{name}{only}, {peer['title']}",
+                    "the same",
+                    *_found(peer["lines"]),
+                    "",
+                    "",
+                    f"{peer['seconds_a_page']:.2f}",
+                    "",
                 ]
-            )  # fmt: skip
+            )
     yield Table(
         [
-            "pages",
-            "how many",
-            "lines found, F1 of boxes at IoU 0.5 / 0.75",
-            "of polygons at 0.5",
-            "CER of the page",
-            "cost",
-            "s a page",
+            "pages", "how many", "lines found: F1 of boxes, IoU 0.5", "IoU 0.75", "F1 of polygons, IoU 0.5", "CER of the page", "cost",
+            "s to find lines", "s in all",
         ],
         rows,
-    )
+    )  # fmt: skip
     yield Text(
         "The cost is the page's CER minus that of its true lines, in points: what finding and ordering the lines adds to the errors. "
         "`htr/benchmark/pages.py` says how found and true lines are compared."
     )
+
+
+def _found(lines: dict[str, Any]) -> list[str]:
+    return [
+        f"{lines[shape][threshold]['F1']:.1f}"
+        for shape, threshold in (("boxes", "0.5"), ("boxes", "0.75"), ("polygons", "0.5"))
+    ]
 
 
 def _speed(speeds: list[Result], peers: list[Result]) -> Iterator[Block]:
@@ -272,16 +283,21 @@ def _speed(speeds: list[Result], peers: list[Result]) -> Iterator[Block]:
             3, f"Beside other readers: {_name(result)}, {_counted(result['threads'], 'thread')} each, in turn"
         )
         yield Table(
-            ["reader", "version", "CER", "lines/s", "time of htr's", "s to start", "peak memory, MB"],
+            ["reader", "version", "CER", "in any case", "lines/s", "time of htr's", "s to start", "peak memory, MB"],
             [
                 [
-                    reader["title"], reader["version"], f"{reader['scores']['CER']['value']:.1f}", f"{reader['lines_per_second']:.1f}",
+                    reader["title"], reader["version"],
+                    *(f"{reader['scores'][name]['value']:.1f}" for name in ("CER", "CER, any case")),
+                    f"{reader['lines_per_second']:.1f}",
                     f"{ours['lines_per_second'] / reader['lines_per_second']:.1f} times", f"{reader['seconds_to_start']:.1f}",
                     f"{reader['peak_megabytes']:,}",
                 ]
                 for reader in result["readers"]
             ],
         )  # fmt: skip
+        notes = [f"{reader['title']}: {reader['notes']}" for reader in result["readers"] if reader.get("notes")]
+        if notes:
+            yield Text(". ".join(notes) + ".")
         if result["left_out"]:
             yield Text("Left out: " + "; ".join(f"{name} ({why})" for name, why in result["left_out"].items()) + ".")
 
@@ -290,15 +306,21 @@ def _published(lines: list[Result]) -> Iterator[Block]:
     yield Heading(2, "Published figures")
     ours = [result for result in lines if result["data"].startswith("iam:") and result["split"] == "test"]
     complete = [result for result in ours if result["complete_aachen"]]
-    yield Text(
-        "All of IAM's Aachen test lines (2,915), as their authors give them, on their machines; none was measured here. "
-        + (
-            "Ours were measured on the same test lines."
-            if complete
-            else "**Ours are not comparable**: the lines measured here are a part of that test set, and most of them were put "
-            "together from crops of words. With the full IAM at hand (`make report IAM=folder`) the comparable figure stands here."
+    text = "Of lines of IAM, as the sources give them; none was measured here. The complete Aachen test set has 2,915 lines. "
+    if complete:
+        text += "Ours were measured on these."
+    else:
+        part = (
+            f"the {ours[0]['lines']:,} lines of IAM measured here are only a part of that"
+            if ours
+            else "no line of IAM is"
         )
-    )
+        text += (
+            f"**Ours are not comparable** with those on it: {part}"
+            + ("" if ours else " measured here")
+            + ". With the full IAM at hand (`make report IAM=folder`) the comparable figure stands here."
+        )
+    yield Text(text)
     with (Path(__file__).parent / "published.csv").open(encoding="utf-8", newline="") as file:
         rows = [list(row.values()) for row in csv.DictReader(file)]
     for result in complete:
@@ -340,14 +362,9 @@ def _name(result: Result) -> str:
     return f"{collection_of(result['data'])} {result['split']}"
 
 
-def _pages_name(result: Result) -> str:
-    parts = [part for part in Path(result["pages"].rpartition(":")[2]).parts if part not in ("pages", "data")]
-    return parts[-1] if parts else "pages"
-
-
 def _reader(result: Result) -> str:
-    device = "" if result["machine"]["device"] == "cpu" else f" on {result['machine']['processor']}"
-    return f"htr {Path(result['weights']['file']).stem}{device}"
+    machine = result["machine"]
+    return f"htr {reader_of(result)}" + ("" if machine["device"] == "cpu" else f" on {machine['processor']}")
 
 
 def _interval(rate: dict[str, Any]) -> str:

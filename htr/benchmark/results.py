@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,20 @@ from typing import Any
 from htr.benchmark.provenance import VERSION
 from htr.corpora import label
 from htr.files import write_whole
+from htr.weights import MODELS
 
 log = logging.getLogger(__name__)
 
-KINDS = "lines", "peers", "pages", "speed", "study"
-"""What a result can be of."""
+_ALL = {"weights", "machine", "date", "command"}
+
+# What a result can be of, and what it must hold.
+_NEEDED = {
+    "lines": _ALL | {"data", "split", "lines", "labels_sha256", "scores", "details", "language"},
+    "peers": _ALL | {"data", "split", "labels_sha256", "readers", "left_out", "threads"},
+    "pages": _ALL | {"pages", "split", "count", "counts", "lines", "scores", "seconds_a_page", "language"},
+    "speed": _ALL | {"lines", "page", "first", "size"},
+    "study": {"study", "title", "variants", "score", "planned", "runs", "config", "date", "command"},
+}
 
 Result = dict[str, Any]
 
@@ -35,24 +46,28 @@ class Results:
     study: list[Result] = field(default_factory=list)
 
 
-def write_result(folder: Path, about: list[str], result: Result) -> Path:
-    """Writes a result under a name that says what it is of: collection, weights, processor or GPU, precision and date.
+def result_name(about: Sequence[str], result: Result) -> str:
+    """The name of a result's file: collection, weights, processor or GPU, precision and date.
 
     Args:
-        folder: where to.
         about: first parts of the name, such as collection and split.
         result: with what `htr.benchmark.provenance.provenance` gives.
     """
     machine = result["machine"]
+    # Of "Intel(R) Xeon(R) Processor" and the like, the words that tell.
+    processor = re.findall(r"[a-z0-9]+", re.sub(r"\((r|tm)\)|processor|\bcpu\b|@.*", "", machine["processor"].lower()))
     parts = [
         "-".join(about),
         result["weights"]["sha256"][:8],
-        f"{machine['device']}-{machine['precision']}",
+        f"{'-'.join(processor)}-{machine['precision']}",
         result["date"],
     ]
-    file = folder / ("_".join(parts) + ".json")
+    return "_".join(parts) + ".json"
+
+
+def write_result(file: Path, result: Result) -> None:
+    """Writes a result in one step."""
     write_whole(file, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    return file
 
 
 def load_results(folder: Path) -> Results:
@@ -67,40 +82,57 @@ def load_results(folder: Path) -> Results:
             log.warning("%s: cannot be read (%s) and is left out; copy it again, or delete it", file, error)
             continue
         kind = result.get("kind") if isinstance(result, dict) else None
-        if kind not in KINDS:
-            log.warning("%s: not a result of htr and left out; take it out of the folder", file)
-        elif result.get("version") != VERSION:
+        if kind not in _NEEDED:
             log.warning(
-                "%s: of version %s, which this htr (version %d) does not draw, and left out; measure it again",
-                file, result.get("version"), VERSION,
-            )  # fmt: skip
+                "%s: not a result of this htr, or of an earlier one, and left out; measure it again, or delete it", file
+            )
+        elif result.get("version") != VERSION or not _NEEDED[kind] <= set(result):
+            log.warning(
+                "%s: of another version than this htr draws (%d), and left out; measure it again, or delete it",
+                file,
+                VERSION,
+            )
         else:
             getattr(results, kind).append({**result, "file name": file.name})
-    for kind in KINDS:
-        getattr(results, kind).sort(key=lambda result: result.get("date", ""))
+    for kind in _NEEDED:
+        getattr(results, kind).sort(key=lambda result: result["date"])
     return results
 
 
 def collection_of(data: str) -> str:
-    """A short name for a corpus: `sample`, `iam`, `hooker`, `pages`..."""
-    return label(data).rpartition(":")[2]
+    """A short name for a corpus: `sample`, `iam`, `letters`; of pages also which ones, as `pages_of` says."""
+    kind, _, path = data.partition(":")
+    return f"pages-{pages_of(path)}" if kind == "pages" else label(data).rpartition(":")[2]
+
+
+def pages_of(source: str) -> str:
+    """A short name for pages with their truth: `data/letters/pages` becomes `letters`."""
+    path = Path(source.rpartition(":")[2]).absolute()
+    return next((part for part in reversed(path.parts) if part != "pages"), "pages")
+
+
+def reader_of(result: Result) -> str:
+    """What a report calls the weights of a result: by name if they ship, else with their checksum too."""
+    name = Path(result["weights"]["file"]).stem
+    return name if (MODELS / f"{name}.safetensors").is_file() else f"{name} {result['weights']['sha256'][:8]}"
 
 
 def newest(results: list[Result], *keys: str) -> list[Result]:
-    """Of results that are alike in some values, the newest; in the order in which they first occur.
+    """Of results that are alike, the newest; in the order in which they first occur.
 
     Args:
-        keys: values that are compared; `weights` and `device` stand for the weights' file name and the machine's device.
+        keys: values that are compared; weights, processor and precision are compared in any case, and of `data` and `pages`
+            only the collection counts.
     """
-    found: dict[tuple[Any, ...], Result] = {}
+    found: dict[str, Result] = {}
     for result in results:
-        found[tuple(_value(result, key) for key in keys)] = result
+        machine = result["machine"]
+        values = [reader_of(result), machine["processor"], machine["precision"], *(_value(result, key) for key in keys)]
+        found[json.dumps(values)] = result
     return list(found.values())
 
 
 def _value(result: Result, key: str) -> Any:
-    if key == "weights":
-        return result["weights"]["file"]
-    if key == "device":
-        return result["machine"]["device"]
-    return result.get(key)
+    if key == "data":
+        return collection_of(result["data"])
+    return pages_of(result["pages"]) if key == "pages" else result.get(key)

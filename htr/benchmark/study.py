@@ -1,7 +1,7 @@
 """A study: one training repeated with other values, other amounts of labelled lines and other seeds, side by side.
 
-A file in `configs/studies/` says which. The result is a small JSON file that grows with every run, so that a study that was
-stopped goes on, and one can be shared out over days or machines. `htr.benchmark.study_page` draws it.
+A file in `configs/studies/` says which. The result is a small JSON file that is written after every run, so that a study that
+was stopped goes on, and can be shared out over days. `htr.benchmark.study_page` draws it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from typing import Any
 
 from htr.benchmark.lines import evaluate_lines
 from htr.benchmark.provenance import VERSION
-from htr.corpora import label
+from htr.benchmark.results import write_result
+from htr.corpora import label, load_corpus
 from htr.errors import InputError
-from htr.files import write_whole
 from htr.training.config import TrainConfig, checked, read_values
 from htr.training.run import train
+from htr.weights import sha256
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ class Study:
     Attributes:
         title: for people.
         config: values of a training run (`configs/iam.yaml` explains them) that all runs share. `epochs` are those with all
-            train lines: with fewer there are as many more, so that all runs take about the same number of steps and
-            validate as often.
+            train lines: with fewer there are as many more, and as many fewer lines `drawn` in each, so that all runs take
+            about the same number of steps and validate about as often.
         variants: name, and the values in which it differs.
         shares: of the train lines.
         seeds: of each variant with each share.
@@ -65,32 +66,56 @@ def load_study(path: Path) -> tuple[Study, list[Cell]]:
     Raises:
         InputError: no such file, or a value that does not do.
     """
-    study = checked(Study, read_values(path), str(path))
+    values = read_values(path)
+    if isinstance(values.get("variants"), dict):
+        values["variants"] = {str(name): changes or {} for name, changes in values["variants"].items()}
+    study = checked(Study, values, str(path))
     if set(study.score) != {"data", "split"} or study.score["split"] not in ("val", "test"):
         raise InputError(f"{path}: score: give data, as in a config, and split: val or test")
     for name in ("variants", "shares", "seeds"):
         if not getattr(study, name):
             raise InputError(f"{path}: {name} is empty; give one or more")
-    return study, list(_cells(study, path))
+    for variant, changes in study.variants.items():
+        if not isinstance(changes, dict):
+            raise InputError(f"{path}: variants: {variant} has no keys and values; give those in which it differs")
+    for share in study.shares:
+        if not isinstance(share, (int, float)) or not 0 <= share <= 1:
+            raise InputError(f"{path}: shares: {share!r} is no share of the train lines; give a number from 0 to 1")
+    cells = list(_cells(study, path))
+    if len({cell.config.run for cell in cells}) < len(cells):
+        raise InputError(
+            f"{path}: two runs would have the same folder; give the variants names that differ in their letters"
+        )
+    return study, cells
 
 
 def _cells(study: Study, path: Path) -> Iterator[Cell]:
     # Seeds come last: after the first of them there is a whole picture.
     for seed in study.seeds:
         for share in study.shares:
-            for variant, values in study.variants.items():
+            for variant, changes in study.variants.items():
                 name = re.sub(r"[^\w]+", "-", f"{variant} {share:g} {seed}")
-                merged = {
-                    **study.config,
-                    **(values or {}),
-                    "share": share,
-                    "seed": seed,
-                    "run": f"runs/studies/{path.stem}/{name}",
-                }
-                config = checked(TrainConfig, merged, f"{path}, {variant}")
-                times = max(1, round(1 / share)) if share else 1
-                trainer = {**config.trainer, "check_val_every_n_epoch": times}
-                yield Cell(variant, share, seed, replace(config, epochs=config.epochs * times, trainer=trainer))
+                values = {"share": share, "seed": seed, "run": f"runs/studies/{path.stem}/{name}"}
+                config = checked(TrainConfig, {**study.config, **changes, **values}, f"{path}, {variant}")
+                if config.minutes and 0 < share < 1:
+                    raise InputError(
+                        f"{path}: minutes: end by epochs, as runs with fewer lines have more and shorter ones"
+                    )
+                yield Cell(variant, share, seed, _with_share(config))
+
+
+def _with_share(config: TrainConfig) -> TrainConfig:
+    """The run with as many steps as it has with all train lines."""
+    if not config.share:
+        return config
+    rarely = max(1, round(1 / config.share))
+    return replace(
+        config,
+        # The last epoch is validated too.
+        epochs=rarely * max(1, round(config.epochs / config.share / rarely)),
+        trainer={**config.trainer, "check_val_every_n_epoch": rarely},
+        drawn={name: max(1, round(config.share * count)) for name, count in config.drawn.items()},
+    )
 
 
 def run_study(path: Path, folder: Path) -> Path:
@@ -107,19 +132,18 @@ def run_study(path: Path, folder: Path) -> Path:
         InputError: the study, its data or an earlier result file cannot be used.
     """
     study, cells = load_study(path)
+    load_corpus(study.score["data"])  # a mistyped one is found before the first run, not after it
     file = folder / f"{path.stem}.json"
     runs = {run["settings_sha256"]: run for run in load_result(file)["runs"]} if file.exists() else {}
     for number, cell in enumerate(cells, 1):
-        key = settings_sha256(cell.config)
-        if key in runs:
+        key = settings_sha256(cell.config, study.score)
+        if key in runs and _same_start(cell.config, runs[key]):
             continue
         log.warning(
             "run %d of %d: %s, %g of the train lines, seed %d",
             number, len(cells), cell.variant, cell.share, cell.seed,
         )  # fmt: skip
-        runs[key] = {"variant": cell.variant, "share": cell.share, "seed": cell.seed, "settings_sha256": key} | _run(
-            study, cell
-        )
+        runs[key] = {"settings_sha256": key, **_run(study, cell)}
         _write(file, path, study, cells, runs)
     _write(file, path, study, cells, runs)
     return file
@@ -151,22 +175,32 @@ def _run(study: Study, cell: Cell) -> dict[str, Any]:
     }
 
 
+def _same_start(config: TrainConfig, run: dict[str, Any]) -> bool:
+    """Whether a run began with the weights that its start stands for now, as far as these are there."""
+    file = Path(config.start or "")
+    return not file.is_file() or sha256(file) in run["start"]
+
+
 def _write(file: Path, path: Path, study: Study, cells: list[Cell], runs: dict[str, dict[str, Any]]) -> None:
-    """Writes the runs that belong to the study as it is now, in its order."""
-    wanted = [settings_sha256(cell.config) for cell in cells]
-    shown = asdict(study)
+    """Writes the runs that belong to the study as it is now, in its order and under its names."""
+    keys = [(cell, settings_sha256(cell.config, study.score)) for cell in cells]
+    done = [
+        {**runs[key], "variant": cell.variant, "share": cell.share, "seed": cell.seed}
+        for cell, key in keys
+        if key in runs
+    ]
     result = {
         "kind": "study",
         "version": VERSION,
         "study": path.stem,
-        **shown,
+        **asdict(study),
         "score": {"data": label(study.score["data"]), "split": study.score["split"]},
         "planned": len(cells),
-        "date": max((runs[key]["date"] for key in wanted if key in runs), default=""),
+        "date": max((run["date"] for run in done), default=""),
         "command": f"python -m htr.study {path}",
-        "runs": [runs[key] for key in wanted if key in runs],
+        "runs": done,
     }
-    write_whole(file, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    write_result(file, result)
 
 
 def load_result(file: Path) -> dict[str, Any]:
@@ -186,7 +220,7 @@ def load_result(file: Path) -> dict[str, Any]:
     return result
 
 
-def settings_sha256(config: TrainConfig) -> str:
-    """By this a run is known again: all values but where it lies and how lines are loaded."""
-    values = {name: value for name, value in asdict(config).items() if name not in ("run", "workers")}
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+def settings_sha256(config: TrainConfig, score: dict[str, str]) -> str:
+    """By this a run is known again: what it is scored on, and all values that its outcome depends on."""
+    values = {name: value for name, value in asdict(config).items() if name not in ("run", "workers", "trainer")}
+    return hashlib.sha256(json.dumps([values, score], sort_keys=True).encode()).hexdigest()

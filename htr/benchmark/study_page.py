@@ -36,7 +36,8 @@ def curves(result: dict[str, Any]) -> dict[str, list[Point]]:
     """CER against labelled lines for each variant that has runs, few lines first."""
     found: dict[str, dict[int, list[float]]] = {variant: defaultdict(list) for variant in result["variants"]}
     for run in result["runs"]:
-        found[run["variant"]][run["train_lines"]].append(run["scores"]["CER"]["value"])
+        if run["train_lines"]:
+            found[run["variant"]][run["train_lines"]].append(run["scores"]["CER"]["value"])
     return {
         variant: [
             Point(lines, sum(rates) / len(rates), min(rates), max(rates), len(rates))
@@ -144,7 +145,7 @@ def _times(point: Point, curve: list[Point]) -> str:
 def _all_runs(result: dict[str, Any]) -> Iterator[Block]:
     rows = []
     for run in result["runs"]:
-        values = result["variants"][run["variant"]] or {}
+        values = result["variants"][run["variant"]]
         rows.append([
             run["variant"],
             ", ".join(f"`{name}: {_value(value)}`" for name, value in values.items()),
@@ -173,12 +174,10 @@ def _value(value: Any) -> str:
 
 
 def _plot(result: dict[str, Any], lines: dict[str, list[Point]]) -> str:
-    plot = plots.Plot(
-        "labelled lines", f"CER, % ({result['score']['split']} lines of {result['score']['data']})", wide=True
-    )
+    plot = plots.Plot("labelled lines", f"CER, % ({result['score']['split']} lines of {result['score']['data']})")
     for variant, curve in lines.items():
         counts, cer, low, high, _ = zip(*curve)
         plot.line(counts, cer, variant, low, high)
     plot.counted_on_a_logarithmic_scale(sorted({point.lines for curve in lines.values() for point in curve}))
-    plot.axes.set_ylim(0, min(100, 1.05 * max(point.high for curve in lines.values() for point in curve)))
+    plot.axes.set_ylim(top=min(100, 1.05 * max(point.high for curve in lines.values() for point in curve)))
     return plot.svg()

@@ -187,7 +187,8 @@ class WidthBatches(Sampler):
         # Lightning leaves the validation out in an epoch with fewer batches than the first.
         while len(batches) < self.count:
             largest = max(batches, key=len)
-            batches.append([largest.pop() for _ in range(len(largest) // 2)])
+            # Where each holds a single line, that comes twice.
+            batches.append([largest.pop() for _ in range(len(largest) // 2)] or list(largest))
         while len(batches) > self.count:
             batches.sort(key=len)
             batches[:2] = [batches[0] + batches[1]]

@@ -30,7 +30,7 @@ from htr.errors import InputError
 from htr.files import write_whole
 from htr.machine import describe, use_bfloat16
 from htr.network import Recogniser, load_pretrained
-from htr.training.config import Config, TrainConfig
+from htr.training.config import Config, TrainConfig, checked, read_values
 from htr.training.data import Lines
 from htr.training.module import Training
 from htr.weights import Header, Weights, load_weights, save_weights, sha256
@@ -143,12 +143,13 @@ def claim(folder: Path, config: Config) -> Path | None:
 def _same_run(folder: Path, config: Config) -> bool:
     """Whether the run in a folder differs in nothing that its outcome depends on."""
     try:
-        there = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        # Of an earlier release it may lack values, which were then as they are by default.
+        there = asdict(checked(type(config), read_values(folder / "config.yaml"), str(folder)))
         here = asdict(config)
         # The order of what draws lines decides which lines are drawn.
         same_order = list(there["drawn"]) == list(here["drawn"]) if "drawn" in here else True
         return same_order and all(there[name] == here[name] for name in here if name not in ("workers", "trainer"))
-    except (OSError, yaml.YAMLError, TypeError, KeyError):
+    except (OSError, InputError):
         return False
 
 

@@ -1,13 +1,12 @@
 import json
 import re
-from dataclasses import asdict
 
 import pytest
 
 from htr.benchmark import __main__ as benchmark
-from htr.benchmark.blocks import Heading, Line, Plot, Table, Text, as_html, as_markdown
+from htr.benchmark.blocks import Heading, Line, Lines, Plot, Table, Text, as_html, as_markdown
 from htr.benchmark.details import details
-from htr.benchmark.lines import _rates
+from htr.benchmark.lines import named_rates
 from htr.benchmark.provenance import VERSION
 from htr.benchmark.report import draw_report
 from htr.metrics import score
@@ -32,16 +31,17 @@ def lines_result(data="lines:here/letters", **changes):
     ]
     return {
         "kind": "lines", "data": data, "split": "test", "lines": len(TRUTHS), "characters": 180, "labels_sha256": "1" * 64,
-        "complete_aachen": False, "scores": _rates(scores), "scores_with_language": {},
-        "scores_over_writers": _rates(score(TRUTHS, READINGS, writers)), "details": details(listed), **ABOUT, **changes,
+        "complete_aachen": False, "scores": named_rates(scores), "scores_with_language": {},
+        "scores_over_writers": named_rates(score(TRUTHS, READINGS, writers)), "details": details(listed), **ABOUT, **changes,
     }  # fmt: skip
 
 
 def peers_result():
-    rates = {"CER": asdict(score(TRUTHS, READINGS).cer), "WER": asdict(score(TRUTHS, READINGS).wer)}
+    rates = named_rates(score(TRUTHS, READINGS))
     about = {"version": "5.3", "scores": rates, "seconds_to_start": 1.0, "peak_megabytes": 100}
     return {
         "kind": "peers", "data": "lines:here/letters", "split": "test", "threads": 2, "left_out": {"Other": "not installed"},
+        "labels_sha256": "1" * 64,
         "readers": [
             {"name": "htr", "title": "htr default", "lines_per_second": 20.0, **about},
             {"name": "tesseract", "title": "Tesseract", "lines_per_second": 5.0, **about},
@@ -83,6 +83,22 @@ def test_another_machines_result_is_merged_by_dropping_it_there(folder):
     assert "htr default on Fast card" in (folder / "report.md").read_text()
 
 
+def test_other_readers_are_not_set_beside_other_lines(folder):
+    (folder / "peers.json").write_text(json.dumps({**peers_result(), "labels_sha256": "2" * 64}))
+    draw_report(folder)
+    overview = (folder / "report.md").read_text().partition("## Where it fails")[0]
+    assert "htr default" in overview and "Tesseract" not in overview
+
+
+def test_other_weights_of_the_same_name_are_told_apart(folder):
+    for number in (1, 2):
+        weights = {**ABOUT["weights"], "file": "model.safetensors", "sha256": str(number) * 64}
+        (folder / f"{number}.json").write_text(json.dumps(lines_result(weights=weights)))
+    draw_report(folder)
+    page = (folder / "report.md").read_text()
+    assert "htr model 11111111" in page and "htr model 22222222" in page
+
+
 def test_of_the_same_weights_and_lines_the_newest_counts(folder):
     older = lines_result(date="2025-01-01")
     older["scores"]["CER"]["value"] = 77.77
@@ -95,9 +111,10 @@ def test_of_the_same_weights_and_lines_the_newest_counts(folder):
     ("content", "complaint"),
     [
         ("{", "cannot be read"),
-        ("[1]", "not a result of htr"),
-        ('{"kind": "other"}', "not a result of htr"),
-        ('{"kind": "lines", "version": 0}', "of version 0, which this htr"),
+        ("[1]", "not a result of this htr"),
+        ('{"kind": "other"}', "not a result of this htr"),
+        ('{"kind": "lines", "version": 0}', "of another version"),
+        ('{"kind": "lines", "version": 1}', "of another version"),
     ],
 )
 def test_wrong_and_old_files_are_named_and_left_out(folder, command_line, caplog, content, complaint):
@@ -125,9 +142,9 @@ def test_lines_are_shown_only_of_the_collections_asked_for(folder):
 def test_texts_cannot_break_the_page():
     blocks = [
         Heading(1, "a < b"), Text('`<i>` and [x](y.json) & "z"'), Table(["a|b"], [["<b>"]]), Plot("<svg/>", 'say "so"', "p"),
-        Line(b"", "<u>", "a & b", "c"),
+        Lines("<s>", [Line(b"", "<u>", "a & b", "c")]),
     ]  # fmt: skip
     page = as_html(blocks)
     assert "<code>&lt;i&gt;</code>" in page and '<a href="y.json">x</a>' in page
-    assert "<b>" not in page and "<u>" not in page and 'alt="say &quot;so&quot;"' in page
+    assert not any(f"<{tag}>" in page for tag in "bus") and 'alt="say &quot;so&quot;"' in page
     assert "a\\|b" in as_markdown(blocks)

@@ -45,6 +45,10 @@ def test_a_study_runs_every_cell_and_goes_on_where_it_stopped(study_file, iam_fo
     ]  # fmt: skip
     assert [run["epochs"] for run in result["runs"]] == [2, 2, 4, 4]  # half of the lines, twice as often
     assert str(iam_folder) not in json.dumps(result["score"])
+    # Under another name it is the same run.
+    renamed = {"slow": {}, "quick": {"learning_rate": 1e-2}}
+    result = json.loads(run_study(write_study(study_file, iam_folder, variants=renamed), tmp_path).read_text())
+    assert [run["variant"] for run in result["runs"]] == ["slow", "quick", "slow", "quick"]
     # Without its run folder, what the result file holds is not run again; what the study asks for in addition is.
     kept = {run["weights_sha256"] for run in result["runs"]}
     result["runs"][1]["minutes"] = 99.0
@@ -115,7 +119,11 @@ def test_curves_average_over_seeds():
         ({"seeds": []}, "seeds is empty"),
         ({"variant": {}}, "no key variant; did you mean variants"),
         ({"variants": {"a": {"learning_rat": 1}}}, "a: there is no key learning_rat"),
-        ({"shares": [2]}, "share: 2.0 is out of range"),
+        ({"shares": [2]}, "shares: 2 is no share"),
+        ({"shares": ["a"]}, "shares: 'a' is no share"),
+        ({"variants": {"a": 5}}, "a has no keys and values"),
+        ({"variants": {"a b": {}, "a+b": {}}}, "two runs would have the same folder"),
+        ({"config": {**TINY, "data": ["sample"], "minutes": 1}}, "minutes: end by epochs"),
         ({"score": {"data": "sample", "split": "train"}}, "split: val or test"),
     ],
 )

@@ -60,6 +60,13 @@ def test_drawn_lines_grow_from_words_to_lines_and_are_all_different():
     assert counts == [1333, 800, 400, 267, 200, 200]
 
 
+def test_batches_of_single_lines_are_never_empty():
+    sampler = WidthBatches([], 64, 1000 * 64, seed=1, strength=1.0, drawn=20, like=[900], growth=2)
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        assert all(sampler)
+
+
 def test_without_augmentation_lines_stay_as_they_are():
     batches = list(WidthBatches(WIDTHS, 64, 300_000, seed=1))
     assert {item[1:] for batch in batches for item in batch} == {(-1, width) for width in WIDTHS}

@@ -63,6 +63,17 @@ def test_a_finished_run_is_not_run_again_and_another_may_not_take_its_folder(tin
         train(load_config(CONFIG, [*tiny_config, "seed=2"]))
 
 
+def test_a_run_of_an_earlier_release_goes_on(tiny_config):
+    """Its config lacks values that have come since."""
+    config = load_config(CONFIG, tiny_config)
+    summary = train(config)
+    file = Path(config.run) / "config.yaml"
+    values = yaml.safe_load(file.read_text())
+    del values["passes"], values["curriculum"]
+    file.write_text(yaml.safe_dump(values))
+    assert train(config) == summary
+
+
 def test_training_learns(tiny_config):
     """A few lines learnt by heart: the loss must fall far below that of a network that writes nothing."""
     words = [

@@ -1,0 +1,336 @@
+"""Measures what a report shows and its folder does not hold yet: lines, other readers on the same lines, pages, speed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from htr.benchmark.lines import evaluate_lines, labels_sha256, named_rates
+from htr.benchmark.pages import Truth, compare, evaluate_pages, load_truths, rates
+from htr.benchmark.pages import labels_sha256 as page_labels_sha256
+from htr.benchmark.peers import PEERS, Peer, PeerProcess, installed
+from htr.benchmark.provenance import provenance
+from htr.benchmark.results import Result, Results, collection_of, load_results, pages_of, result_name, write_result
+from htr.benchmark.speed import first_result, measure_speed
+from htr.corpora import label, load_corpus
+from htr.corpora.sample import Sample
+from htr.errors import InputError
+from htr.files import write_whole
+from htr.language import find_model
+from htr.machine import describe
+from htr.metrics import count_edits, score
+from htr.pages.images import open_image
+from htr.reader import load
+from htr.weights import MODELS, load_weights, sha256
+
+log = logging.getLogger(__name__)
+
+# Lines of a collection that are shown: the worst, and some drawn by lot.
+_EXAMPLES = 20
+
+# Lines that one reader reads before the next one has its turn.
+_TURN = 25
+
+# What Tesseract calls languages.
+_TESSERACT = {"english": "eng", "french": "fra"}
+
+# Of speed: lines that are read, of the first collection.
+_SPEED_LINES = 120
+
+
+class Collection(NamedTuple):
+    """Labelled lines, and the language that they are in, of `htr.language.LANGUAGES`; None if another."""
+
+    data: str
+    language: str | None = None
+
+    @property
+    def model(self) -> str | None:
+        """The language model that ships for it."""
+        return self.language if self.language and (MODELS / f"{self.language}.npz").is_file() else None
+
+
+def measure(
+    collections: Sequence[Collection],
+    pages: Sequence[str],
+    leave_out: str | None,
+    weights: Sequence[str],
+    page: Path,
+    folder: Path,
+    peers: Path,
+) -> None:
+    """Measures on this machine what is missing, and writes a result file for each.
+
+    Args:
+        collections: labelled lines, whose test lines are read.
+        pages: pages with their truth, as `htr.corpora.pages.load_pages` takes them.
+        leave_out: regular expression; lines of pages that it matches are left out.
+        weights: files or names. The first are compared with other readers and timed, and read the pages.
+        page: the picture of a page that is timed.
+        folder: of the results.
+        peers: where other readers are installed.
+
+    Raises:
+        InputError: a collection, pages or weights cannot be used.
+    """
+    first = weights[0]
+    named = Counter(collection_of(collection.data) for collection in collections)
+    if twice := [name for name, count in named.items() if count > 1]:
+        raise InputError(f"{twice[0]}: two collections have this name; give their folders different ones")
+    # All is opened before the first measurement, so that nothing is found missing after an hour.
+    for name in weights:
+        load_weights(name)
+    opened = [(collection, _test_lines(collection.data)) for collection in collections]
+    truths = [(source, load_truths(source, None, leave_out)) for source in pages]
+    open_image(page)
+    known = load_results(folder)
+    steps: list[Any] = [
+        *((_lines, (known, *entry, name, folder)) for name in weights for entry in opened),
+        *((_peers, (known, *entry, first, folder, peers)) for entry in opened),
+        *((_pages, (known, *entry, leave_out, first, folder, peers)) for entry in truths),
+        (_speed, (known, *opened[0], page, first, folder)),
+    ]
+    for step, arguments in tqdm(steps, desc="measuring", unit=" results", disable=None):
+        step(*arguments)
+
+
+def _test_lines(data: str) -> list[Sample]:
+    samples = [sample for sample in load_corpus(data) if sample.split == "test" and sample.text]
+    if not samples:
+        raise InputError(f"{data}: has no test lines; leave it out of the report")
+    return samples
+
+
+def _known(results: Sequence[Result], weights: str, **values: Any) -> bool:
+    """Whether a result of these weights on this machine is there, with these values."""
+    machine = describe("cuda" if torch.cuda.is_available() else "cpu")
+    checksum = load_weights(weights).sha256
+    return any(
+        result["weights"]["sha256"] == checksum
+        and all(result["machine"][name] == machine[name] for name in ("processor", "threads", "precision"))
+        and all(result.get(name) == value for name, value in values.items())
+        for result in results
+    )
+
+
+def _lines(known: Results, collection: Collection, samples: list[Sample], weights: str, folder: Path) -> None:
+    model = find_model(collection.model) if collection.model else None
+    checksum = sha256(model) if model else None
+    same = [result for result in known.lines if (result["language"] or {}).get("sha256") == checksum]
+    if _known(same, weights, split="test", labels_sha256=labels_sha256(samples)):
+        return
+    result = evaluate_lines(collection.data, "test", weights, collection.model)
+    readings = result.pop("readings")
+    file = folder / result_name([collection_of(collection.data), "test"], result)
+    write_result(file, result)
+    write_whole(file.with_suffix(".examples.json"), json.dumps(_examples(samples, readings), ensure_ascii=False))
+
+
+def _examples(samples: Sequence[Sample], readings: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The worst lines, and some drawn by lot, with their pictures."""
+    errors = [count_edits(line["truth"], line["reading"]) for line in readings]
+    worst = sorted(range(len(readings)), key=lambda index: errors[index][0] / errors[index][1], reverse=True)[
+        :_EXAMPLES
+    ]
+    drawn = sorted(random.Random(0).sample(range(len(readings)), min(_EXAMPLES, len(readings))))
+
+    def shown(index: int) -> dict[str, Any]:
+        line, (edits, length) = readings[index], errors[index]
+        about = f"{edits} of {length} characters wrong; confidence {line['confidence']:.2f}"
+        return {
+            "png": base64.b64encode(_png(samples[index].image())).decode(), "truth": line["truth"],
+            "reading": line["reading"], "about": about,
+        }  # fmt: skip
+
+    return {
+        f"The {len(worst)} worst lines": [shown(index) for index in worst],
+        f"{len(drawn)} lines drawn by lot": [shown(index) for index in drawn],
+    }
+
+
+def _png(picture: np.ndarray) -> bytes:
+    """A small file: 64 pixels high, 16 tones."""
+    width = max(1, round(picture.shape[1] * 64 / picture.shape[0]))
+    small = cv2.resize(picture, (width, 64), interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".png", small // 17 * 17)[1].tobytes()
+
+
+def _installed(task: str, folder: Path) -> tuple[list[Peer], dict[str, str]]:
+    """The peers for a task that are there, and why others are not."""
+    peers = [peer for peer in PEERS.values() if peer.task == task]
+    there = [peer for peer in peers if installed(peer, folder)]
+    return there, {peer.title: "not installed" for peer in peers if peer not in there}
+
+
+def _peers(
+    known: Results, collection: Collection, samples: list[Sample], weights: str, folder: Path, environments: Path
+) -> None:
+    """Lets all readers read the same lines, in turn."""
+    peers, left_out = _installed("lines", environments)
+    names = ["htr", *(peer.name for peer in peers)]
+    values = {
+        "split": "test", "labels_sha256": labels_sha256(samples), "language_told": collection.language, "tried": names,
+    }  # fmt: skip
+    if not peers or _known(known.peers, weights, **values):
+        return
+    threads = torch.get_num_threads()
+    reader = load(weights)
+    texts: dict[str, list[str]] = {name: [] for name in names}
+    seconds = dict.fromkeys(names, 0.0)
+    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+        pictures = [sample.image() for sample in samples]
+        files = [Path(place) / f"{number}.png" for number in range(len(pictures))]
+        for file, picture in zip(files, pictures):
+            cv2.imwrite(str(file), picture)
+        processes: dict[str, PeerProcess] = {}
+        for peer in peers:
+            try:
+                process = stack.enter_context(
+                    PeerProcess(peer, threads, environments, _TESSERACT.get(collection.language, "eng"))
+                )
+                process.read(files[:2])  # the first lines of a process are slow: not timed
+            except InputError as error:
+                log.warning("%s", error)
+                left_out[peer.title] = "it did not start"
+            else:
+                processes[peer.name] = process
+        reader.read_lines(pictures[:2])
+        for start in tqdm(
+            range(0, len(files), _TURN), desc=label(collection.data), unit=" turns", leave=False, disable=None
+        ):
+            # Ours reads one line after the other too, as the others do.
+            for picture in pictures[start : start + _TURN]:
+                began = time.perf_counter()
+                texts["htr"].append(reader.read_lines([picture])[0].text)
+                seconds["htr"] += time.perf_counter() - began
+            for name, process in list(processes.items()):
+                try:
+                    read = process.read(files[start : start + _TURN])
+                except InputError as error:
+                    log.warning("%s", error)
+                    left_out[PEERS[name].title] = "it stopped while it read"
+                    del processes[name]
+                    continue
+                texts[name] += [reading.text for reading in read]
+                seconds[name] += sum(reading.seconds for reading in read)
+        truths = [sample.text for sample in samples]
+        readers = []
+        for name in ["htr", *processes]:
+            process = processes.get(name)
+            about = (
+                {"version": _version(process.facts), **process.facts, "peak_megabytes": round(process.peak_mb())}
+                if process
+                else _about_us(weights, files[0])
+            )
+            readers.append(
+                {
+                    "name": name,
+                    **about,
+                    "scores": named_rates(score(truths, texts[name])),
+                    "lines_per_second": round(len(samples) / seconds[name], 2),
+                }
+            )
+    result = {
+        "kind": "peers",
+        "data": collection.data,
+        **values,
+        "lines": len(samples),
+        "threads": threads,
+        "how": f"one line after the other, in turns of {_TURN}, warm; opening of files not included",
+        "readers": readers,
+        "left_out": left_out,
+        **provenance(reader, None),
+    }
+    write_result(folder / result_name([collection_of(collection.data), "test", "peers"], result), result)
+
+
+def _version(facts: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {version}" for name, version in facts["versions"].items() if name not in ("python", "pillow")
+    )
+
+
+def _about_us(weights: str, file: Path) -> dict[str, Any]:
+    loaded = load_weights(weights)
+    first = first_result(Path(loaded.file), "reader.read_lines([sys.argv[2]])", file)
+    return {
+        "title": f"htr {Path(loaded.file).stem}",
+        "notes": "seconds to start include the reading of a line",
+        "version": f"htr {describe()['htr']}",
+        "seconds_to_start": first["seconds"],
+        "peak_megabytes": first["peak_megabytes"],
+    }
+
+
+def _pages(
+    known: Results,
+    source: str,
+    truths: list[Truth],
+    leave_out: str | None,
+    weights: str,
+    folder: Path,
+    environments: Path,
+) -> None:
+    peers, _ = _installed("finding", environments)
+    values = {
+        "labels_sha256": page_labels_sha256(truths),
+        "leave_out": leave_out,
+        "tried": [peer.name for peer in peers],
+    }
+    if _known(known.pages, weights, **values):
+        return
+    result = evaluate_pages(source, weights, None, leave_out)
+    result.pop("readings")
+    found = [found for peer in peers if (found := _found_by(peer, truths, environments))]
+    write_result(folder / result_name(["pages", pages_of(source)], result), {**result, **values, "peers": found})
+
+
+def _found_by(peer: Peer, truths: Sequence[Truth], environments: Path) -> dict[str, Any] | None:
+    """How well a peer finds the lines of pages."""
+    total: Counter[str] = Counter()
+    seconds = 0.0
+    with tempfile.TemporaryDirectory() as place:
+        try:
+            with PeerProcess(peer, torch.get_num_threads(), environments) as process:
+                files = [Path(place) / f"{number}.png" for number in range(len(truths))]
+                for truth, file in zip(truths, files):
+                    cv2.imwrite(str(file), open_image(truth.page.image))
+                process.find(files[:1])  # the first page of a process is slow: not timed
+                progress = tqdm(files, desc=peer.title, unit=" pages", leave=False, disable=None)
+                for truth, file in zip(truths, progress):
+                    found = process.find([file])[0]
+                    polygons = [np.array(polygon, float) for _, polygon in found.lines if len(polygon) > 2]
+                    total.update(compare(polygons, truth.polygons, truth.ignored, truth.area)[0])
+                    seconds += found.seconds
+                facts = process.facts
+        except InputError as error:
+            log.warning("%s", error)
+            return None
+    return {
+        "version": _version(facts), **facts, "counts": dict(total), "lines": rates(total),
+        "seconds_a_page": round(seconds / len(truths), 3),
+    }  # fmt: skip
+
+
+def _speed(
+    known: Results, collection: Collection, samples: list[Sample], page: Path, weights: str, folder: Path
+) -> None:
+    if any(result["page"]["file"] == page.name and _known([result], weights) for result in known.speed):
+        return
+    drawn = random.Random(0).sample(samples, min(_SPEED_LINES, len(samples)))
+    result = measure_speed([sample.image() for sample in drawn], page, weights)
+    write_result(folder / result_name(["speed"], result), {"data": label(collection.data), **result})

@@ -1,0 +1,142 @@
+"""The plain text of a page laid beside the lines that were found on it, by minimal edit cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from rapidfuzz.distance import Levenshtein
+from scipy.optimize import linear_sum_assignment
+
+from htr.alphabet import normalise
+
+MOST_EDITS = 0.6
+"""Edits by characters from which on a line and its text are doubtful: texts that have nothing in common differ in three
+quarters of their characters or more."""
+
+# How much better the text of a line must fit than any other line's.
+_CLEARLY = 0.1
+
+# Where a line may end, about the place that the alignment of the whole text gives, in characters; and how much is compared.
+_REACH, _COMPARED = 25, 20
+
+# Of the words at the ends of a line, which tell whether it was parted rightly.
+_MOST_END_EDITS = 0.67
+
+
+class Match(NamedTuple):
+    """The text of a found line.
+
+    Attributes:
+        text: empty if none was left for it.
+        edits: between it and what was read, by characters of the longer of both; 1 where there is no text.
+        sure: whether it can be learnt from.
+    """
+
+    text: str
+    edits: float
+    sure: bool
+
+
+def match_lines(readings: Sequence[str], text: str) -> list[Match]:
+    """Parts the text of a page among the lines that were found there.
+
+    The text may be broken into lines as the page is, in the page's order or in another one, or flow on.
+
+    Args:
+        readings: of the found lines, in reading order, with errors.
+        text: what stands on the page.
+
+    Returns:
+        A match for each line.
+    """
+    readings = [normalise(reading) for reading in readings]
+    lines = [line for line in map(normalise, text.splitlines()) if line]
+    if not lines or not readings:
+        return [Match("", 1.0, False)] * len(readings)
+    flowing = _parted(readings, " ".join(lines))
+    broken = _assigned(readings, lines)
+    best = min((flowing, broken), key=lambda texts: _cost(readings, texts))
+    matches = [_match(reading, text) for reading, text in zip(readings, best)]
+    return [match._replace(sure=match.sure and _clear(index, readings, best)) for index, match in enumerate(matches)]
+
+
+def _cost(readings: Sequence[str], texts: Sequence[str]) -> int:
+    return sum(Levenshtein.distance(reading, text) for reading, text in zip(readings, texts))
+
+
+def _share(first: str, second: str) -> float:
+    return Levenshtein.normalized_distance(first, second) if first or second else 1.0
+
+
+def _match(reading: str, text: str) -> Match:
+    edits = _share(reading, text) if text else 1.0
+    return Match(text, edits, edits < MOST_EDITS and _ends_fit(reading, text))
+
+
+def _ends_fit(reading: str, text: str) -> bool:
+    """Whether first and last words go together; those of a line that was parted wrongly do not."""
+    read, true = reading.split(), text.split()
+    return bool(read and true) and all(_share(read[end], true[end]) <= _MOST_END_EDITS for end in (0, -1))
+
+
+def _clear(index: int, readings: Sequence[str], texts: Sequence[str]) -> bool:
+    """Whether a line's text fits it clearly better than those of other lines do."""
+    own = _share(readings[index], texts[index])
+    return all(
+        _share(readings[index], other) > own + _CLEARLY
+        for number, other in enumerate(texts)
+        if number != index and other != texts[index] and other
+    )
+
+
+def _assigned(readings: Sequence[str], lines: Sequence[str]) -> list[str]:
+    """Whole lines of text, in any order."""
+    costs = np.array([[Levenshtein.distance(reading, line) for line in lines] for reading in readings])
+    texts = [""] * len(readings)
+    for row, column in zip(*linear_sum_assignment(costs)):
+        texts[row] = lines[column]
+    return texts
+
+
+def _parted(readings: Sequence[str], text: str) -> list[str]:
+    """The text in pieces that follow the lines, parted at spaces, and within words where a line ends in a hyphen."""
+    read = " ".join(readings)
+    steps = Levenshtein.opcodes(read, text)
+    # For each place in what was read, the one in the text.
+    places = np.zeros(len(read) + 1, int)
+    for step in steps:
+        count = step.src_end - step.src_start
+        places[step.src_start : step.src_end + 1] = np.linspace(step.dest_start, step.dest_end, count + 1).round()
+    texts, start, end = [], 0, -1
+    for reading, following in zip(readings, [*readings[1:], None]):
+        end += len(reading) + 1
+        if following is None:
+            texts.append(text[start:].strip())
+            break
+        place = int(places[min(end, len(read))])
+        near = range(max(start, place - _REACH), min(place + _REACH, len(text) - 1) + 1)
+        # A word that is broken at the end of a line mostly is not in the text.
+        broken = reading.endswith("-")
+        splits = [at for at in near if text[at] == " " or (broken and at > start and text[at - 1 : at + 1].isalpha())]
+        if not splits:
+            texts.append("")
+            continue
+        split = min(splits, key=lambda at: _misfit(reading, following, *_halves(text, start, at)))
+        texts.append(_halves(text, start, split)[0])
+        start = split + (text[split] == " ")
+    return texts
+
+
+def _halves(text: str, start: int, split: int) -> tuple[str, str]:
+    """What stands before a place where the text is parted, with a hyphen if that is within a word, and what after it."""
+    hyphen = "" if text[split] == " " else "-"
+    return text[start:split].strip() + hyphen, text[split:].strip()
+
+
+def _misfit(before: str, after: str, left: str, right: str) -> int:
+    """Edits about a place where the text could be parted."""
+    return Levenshtein.distance(before[-_COMPARED:], left[-_COMPARED:]) + Levenshtein.distance(
+        after[:_COMPARED], right[:_COMPARED]
+    )

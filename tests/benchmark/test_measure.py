@@ -1,0 +1,61 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from htr.benchmark import __main__ as benchmark
+from htr.benchmark import measure, peers, speed
+
+SAMPLE_PAGE = Path(__file__).parents[2] / "data" / "sample" / "page.png"
+
+ECHO = """
+import json, sys
+print(json.dumps({"facts": {"versions": {"echo": "1"}, "models": [], "notes": "reads nothing"}}), flush=True)
+for request in map(json.loads, sys.stdin):
+    print(json.dumps({"peak_mb": 5} if "peak" in request else {"result": "echo", "seconds": 0.5}), flush=True)
+"""
+
+
+@pytest.fixture
+def echo(tmp_path, monkeypatch):
+    """A peer that reads every line as echo, in half a second."""
+    peer = peers.Peer("echo", "Echo 1", "lines", (), (), "none", "nowhere")
+    runners = tmp_path / "runners"
+    runners.mkdir()
+    (runners / "run_echo.py").write_text(ECHO)
+    monkeypatch.setattr(peers, "RUNNERS", runners)
+    monkeypatch.setattr(peers, "_python", lambda peer, folder: Path(sys.executable))
+    monkeypatch.setattr(measure, "PEERS", {"echo": peer})
+    environment = tmp_path / "peers" / "echo"
+    environment.mkdir(parents=True)
+    (environment / "installed").write_text(peers._listing(peer))
+
+
+def test_a_report_is_measured_once_and_drawn(echo, tmp_path, iam_folder, command_line, monkeypatch):
+    monkeypatch.setattr(speed, "REPEATS", 1)
+    out = tmp_path / "reports"
+    words = ["--english", f"iam:{iam_folder}", "--page", SAMPLE_PAGE, "--peers", tmp_path / "peers", "--out", out]
+    code, printed, _ = command_line(benchmark.main, *words)
+    assert code == 0 and "report.html" in printed
+    files = {file.name: file for file in out.glob("*.json")}
+    kinds = sorted(json.loads(file.read_text()).get("kind", "examples") for file in files.values())
+    assert kinds == ["examples", "lines", "peers", "speed"]
+    page = (out / "report.md").read_text()
+    assert "htr default, language model" in page
+    row = next(row for row in page.splitlines() if row.startswith("| Echo 1 | echo 1 |"))
+    assert row.split(" | ")[4] == "2.0"  # lines a second
+    assert (out / "report.html").read_text().count("<figure>") == 24  # 12 lines, as worst and by lot
+    times = {name: file.stat().st_mtime_ns for name, file in files.items()}
+    code, _, _ = command_line(benchmark.main, *words)
+    assert code == 0 and {file.name: file.stat().st_mtime_ns for file in out.glob("*.json")} == times
+
+
+def test_a_collection_without_test_lines_is_refused(tmp_path, command_line):
+    folder = tmp_path / "letters"
+    (folder / "train").mkdir(parents=True)
+    SAMPLE = SAMPLE_PAGE.read_bytes()
+    (folder / "train" / "a.png").write_bytes(SAMPLE)
+    (folder / "train" / "a.txt").write_text("a")
+    code, _, err = command_line(benchmark.main, "--english", f"lines:{folder}", "--out", tmp_path / "reports")
+    assert code == 2 and "has no test lines" in err and err.strip().count("\n") == 0

@@ -1,0 +1,60 @@
+import random
+
+import pytest
+
+from htr.corpora.transcript import match_lines
+
+LINES = [
+    "Thank you for the parcel, which came on Tuesday.", "The gloves fit well and the jam is nearly gone!",
+    "It has rained here for nine days, so Father and I", 'mended the old boat in the barn. "She will float"',
+    "he says; I am not quite so sure.", "Could you visit us before the 25th? The 10.40 train",
+]  # fmt: skip
+
+
+def misread(line, share, seed):
+    """The line with that share of its letters replaced."""
+    rng = random.Random(seed)
+    return "".join(rng.choice("aeinrst") if c.isalpha() and rng.random() < share else c for c in line)
+
+
+READINGS = [misread(line, 0.3, number) for number, line in enumerate(LINES)]
+
+
+@pytest.mark.parametrize(
+    "text", ["\n".join(LINES), " ".join(LINES), "\n\n".join(LINES[:3]) + " " + " ".join(LINES[3:])]
+)
+def test_text_is_parted_among_the_lines(text):
+    matches = match_lines(READINGS, text)
+    assert [match.text for match in matches] == LINES
+    assert all(match.sure for match in matches)
+
+
+def test_lines_in_another_order_find_their_text():
+    matches = match_lines(READINGS[3:] + READINGS[:3], "\n".join(LINES))
+    assert [match.text for match in matches] == LINES[3:] + LINES[:3]
+
+
+def test_a_line_that_is_not_in_the_text_is_doubtful():
+    matches = match_lines([*READINGS[:2], "qwx zzk vvub ppoq jkl", *READINGS[2:]], "\n".join(LINES))
+    assert not matches[2].sure
+    assert [match.text for match in matches if match.sure] == LINES
+
+
+def test_text_of_a_line_that_was_not_found_goes_to_no_other():
+    matches = match_lines([READINGS[0], *READINGS[2:]], "\n".join(LINES))
+    assert [match.text for match in matches if match.sure] == [LINES[0], *LINES[2:]]
+    flowing = match_lines([READINGS[0], *READINGS[2:]], " ".join(LINES))
+    assert all(match.text in LINES for match in flowing if match.sure)
+
+
+def test_text_of_another_page_is_not_learnt():
+    other = "Nothing of this stands on the page at all, and so no line of it can be right, however long it goes on."
+    assert not any(match.sure for match in match_lines(READINGS, other))
+    assert not any(match.sure for match in match_lines(READINGS, ""))
+    assert match_lines([], "text") == []
+
+
+def test_a_word_broken_at_the_end_of_a_line_is_broken_in_its_text():
+    readings = ["so we carne back to com-", "plete the work on tirne", "and left"]
+    matches = match_lines(readings, "so we came back to complete the work on time and left")
+    assert [match.text for match in matches] == ["so we came back to com-", "plete the work on time", "and left"]
