@@ -1,5 +1,7 @@
 import json
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,8 @@ from htr.benchmark.lines import named_rates
 from htr.benchmark.provenance import VERSION
 from htr.benchmark.report import draw_report
 from htr.metrics import score
+
+REPORTS = Path(__file__).parents[2] / "reports"
 
 MACHINE = {
     "device": "cpu", "processor": "P", "threads": 2, "precision": "bf16", "python": "3.11", "torch": "2", "timm": "1", "htr": "0",
@@ -137,6 +141,13 @@ def test_lines_are_shown_only_of_the_collections_asked_for(folder):
     draw_report(folder)
     page = (folder / "report.html").read_text()
     assert "s<del>e</del>cret<br>s<ins>a</ins>cret" in page
+
+
+def test_the_report_that_comes_along_is_drawn_from_the_results_that_come_along(tmp_path):
+    for file in REPORTS.glob("*.json"):
+        shutil.copy(file, tmp_path)
+    draw_report(tmp_path)
+    assert (tmp_path / "report.md").read_text() == (REPORTS / "report.md").read_text()
 
 
 def test_texts_cannot_break_the_page():
