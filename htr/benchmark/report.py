@@ -280,7 +280,8 @@ def _speed(speeds: list[Result], peers: list[Result]) -> Iterator[Block]:
     for result in peers:
         ours = next(reader for reader in result["readers"] if reader["name"] == "htr")
         yield Heading(
-            3, f"Beside other readers: {_name(result)}, {_counted(result['threads'], 'thread')} each, in turn"
+            3,
+            f"Beside other readers: {_name(result)}, {result['machine']['processor']}, {_counted(result['threads'], 'thread')}",
         )
         yield Table(
             ["reader", "version", "CER", "in any case", "lines/s", "time of htr's", "s to start", "peak memory, MB"],
