@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,10 +11,9 @@ from tqdm import tqdm
 
 from htr.alphabet import named, normalise
 from htr.benchmark.details import details
-from htr.benchmark.provenance import provenance
+from htr.benchmark.provenance import labels_sha256, provenance
 from htr.corpora import load_corpus
 from htr.corpora.iam import FULL_SPLIT_LINES
-from htr.corpora.sample import Sample
 from htr.decoding import Reading
 from htr.errors import InputError
 from htr.lineimage import prepare
@@ -87,7 +84,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
         "split": split,
         "lines": scores.lines,
         "characters": scores.cer.total,
-        "labels_sha256": labels_sha256(samples),
+        "labels_sha256": labels_sha256((sample.id, sample.text) for sample in samples),
         "complete_aachen": data.startswith("iam:") and len(samples) == FULL_SPLIT_LINES[split],
         "scores": named_rates(scores),
         "scores_with_language": named_rates(score(truths, [reading.text for reading in helped])) if language else {},
@@ -104,12 +101,6 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
         "details": details(listed),
         "readings": listed,
     }
-
-
-def labels_sha256(samples: Sequence[Sample]) -> str:
-    """By this the lines of a measurement and their texts are known again."""
-    labels = "\n".join(f"{sample.id}\t{sample.text}" for sample in samples)
-    return hashlib.sha256(labels.encode()).hexdigest()
 
 
 def named_rates(scores: Scores) -> dict[str, Any]:

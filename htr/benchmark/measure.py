@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,11 +20,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from htr.benchmark.lines import evaluate_lines, labels_sha256, named_rates
+from htr.benchmark.lines import evaluate_lines, named_rates
 from htr.benchmark.pages import Truth, compare, evaluate_pages, load_truths, rates
-from htr.benchmark.pages import labels_sha256 as page_labels_sha256
 from htr.benchmark.peers import PEERS, Peer, PeerProcess, installed
-from htr.benchmark.provenance import provenance
+from htr.benchmark.provenance import labels_sha256, provenance
 from htr.benchmark.results import Result, Results, collection_of, load_results, pages_of, result_name, write_result
 from htr.benchmark.speed import first_result, measure_speed
 from htr.corpora import label, load_corpus
@@ -34,7 +34,7 @@ from htr.language import find_model
 from htr.machine import describe
 from htr.metrics import count_edits, score
 from htr.pages.images import open_image
-from htr.reader import load
+from htr.reader import Reader, load
 from htr.weights import MODELS, load_weights, sha256
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def measure(
         raise InputError(f"{twice[0]}: two collections have this name; give their folders different ones")
     # All is opened before the first measurement, so that nothing is found missing after an hour.
     for name in weights:
-        load_weights(name)
+        _checksum(name)
     opened = [(collection, _test_lines(collection.data)) for collection in collections]
     truths = [(source, load_truths(source, None, leave_out)) for source in pages]
     open_image(page)
@@ -115,12 +115,16 @@ def _test_lines(data: str) -> list[Sample]:
     return samples
 
 
+@cache
+def _checksum(weights: str) -> str:
+    return load_weights(weights).sha256
+
+
 def _known(results: Sequence[Result], weights: str, **values: Any) -> bool:
     """Whether a result of these weights on this machine is there, with these values."""
     machine = describe("cuda" if torch.cuda.is_available() else "cpu")
-    checksum = load_weights(weights).sha256
     return any(
-        result["weights"]["sha256"] == checksum
+        result["weights"]["sha256"] == _checksum(weights)
         and all(result["machine"][name] == machine[name] for name in ("processor", "threads", "precision"))
         and all(result.get(name) == value for name, value in values.items())
         for result in results
@@ -131,7 +135,7 @@ def _lines(known: Results, collection: Collection, samples: list[Sample], weight
     model = find_model(collection.model) if collection.model else None
     checksum = sha256(model) if model else None
     same = [result for result in known.lines if (result["language"] or {}).get("sha256") == checksum]
-    if _known(same, weights, split="test", labels_sha256=labels_sha256(samples)):
+    if _known(same, weights, split="test", labels_sha256=labels_sha256((sample.id, sample.text) for sample in samples)):
         return
     result = evaluate_lines(collection.data, "test", weights, collection.model)
     readings = result.pop("readings")
@@ -183,8 +187,11 @@ def _peers(
     peers, left_out = _installed("lines", environments)
     names = ["htr", *(peer.name for peer in peers)]
     values = {
-        "split": "test", "labels_sha256": labels_sha256(samples), "language_told": collection.language, "tried": names,
-    }  # fmt: skip
+        "split": "test",
+        "labels_sha256": labels_sha256((sample.id, sample.text) for sample in samples),
+        "language_told": collection.language,
+        "tried": names,
+    }
     if not peers or _known(known.peers, weights, **values):
         return
     threads = torch.get_num_threads()
@@ -234,7 +241,7 @@ def _peers(
             about = (
                 {"version": _version(process.facts), **process.facts, "peak_megabytes": round(process.peak_mb())}
                 if process
-                else _about_us(weights, files[0])
+                else _about_us(reader, files[0])
             )
             readers.append(
                 {
@@ -264,11 +271,11 @@ def _version(facts: dict[str, Any]) -> str:
     )
 
 
-def _about_us(weights: str, file: Path) -> dict[str, Any]:
-    loaded = load_weights(weights)
-    first = first_result(Path(loaded.file), "reader.read_lines([sys.argv[2]])", file)
+def _about_us(reader: Reader, file: Path) -> dict[str, Any]:
+    weights = Path(reader.weights.file)
+    first = first_result(weights, "reader.read_lines([sys.argv[2]])", file)
     return {
-        "title": f"htr {Path(loaded.file).stem}",
+        "title": f"htr {weights.stem}",
         "notes": "seconds to start include the reading of a line",
         "version": f"htr {describe()['htr']}",
         "seconds_to_start": first["seconds"],
@@ -287,7 +294,7 @@ def _pages(
 ) -> None:
     peers, _ = _installed("finding", environments)
     values = {
-        "labels_sha256": page_labels_sha256(truths),
+        "labels_sha256": labels_sha256((truth.page.id, truth.text) for truth in truths),
         "leave_out": leave_out,
         "tried": [peer.name for peer in peers],
     }

@@ -22,7 +22,6 @@ Stated once, for every figure of pages:
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 import time
@@ -39,7 +38,7 @@ from tqdm import tqdm
 from htr.alphabet import named, normalise
 from htr.benchmark.distort import DISTORTIONS, distort
 from htr.benchmark.lines import named_rates
-from htr.benchmark.provenance import provenance
+from htr.benchmark.provenance import labels_sha256, provenance
 from htr.corpora.pages import PageTruth, load_pages
 from htr.errors import InputError
 from htr.metrics import count_edits, score
@@ -119,7 +118,7 @@ def evaluate_pages(
         "leave_out": leave_out,
         "count": len(truths),
         "characters": sum(row["characters"] for row in rows),
-        "labels_sha256": labels_sha256(truths),
+        "labels_sha256": labels_sha256((truth.page.id, truth.text) for truth in truths),
         "counts": dict(total),
         "lines": lines,
         "distortions": {name: {"F1": f1, "lost": plain - f1} for name, f1 in losses.items()},
@@ -223,12 +222,6 @@ def load_truths(source: str, split: str | None = None, leave_out: str | None = N
     if not truths:
         raise InputError(f"{source}: has no lines to be found; choose another split, or leave out fewer lines")
     return truths
-
-
-def labels_sha256(truths: Sequence[Truth]) -> str:
-    """By this the pages of a measurement and their texts are known again."""
-    labels = "\n".join(f"{truth.page.id}\t{truth.text}" for truth in truths)
-    return hashlib.sha256(labels.encode()).hexdigest()
 
 
 def _with_area(page: PageTruth, leave_out: re.Pattern[str] | None) -> Truth:

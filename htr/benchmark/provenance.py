@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 import sys
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,11 @@ def provenance(reader: Reader, language: str | None) -> dict[str, Any]:
         "date": date.today().isoformat(),
         "command": _command(),
     }
+
+
+def labels_sha256(labels: Iterable[tuple[str, str]]) -> str:
+    """By this what was measured is known again: checksum of the ids of lines or pages and their texts."""
+    return hashlib.sha256("\n".join(f"{name}\t{text}" for name, text in labels).encode()).hexdigest()
 
 
 def _command() -> str:

@@ -13,7 +13,17 @@ from typing import Any
 
 from htr.benchmark import plots
 from htr.benchmark.blocks import Block, Heading, Line, Lines, Plot, Table, Text, write_report
-from htr.benchmark.results import Result, Results, collection_of, load_results, newest, pages_of, reader_of
+from htr.benchmark.results import (
+    Result,
+    Results,
+    bounds,
+    collection_of,
+    interval,
+    load_results,
+    newest,
+    pages_of,
+    reader_of,
+)
 from htr.benchmark.study_page import study_blocks
 from htr.errors import InputError
 from htr.weights import DEFAULT
@@ -66,21 +76,22 @@ def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> I
 def _overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
     """All readers on all collections."""
     yield Heading(2, "Who reads what how well")
+    # A collection may have changed since others read it.
+    measured = {result["labels_sha256"] for result in lines}
+    peers = [result for result in peers if result["labels_sha256"] in measured]
     for rate, meaning in (("CER", "wrong characters"), ("WER", "wrong words")):
         columns: dict[str, dict[str, str]] = {}
         for result in lines:
             row = _name(result)
             reader = _reader(result)
-            columns.setdefault(reader, {})[row] = _interval(result["scores"][rate])
+            columns.setdefault(reader, {})[row] = interval(result["scores"][rate])
             if result["language"]:
                 helped = f"{reader}, language model"
-                columns.setdefault(helped, {})[row] = _interval(result["scores_with_language"][rate])
+                columns.setdefault(helped, {})[row] = interval(result["scores_with_language"][rate])
         for result in peers:
             for reader in result["readers"]:
-                # A collection may have changed since.
-                same = any(result["labels_sha256"] == ours["labels_sha256"] for ours in lines)
-                if reader["name"] != "htr" and same:
-                    columns.setdefault(reader["title"], {})[_name(result)] = _interval(reader["scores"][rate])
+                if reader["name"] != "htr":
+                    columns.setdefault(reader["title"], {})[_name(result)] = interval(reader["scores"][rate])
         rows = list(dict.fromkeys(_name(result) for result in lines))
         counts = {_name(result): result["lines"] for result in lines}
         yield Text(f"{rate}, {meaning}, in percent:")
@@ -136,7 +147,7 @@ def _collection(result: Result) -> Iterator[Block]:
     yield Table(
         ["rate", "percent [over lines]", *(["[over writers]"] if over_writers else [])],
         [
-            [name, _interval(rate), *([_bounds(over_writers[name])] if over_writers else [])]
+            [name, interval(rate), *([bounds(over_writers[name])] if over_writers else [])]
             for name, rate in result["scores"].items()
         ],
     )
@@ -203,7 +214,7 @@ def _pages(pages: list[Result]) -> Iterator[Block]:
                 f"{name}{only}, {_reader(result)}{helped}",
                 f"{result['count']} pages, {result['counts']['true']} lines",
                 *_found(result["lines"]),
-                _interval(scores["CER"]) if scores else "",
+                interval(scores["CER"]) if scores else "",
                 f"{scores['CER minus CER of the true lines']:+.2f}" if scores else "",
                 f"{seconds['finding']:.2f}",
                 f"{sum(seconds.values()):.2f}",
@@ -366,14 +377,6 @@ def _name(result: Result) -> str:
 def _reader(result: Result) -> str:
     machine = result["machine"]
     return f"htr {reader_of(result)}" + ("" if machine["device"] == "cpu" else f" on {machine['processor']}")
-
-
-def _interval(rate: dict[str, Any]) -> str:
-    return f"{rate['value']:.2f} {_bounds(rate)}"
-
-
-def _bounds(rate: dict[str, Any]) -> str:
-    return f"[{rate['low']:.2f}, {rate['high']:.2f}]"
 
 
 def _counted(count: int, name: str) -> str:

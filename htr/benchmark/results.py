@@ -136,3 +136,13 @@ def _value(result: Result, key: str) -> Any:
     if key == "data":
         return collection_of(result["data"])
     return pages_of(result["pages"]) if key == "pages" else result.get(key)
+
+
+def interval(rate: dict[str, float]) -> str:
+    """A rate with its interval, as tables have it."""
+    return f"{rate['value']:.2f} {bounds(rate)}"
+
+
+def bounds(rate: dict[str, float]) -> str:
+    """The interval of a rate."""
+    return f"[{rate['low']:.2f}, {rate['high']:.2f}]"

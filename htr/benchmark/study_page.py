@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from htr.benchmark import plots
 from htr.benchmark.blocks import Block, Heading, Plot, Table, Text, as_markdown, write_plots
+from htr.benchmark.results import interval
 from htr.benchmark.study import load_result
 from htr.files import write_whole
 
@@ -155,18 +156,14 @@ def _all_runs(result: dict[str, Any]) -> Iterator[Block]:
             f"{run['steps']:,}",
             f"{run['best_epoch']} of {run['epochs']}",
             f"{run['val_cer']:.2f}",
-            _interval(run["scores"]["CER"]),
-            _interval(run["scores"]["WER"]),
+            interval(run["scores"]["CER"]),
+            interval(run["scores"]["WER"]),
             f"`{run['weights_sha256'][:8]}`",
         ])  # fmt: skip
     yield Table(
         ["variant", "values", "lines", "seed", "minutes", "steps", "best epoch", "val CER", "CER", "WER", "weights"],
         rows,
     )
-
-
-def _interval(rate: dict[str, float]) -> str:
-    return f"{rate['value']:.2f} [{rate['low']:.2f}, {rate['high']:.2f}]"
 
 
 def _value(value: Any) -> str:
