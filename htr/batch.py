@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from htr.cli import printable
+from htr.cli import complain, printable
 from htr.errors import InputError
 from htr.pages.containers import Line, Page, Region
 from htr.pages.images import SUFFIXES, count_pages, grey, open_page
@@ -103,6 +103,19 @@ def find_pages(file: Path, result: Path) -> list[Task]:
         Task(file, number, f"{file}, page {number}", result.with_name(f"{result.name}-{number:04d}"))
         for number in range(1, pages + 1)
     ]
+
+
+def find_all_pages(files: dict[Path, Path]) -> tuple[list[Task], list[str]]:
+    """Lists the pages of all files that `find_files` lists; says at once, and returns, which cannot be opened and why."""
+    tasks: list[Task] = []
+    broken = []
+    for file, result in files.items():
+        try:
+            tasks += find_pages(file, result)
+        except InputError as error:
+            broken.append(str(error))
+            complain(error)
+    return tasks, broken
 
 
 def read_pages(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence[Maker]) -> Iterator[Result]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -122,7 +123,7 @@ def align(probabilities: np.ndarray, classes: list[int]) -> list[Peak]:
     Raises:
         InputError: the line has too few columns for the text.
     """
-    needed = len(classes) + sum(a == b for a, b in pairwise(classes))
+    needed = columns_needed(classes)
     if len(probabilities) < needed:
         raise InputError(
             f"a text of {len(classes)} characters needs {needed} columns and the picture has {len(probabilities)}; "
@@ -157,6 +158,11 @@ def align(probabilities: np.ndarray, classes: list[int]) -> list[Peak]:
         start, end = np.searchsorted(path, [2 * index + 1, 2 * index + 2])
         peaks.append(Peak(int(start), int(end), float(probabilities[start:end, character].max())))
     return peaks
+
+
+def columns_needed(text: Sequence[object]) -> int:
+    """Columns that CTC needs to write a text: one for each character, and a blank between two that are alike."""
+    return len(text) + sum(a == b for a, b in pairwise(text))
 
 
 def _lines(logits: Tensor, columns: Tensor) -> list[np.ndarray]:

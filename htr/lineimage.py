@@ -86,20 +86,27 @@ def padded_width(width: int) -> int:
     return -(-width // WIDTH_STEP) * WIDTH_STEP
 
 
-def batches_of_like_width(widths: Sequence[int], height: int, pixels: int) -> list[list[int]]:
+def batches_of_like_width(widths: Sequence[int], height: int, pixels: int, spread: float = 1.0) -> list[list[int]]:
     """Puts lines together that are padded to the same width, so that no line's reading depends on its neighbours.
+
+    Args:
+        widths: of the lines, in pixels.
+        height: of the lines, in pixels.
+        pixels: of a batch.
+        spread: the padded width may be so many times that of the narrowest line; above 1 for training, where a few lines of
+            many widths would come one by one.
 
     Returns:
         Indices of the lines of each batch: at most so many pixels, padding included; a line too large for that is alone.
     """
     batches: list[list[int]] = []
-    last = 0
+    narrowest = 0
     for index in sorted(range(len(widths)), key=widths.__getitem__):
         padded = padded_width(widths[index])
-        if padded != last or padded * height * (len(batches[-1]) + 1) > pixels:
+        if padded > spread * narrowest or padded * height * (len(batches[-1]) + 1) > pixels:
             batches.append([])
+            narrowest = padded
         batches[-1].append(index)
-        last = padded
     return batches
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from htr.batch import Task, find_files, find_pages, read_lines, read_pages
+from htr.batch import Task, find_all_pages, find_files, read_lines, read_pages
 from htr.cli import complain, printable, run
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
@@ -28,7 +28,7 @@ def main() -> int:
     if arguments.overlay:
         makers[".overlay.jpg"] = _overlay
     files, others = find_files(arguments.files, out)
-    tasks, broken = _find_pages(files)
+    tasks, broken = find_all_pages(files)
     total = len(tasks) + len(broken)
     if not out and len(tasks) > 1 and arguments.format in ("alto", "page", "hocr"):
         raise InputError(f"--format {arguments.format}: each of several pages needs a file of its own; give --out DIR")
@@ -115,18 +115,6 @@ def _arguments() -> argparse.Namespace:
     if not 20 <= arguments.dpi <= 2400:
         raise InputError(f"--dpi {arguments.dpi}: must be from 20 to 2400")
     return arguments
-
-
-def _find_pages(files: dict[Path, Path]) -> tuple[list[Task], list[str]]:
-    """Lists the pages of all files, and says which files cannot be opened."""
-    tasks, broken = [], []
-    for file, result in files.items():
-        try:
-            tasks += find_pages(file, result)
-        except InputError as error:
-            broken.append(str(error))
-            complain(error)
-    return tasks, broken
 
 
 def _unwritten(tasks: list[Task], out: Path, suffixes: Iterable[str], resume: bool) -> list[Task]:

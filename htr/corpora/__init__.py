@@ -44,12 +44,14 @@ def load_corpus(name: str) -> list[Sample]:
     )
 
 
-def load_drawer(name: str) -> Drawer:
+def load_drawer(name: str, weights: str | None = None) -> Drawer:
     """Makes ready what draws lines for training without end.
 
     Args:
         name: `synthetic` for lines in the handwriting fonts that are installed, `synthetic:FOLDER` for the fonts of a
-            folder, `recombined:PATH` for lines put together from the words of IAM's writers.
+            folder, `recombined:PATH` for lines put together from the words of IAM's writers, or of those of a folder that
+            `lines:PATH` names.
+        weights: place the words of such a folder; the usual ones if None.
 
     Raises:
         InputError: there is none of that name, or it cannot be used.
@@ -63,10 +65,16 @@ def load_drawer(name: str) -> Drawer:
     if kind == "recombined" and path:
         from htr.corpora.recombined import RecombinedLines
 
-        return RecombinedLines(iam_words(path))
+        if (Path(path) / "ascii").is_dir():
+            return RecombinedLines(iam_words(path))
+        from htr.corpora.placing import place_words
+        from htr.reader import load
+
+        samples = [sample for sample in load_folder(path) if sample.split == "train"]
+        return RecombinedLines(place_words(samples, load(weights)))
     raise InputError(
         f"{name}: nothing of this name draws lines; give synthetic, synthetic:FOLDER with fonts, or recombined:PATH with "
-        "the folder of the IAM database"
+        "the folder of the IAM database or of labelled lines"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -84,18 +85,31 @@ def _sample(row: dict[str, str], folder: Path) -> Sample:
     )  # fmt: skip
 
 
-def _from_texts(folder: Path) -> list[Sample]:
-    samples = []
+def pictures_with_texts(folder: Path) -> Iterator[tuple[Path, str]]:
+    """All pictures of a folder and of those below it, each with what stands in the `.txt` or `.gt.txt` of its name; empty
+    where there is none.
+
+    Raises:
+        InputError: a text file is not in UTF-8.
+    """
     for image in sorted(folder.rglob("*")):
         if image.suffix.lower() not in SUFFIXES:
             continue
         texts = [file for file in (image.with_suffix(".txt"), image.with_suffix(".gt.txt")) if file.is_file()]
         try:
-            text = texts[0].read_text(encoding="utf-8-sig") if texts else ""
+            yield image, texts[0].read_text(encoding="utf-8-sig") if texts else ""
         except UnicodeDecodeError:
             raise InputError(f"{texts[0]}: not a text file in UTF-8; save it as one") from None
-        name = image.relative_to(folder)
-        samples.append(
-            Sample(name.with_suffix("").as_posix(), normalise(text), split_of(name), partial(open_image, image))
-        )
-    return samples
+
+
+def line_beside(folder: Path, image: Path, text: str) -> Sample:
+    """The sample of a picture of one line below a folder; pictures in a folder of their own count as those of a page."""
+    name = image.relative_to(folder)
+    page = name.parent.as_posix() if name.parent.name not in ("", *SPLITS) else None
+    return Sample(
+        name.with_suffix("").as_posix(), normalise(text), split_of(name), partial(open_image, image), form=page
+    )
+
+
+def _from_texts(folder: Path) -> list[Sample]:
+    return [line_beside(folder, image, text) for image, text in pictures_with_texts(folder)]

@@ -253,7 +253,7 @@ def _read_xml(file: Path) -> tuple[bool, Path, Page] | None:
     if size is None:
         if root.findtext("{*}Description/{*}MeasurementUnit", "pixel") != "pixel":
             raise InputError("tells places in millimetres or inches, but not the size of the page; export it in pixels")
-        size = _picture_size(image)
+        size = picture_size(image)
     regions = [element for element in pages[0].iter() if element.find("{*}TextLine") is not None]
     order = {region: place for place, region in enumerate(_order(pages[0].find("{*}ReadingOrder")))}
     regions.sort(key=lambda region: order.get(region.get("id"), len(order)))
@@ -350,7 +350,7 @@ def _points(text: str | None, or_height: bool = False) -> Points | float | None:
 
 def _scaled(regions: list[list[Line]], size: tuple[float, float], image: Path) -> Page:
     """The page of some lines whose places belong to a page of that width and height."""
-    width, height = _picture_size(image)
+    width, height = picture_size(image)
     x_scale, y_scale = width / size[0], height / size[1]
     if abs(x_scale / y_scale - 1) > 0.01:
         raise InputError(
@@ -368,7 +368,7 @@ def _scaled(regions: list[list[Line]], size: tuple[float, float], image: Path) -
     return Page(width, height, tuple(Region("text", tuple(region)) for region in lines), file=str(image))
 
 
-def _picture_size(image: Path) -> tuple[int, int]:
+def picture_size(image: Path) -> tuple[int, int]:
     """Width and height of a picture as it is shown, in pixels, without decoding it."""
     try:
         with Image.open(image) as picture:

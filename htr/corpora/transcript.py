@@ -15,6 +15,9 @@ MOST_EDITS = 0.6
 """Edits by characters from which on a line and its text are doubtful: texts that have nothing in common differ in three
 quarters of their characters or more."""
 
+# The line breaks of the text are kept unless they cost so many times the edits.
+_BETTER = 1.2
+
 # How much better the text of a line must fit than any other line's.
 _CLEARLY = 0.1
 
@@ -57,7 +60,8 @@ def match_lines(readings: Sequence[str], text: str) -> list[Match]:
         return [Match("", 1.0, False)] * len(readings)
     flowing = _parted(readings, " ".join(lines))
     broken = _assigned(readings, lines)
-    best = min((flowing, broken), key=lambda texts: _cost(readings, texts))
+    # Parted anew, a text gives to each line what fits it best, also to a line that is not in the text.
+    best = broken if _cost(readings, broken) <= _BETTER * _cost(readings, flowing) else flowing
     matches = [_match(reading, text) for reading, text in zip(readings, best)]
     return [match._replace(sure=match.sure and _clear(index, readings, best)) for index, match in enumerate(matches)]
 

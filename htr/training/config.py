@@ -139,7 +139,16 @@ def load_config(path: str | Path, overrides: list[str], kind: type[Config] = Tra
         InputError: no such file, not YAML, a key that does not exist (named, with the nearest one), a value of the
             wrong kind.
     """
-    values = read_values(Path(path))
+    return checked(kind, overridden(read_values(Path(path)), overrides, kind), str(path))
+
+
+def overridden(values: dict[str, Any], overrides: list[str], kind: type[Config] = TrainConfig) -> dict[str, Any]:
+    """Lays `key=value` words over the values of a config, as `load_config` does.
+
+    Raises:
+        InputError: a word is not of this form.
+    """
+    values = dict(values)
     for word in overrides:
         key, equals, text = word.partition("=")
         if not equals:
@@ -150,7 +159,7 @@ def load_config(path: str | Path, overrides: list[str], kind: type[Config] = Tra
             values["trainer"] = {**(values.get("trainer") or {}), key.removeprefix("trainer."): value}
         else:
             values[key] = value
-    return checked(kind, values, str(path))
+    return values
 
 
 def read_values(path: Path) -> dict[str, Any]:

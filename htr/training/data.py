@@ -23,6 +23,8 @@ from htr.training.augmentation import SHORTEST, STRETCH, augmentation, stretch
 
 log = logging.getLogger(__name__)
 
+# How much wider than the narrowest line of a batch the widest may be.
+_SPREAD = 1.5
 
 # Width of a word, as a share of a line's.
 _WORD = 0.15
@@ -182,7 +184,7 @@ class WidthBatches(Sampler):
         seeds = rng.integers(0, 2**31, len(widths)).tolist()
         # Stretched before they are sorted: little padding, and new neighbours in each epoch.
         widths = [max(SHORTEST, round(width * factor)) for width, factor in zip(widths, factors)]
-        batches = batches_of_like_width(widths, self.height, self.batch_pixels)
+        batches = batches_of_like_width(widths, self.height, self.batch_pixels, _SPREAD)
         self.count = self.count or len(batches)
         # Lightning leaves the validation out in an epoch with fewer batches than the first.
         while len(batches) < self.count:

@@ -50,7 +50,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     checkpoint = claim(folder, config)
     L.seed_everything(config.seed, workers=True, verbose=False)
     samples = _chosen(config)
-    drawn = [(load_drawer(name), lines) for name, lines in config.drawn.items()]
+    drawn = [(load_drawer(name, config.start), lines) for name, lines in config.drawn.items()]
     network, alphabet, header = _network(config, samples, drawn)
     lines = Lines(
         samples, alphabet, config.height, config.width_stride, config.batch_pixels, config.augmentation, config.workers,
@@ -258,6 +258,7 @@ def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
         return L.Trainer(
             callbacks=callbacks,
             logger=[table, TensorBoardLogger(folder, "logs", table.version)],
+            default_root_dir=folder,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             enable_model_summary=False,
@@ -268,7 +269,11 @@ def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
 
 
 def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, checkpoint: Path | None) -> None:
-    """Runs the training, from the state in `checkpoint` if there is one."""
+    """Runs the training, from the state in `checkpoint` if there is one.
+
+    Raises:
+        InputError: the run folder can no longer be written.
+    """
     with warnings.catch_warnings():
         # Lightning's advice on loaders and logging does not help our users.
         warnings.filterwarnings("ignore", module="lightning")
@@ -277,6 +282,15 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
         except SystemExit:  # what Lightning makes of Ctrl-C
             log.warning("stopped; the same command goes on from the last whole epoch")
             raise KeyboardInterrupt from None
+        except (OSError, RuntimeError) as error:
+            # PyTorch's writer of files does not say why it failed.
+            if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):
+                raise
+            reason = getattr(error, "strerror", None) or "the disk may be full"
+            raise InputError(
+                f"{trainer.default_root_dir}: the run cannot be written ({reason}); make room, and the same command goes on "
+                "from the last whole epoch"
+            ) from None
 
 
 class Progress(TQDMProgressBar):

@@ -27,6 +27,11 @@ def test_batches_hold_every_line_once_and_keep_to_the_pixels():
         assert images.numel() <= 300_000 or len(batch) == 1
 
 
+def test_a_few_lines_of_many_widths_do_not_come_one_by_one():
+    batches = list(WidthBatches(range(500, 1000, 40), 64, 700_000, seed=1, strength=1.0))
+    assert len(batches) <= 4
+
+
 def test_epochs_differ_and_repeat_with_the_seed():
     sampler, again = (WidthBatches(WIDTHS, 64, 300_000, seed=1, strength=1.0) for _ in range(2))
     first = list(sampler)

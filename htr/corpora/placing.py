@@ -1,0 +1,71 @@
+"""Where the words of labelled lines stand in their pictures, told by a recogniser that is given the text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from htr.corpora.iam import PlacedWord, WordLine
+from htr.corpora.sample import Sample
+from htr.decoding import Peak, align, columns_needed
+from htr.lineimage import Prepared, batches_of_like_width, collate, ink_of, prepare
+from htr.reader import BATCH_PIXELS, Reader
+
+# Mean probability of a word's characters below which its place is not trusted.
+_SURE = 0.15
+
+# Ink from which on a pixel belongs to a stroke, of 255; and the share of a word's ink that tails of other lines may have.
+_STROKE, _TAILS = 32, 0.01
+
+
+def place_words(samples: Sequence[Sample], reader: Reader) -> list[WordLine]:
+    """Places the words of lines by the most likely CTC path that writes their text (`htr.decoding.align`).
+
+    Args:
+        samples: lines with their texts. Those whose text the recogniser cannot write, or not in so narrow a picture, are
+            left out.
+        reader: the recogniser; the better it knows the hand, the more words it is sure of.
+
+    Returns:
+        The lines with at least one word whose place is sure; punctuation belongs to its word.
+    """
+    known = [sample for sample in samples if sample.text and not reader.weights.alphabet.missing([sample.text])]
+    height, stride = reader.weights.header.height, reader.weights.network.width_stride
+    prepared = [prepare(sample.image(), height) for sample in known]
+    placed: list[WordLine | None] = [None] * len(known)
+    batches = batches_of_like_width([line.picture.shape[1] for line in prepared], height, BATCH_PIXELS)
+    for batch in tqdm(batches, desc="placing words", leave=False, disable=None):
+        images, columns = collate([prepared[index].picture for index in batch], stride)
+        probabilities = reader.logits(images).float().softmax(-1).numpy()
+        for index, scores, count in zip(batch, probabilities, columns.tolist()):
+            classes = reader.weights.alphabet.encode(known[index].text)
+            if columns_needed(classes) <= count:
+                peaks = align(scores[:count], classes)
+                placed[index] = _word_line(known[index], prepared[index], peaks, stride)
+    return [line for line in placed if line and any(word.box for word in line.words)]
+
+
+def _word_line(sample: Sample, seen: Prepared, peaks: Sequence[Peak], stride: int) -> WordLine:
+    strokes = ink_of(sample.image())
+    spaces = [index for index, character in enumerate(sample.text) if character == " "]
+    edges = [0.0, *(seen.source(stride * (peaks[at].start + peaks[at].end) / 2) for at in spaces), strokes.shape[1]]
+    words = []
+    for first, last, left, right in zip([0, *(at + 1 for at in spaces)], [*spaces, len(peaks)], edges, edges[1:]):
+        sure = np.mean([peak.confidence for peak in peaks[first:last]]) >= _SURE
+        box = _box(strokes, round(left), round(right)) if sure else None
+        words.append(PlacedWord(sample.text[first:last], "", box))
+    page = sample.form or sample.writer or "all"
+    return WordLine(page, sample.writer or page, sample.image, 1.0, words)
+
+
+def _box(ink: np.ndarray, left: int, right: int) -> tuple[int, int, int, int] | None:
+    """The rectangle of the ink between two columns; None where there is none."""
+    piece = np.where(ink[:, max(left, 0) : right] > _STROKE, ink[:, max(left, 0) : right], 0)
+    columns = np.flatnonzero(piece.any(0))
+    if not len(columns):
+        return None
+    mass = np.cumsum(piece.sum(1), dtype=np.float64)
+    top, bottom = np.searchsorted(mass, [_TAILS * mass[-1], (1 - _TAILS) * mass[-1]])
+    return max(left, 0) + int(columns[0]), int(top), max(left, 0) + int(columns[-1]) + 1, int(bottom) + 1

@@ -1,0 +1,123 @@
+"""Labelled lines from whatever a person has: pictures of lines, pages with ALTO or PAGE XML, pages with their plain text."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from htr.alphabet import normalise
+from htr.corpora.folder import line_beside, load_folder, pictures_with_texts
+from htr.corpora.pages import PageTruth, line_samples, load_pages, picture_size
+from htr.corpora.sample import Sample
+from htr.corpora.transcript import match_lines
+from htr.errors import InputError
+from htr.pages.containers import Page, Region
+
+log = logging.getLogger(__name__)
+
+# Pictures narrower than so many heights for each character of their text cannot be of one line: letters are wider.
+_NARROWEST = 1 / 12
+
+
+class Doubt(NamedTuple):
+    """A line that is not learnt from.
+
+    Attributes:
+        line: its name.
+        text: what may stand there.
+        reason: why not.
+    """
+
+    line: str
+    text: str
+    reason: str
+
+
+class Source(NamedTuple):
+    """What a source holds.
+
+    Attributes:
+        samples: lines with their texts.
+        doubts: lines that were found and are set aside.
+    """
+
+    samples: list[Sample]
+    doubts: list[Doubt]
+
+
+def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
+    """Reads labelled lines of any form.
+
+    Args:
+        path: a folder with `lines.tsv` or `lines.csv` (see `htr.corpora.folder.load_folder`), one with ALTO or PAGE XML
+            (see `htr.corpora.pages.load_pages`), or one of pictures, each with the text in a `.txt` of its name: of a
+            line, or of a whole page, whose lines are then found, read, and laid beside the text.
+        read_page: finds and reads the lines of a page.
+
+    Raises:
+        InputError: nothing usable there, or a file that cannot be used; it is named.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: no such folder; give one with pictures of lines or pages and their texts (README, Your own hand)"
+        )
+    if (folder / "lines.tsv").is_file() or (folder / "lines.csv").is_file():
+        return Source(load_folder(folder), [])
+    if any(folder.rglob("*.xml")):
+        return Source(line_samples(load_pages(str(folder))), [])
+    samples: list[Sample] = []
+    doubts: list[Doubt] = []
+    without = 0
+    for image, text in tqdm(list(pictures_with_texts(folder)), desc="reading pages", leave=False, disable=None):
+        if not text.strip():
+            without += 1
+        elif _is_page(image, text):
+            page_samples, page_doubts = _from_page(folder, image, text, read_page)
+            samples += page_samples
+            doubts += page_doubts
+        else:
+            samples.append(line_beside(folder, image, text))
+    if without:
+        log.warning("%s: %d pictures have no text and are left out", folder, without)
+    if not samples and not doubts:
+        raise InputError(
+            f"{folder}: has no picture with a text; put beside page.png a page.txt with what stands on it, export ALTO or "
+            "PAGE XML there, or give lines.tsv with columns file and text"
+        )
+    return Source(samples, doubts)
+
+
+def _is_page(image: Path, text: str) -> bool:
+    if len([line for line in text.splitlines() if line.strip()]) > 1:
+        return True
+    width, height = picture_size(image)
+    return width / height < _NARROWEST * len(normalise(text))
+
+
+def _from_page(
+    folder: Path, image: Path, text: str, read_page: Callable[[Path], Page]
+) -> tuple[list[Sample], list[Doubt]]:
+    """The lines of a page that are surely those of its text, and the others."""
+    name = image.relative_to(folder).with_suffix("").as_posix()
+    page = read_page(image)
+    lines = page.lines
+    matches = match_lines([line.text for line in lines], text)
+    doubts = [
+        Doubt(f"{name}-{number:02d}", match.text, f"was read as {line.text!r}")
+        for number, (line, match) in enumerate(zip(lines, matches))
+        if not match.sure
+    ]
+    # Lines keep their numbers, also where one before them is set aside.
+    matched = tuple(
+        replace(line, text=match.text if match.sure else "", words=()) for line, match in zip(lines, matches)
+    )
+    truth = PageTruth(name, image, replace(page, regions=(Region("text", matched),)), "test")
+    if not lines:
+        doubts.append(Doubt(name, normalise(text), "no lines of handwriting were found on this page"))
+    return line_samples([truth]), doubts

@@ -1,0 +1,39 @@
+"""Teaches the recogniser a hand of your own: `python -m htr.finetune SOURCE --out my.safetensors`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from htr.cli import run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m htr.finetune",
+        description="Goes on training with your own lines. Killed and started again, it goes on where it was.",
+    )
+    parser.add_argument(
+        "source",
+        type=Path,
+        metavar="SOURCE",
+        help="a folder: pictures of lines or of pages with a .txt each, or lines.tsv, or pages with ALTO or PAGE XML",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the new weights: my.safetensors")
+    parser.add_argument("--weights", metavar="W", help="weights to go on from (default: those that come with htr)")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="values to use instead of the recipe's")
+    arguments = parser.parse_intermixed_args()  # values may come after --out
+    # Loaded late, so that --help and mistyped arguments answer at once.
+    from htr.files import write_whole
+    from htr.finetuning.report import report, verdict
+    from htr.finetuning.run import finetune
+
+    outcome = finetune(arguments.source, arguments.out, arguments.weights, arguments.overrides)
+    page = arguments.out.with_suffix(".md")
+    write_whole(page, report(outcome))
+    print(f"{verdict(outcome)}\nweights: {arguments.out}\nreport: {page}")
+    print(f'read with them: python -m htr.recognize page.png --weights "{arguments.out}"')
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""Teaching given weights a hand of one's own, from a few pages."""

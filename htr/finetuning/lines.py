@@ -1,0 +1,156 @@
+"""A person's labelled lines on their way into fine-tuning: checked, parted into those learnt and held out, kept as files."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import random
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import median
+
+import cv2
+from tqdm import tqdm
+
+from htr.corpora.sample import Sample
+from htr.corpora.source import Doubt, Source
+from htr.decoding import columns_needed
+from htr.errors import InputError
+from htr.files import write_whole
+from htr.lineimage import prepare
+
+FEWEST = 8
+"""Lines below which there is nothing to learn by and check by."""
+
+# A line whose characters are so many times as wide, or as narrow, as is usual has the text of another one.
+_ODD = 3.0
+
+# Lines that are held out: about this share, and by whole pages only where that is at most the other.
+_HELD_OUT, _MOST_HELD_OUT = 0.15, 0.34
+
+
+def keep_lines(source: Source, folder: Path, height: int, width_stride: int) -> tuple[list[Sample], list[Doubt]]:
+    """Writes the lines of a source that can be learnt from as a corpus of its own.
+
+    Lines are set aside whose picture cannot be opened or stands there twice, whose text does not fit into the picture's
+    columns, or is far too long or short for its width.
+
+    Args:
+        source: the lines. If some are of the split train, those of test are left alone; otherwise all are used. Where none
+            is of val, some are held out (`hold_out`).
+        folder: gets `lines.tsv` and pictures, which `htr.corpora.folder.load_folder` reads.
+        height, width_stride: of the network.
+
+    Returns:
+        The samples that were written, of the splits train and val, and all lines that were set aside, those of the source
+        included.
+
+    Raises:
+        InputError: fewer than `FEWEST` lines are left.
+        OSError: the folder cannot be written.
+    """
+    samples, doubts = _fitting(_used(source.samples), height, width_stride)
+    doubts = [*source.doubts, *doubts]
+    if len(samples) < FEWEST:
+        because = f"; {len(doubts)} were set aside, the first since it {doubts[0].reason}" if doubts else ""
+        raise InputError(
+            f"{len(samples)} different lines with a text are too few to learn by and to check by{because}; give at least "
+            f"{FEWEST}, better a page or two"
+        )
+    if not any(sample.split == "val" for sample in samples):
+        held = hold_out(samples)
+        samples = [_in_split(sample, "val" if sample.id in held else "train") for sample in samples]
+    table = io.StringIO()
+    table.write("file\ttext\tpage\tsplit\n")
+    for number, sample in enumerate(samples):
+        file = Path("pictures") / f"{number:05d}.png"
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / file, cv2.imencode(".png", sample.image())[1].tobytes())
+        table.write(f"{file.as_posix()}\t{sample.text}\t{sample.form or ''}\t{sample.split}\n")
+    write_doubts(folder / "set-aside.tsv", doubts)
+    # The table comes last: where it is, all is.
+    write_whole(folder / "lines.tsv", table.getvalue())
+    return samples, doubts
+
+
+def write_doubts(file: Path, doubts: Iterable[Doubt]) -> None:
+    """Writes which lines are set aside."""
+    table = io.StringIO(newline="")
+    csv.writer(table, dialect="excel-tab").writerows([Doubt._fields, *doubts])
+    write_whole(file, table.getvalue())
+
+
+def read_doubts(file: Path) -> list[Doubt]:
+    """Reads what `write_doubts` wrote."""
+    with file.open(encoding="utf-8", newline="") as table:
+        return [Doubt(*row) for row in list(csv.reader(table, dialect="excel-tab"))[1:]]
+
+
+def hold_out(samples: list[Sample], seed: int = 0) -> set[str]:
+    """Chooses lines to check by.
+
+    Whole pages, since lines of one page are alike; of a source of one or two pages, the last lines of each; lines at random
+    where pages are not known.
+
+    Returns:
+        Ids of about a seventh of the lines, at least two.
+    """
+    wanted = max(2, round(_HELD_OUT * len(samples)))
+    pages: dict[str | None, list[str]] = defaultdict(list)
+    for sample in samples:
+        pages[sample.form].append(sample.id)
+    rng = random.Random(seed)
+    if None in pages:
+        return set(rng.sample([sample.id for sample in samples], wanted))
+    order = sorted(pages)
+    rng.shuffle(order)
+    held: list[str] = []
+    for page in order:
+        # The page that comes nearest to what is wanted, and no more than it takes.
+        if len(held) < wanted and len(held) + len(pages[page]) <= _MOST_HELD_OUT * len(samples):
+            held += pages[page]
+    if len(held) >= 2:
+        return set(held)
+    share = wanted / len(samples)
+    return {name for lines in pages.values() for name in lines[-max(1, round(share * len(lines))) :]}
+
+
+def _used(samples: list[Sample]) -> list[Sample]:
+    if any(sample.split == "train" for sample in samples):
+        return [sample for sample in samples if sample.split != "test"]
+    return [_in_split(sample, "train") for sample in samples]
+
+
+def _in_split(sample: Sample, split: str) -> Sample:
+    return Sample(sample.id, sample.text, split, sample.image, sample.writer, sample.form)
+
+
+def _fitting(samples: list[Sample], height: int, width_stride: int) -> tuple[list[Sample], list[Doubt]]:
+    """The lines that can be learnt from, and the others."""
+    good: list[tuple[Sample, float]] = []
+    doubts: list[Doubt] = []
+    seen: dict[str, str] = {}
+    for sample in tqdm(samples, desc="checking lines", unit=" lines", leave=False, disable=None):
+        try:
+            picture = sample.image()
+        except InputError as error:
+            doubts.append(Doubt(sample.id, sample.text, f"cannot be opened: {error}"))
+            continue
+        width = prepare(picture, height).picture.shape[1]
+        key = hashlib.sha256(picture.tobytes() + str(picture.shape).encode()).hexdigest()
+        if key in seen:
+            doubts.append(Doubt(sample.id, sample.text, f"is the same picture as {seen[key]}"))
+        elif columns_needed(sample.text) * width_stride > width:
+            doubts.append(Doubt(sample.id, sample.text, "has a text too long for its picture"))
+        else:
+            good.append((sample, width / len(sample.text)))
+        seen.setdefault(key, sample.id)
+    usual = median(width for _, width in good) if good else 1.0
+    odd = [sample for sample, width in good if not 1 / _ODD < width / usual < _ODD]
+    doubts += [
+        Doubt(sample.id, sample.text, "has a text far too long or too short for its picture's width") for sample in odd
+    ]
+    names = {sample.id for sample in odd}
+    return [sample for sample, _ in good if sample.id not in names], doubts

@@ -1,0 +1,99 @@
+"""What fine-tuning did, in Markdown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from htr.alphabet import named
+from htr.finetuning.run import Outcome
+
+# Confusions that are listed.
+_CONFUSIONS = 12
+
+# More lines help much where the second half of the lines took so large a share of the errors away.
+_MUCH, _LITTLE = 0.15, 0.05
+
+
+def verdict(outcome: Outcome) -> str:
+    """The outcome in a sentence or two."""
+    cer_before, cer = _rate(outcome.before, "CER"), _rate(outcome.after, "CER")
+    if outcome.kept:
+        return (
+            f"No weights read the {outcome.lines['held out']} held-out lines better than those from which they came "
+            f"({cer_before}), so {outcome.weights} holds these unchanged. {more_lines(outcome)}"
+        )
+    return (
+        f"Of the {outcome.before['characters']} characters of the held-out lines {cer} are wrong, {cer_before} before. "
+        f"{more_lines(outcome)}"
+    )
+
+
+def more_lines(outcome: Outcome) -> str:
+    """What the learning curve says."""
+    _, half, whole = outcome.curve
+    gain = (half["CER"] - whole["CER"]) / max(half["CER"], 1e-9)
+    seen = f"With {half['lines']} lines it was {half['CER']:.1f} %, with {whole['lines']} it is {whole['CER']:.1f} %"
+    if gain > _MUCH:
+        return f"{seen}: more lines will help."
+    if gain > _LITTLE:
+        return f"{seen}: more lines will help a little."
+    return f"{seen}: more lines of this kind would hardly help."
+
+
+def report(outcome: Outcome) -> str:
+    """The whole report."""
+    parent, lines = outcome.parent, outcome.lines
+    pages = f" of {outcome.pages} pages" if outcome.pages else ""
+    parts = [
+        f"# {outcome.weights}",
+        f"Went on from {parent['file']} ({parent['sha256'][:12]}…) with {lines['learnt']} lines{pages} on {outcome.date}, in "
+        f"{outcome.minutes:g} minutes ({outcome.machine['processor']}, {outcome.machine['threads']} threads). "
+        f"{lines['held out']} lines were held out: the best state was chosen by them, so that the figures on them are a "
+        "little too good.",
+        verdict(outcome),
+        _table(
+            ["", "before", "after"],
+            [
+                [f"{what}, {name}", _rate(before, name), _rate(after, name)]
+                for what, before, after in (
+                    (f"{lines['held out']} held-out lines", outcome.before, outcome.after),
+                    (f"{outcome.sample_before['lines']} lines in fonts, for what was lost",
+                     outcome.sample_before, outcome.sample_after),
+                )
+                for name in ("CER", "WER")
+            ],
+        ),
+        "In brackets: 95 % bootstrap intervals over lines.",
+        "## More lines?",
+        _table(["learnt lines", "CER on held-out lines"], [[row["lines"], f"{row['CER']:.2f} %"] for row in outcome.curve]),
+    ]  # fmt: skip
+    if outcome.new:
+        parts.append(f"New characters: {named(outcome.new)} ({len(outcome.new)}).")
+    if outcome.mended:
+        rows = [
+            [_shown(row["true"]), _shown(row["read"]), row["before"], row["after"]]
+            for row in outcome.mended[:_CONFUSIONS]
+        ]
+        parts += ["## Confusions that became fewer", _table(["written", "read", "before", "after"], rows)]
+    if outcome.doubts:
+        rows = [[doubt.line, doubt.reason, doubt.text] for doubt in outcome.doubts]
+        parts += ["## Lines that were set aside", _table(["line", "it", "its text"], rows)]
+    config = {
+        name: value for name, value in outcome.config.items() if name not in ("run", "data", "trainer", "alphabet")
+    }
+    parts += ["## Values", "\n".join(f"- {name}: {value}" for name, value in config.items())]
+    return "\n\n".join(parts) + "\n"
+
+
+def _rate(figures: dict[str, Any], name: str) -> str:
+    rate = figures["scores"][name]
+    return f"{rate['value']:.1f} % [{rate['low']:.1f}, {rate['high']:.1f}]"
+
+
+def _shown(character: str) -> str:
+    return {"": "nothing", " ": "space"}.get(character, f"`{character}`")
+
+
+def _table(head: list[str], rows: list[list[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)

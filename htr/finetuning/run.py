@@ -1,0 +1,227 @@
+"""Fine-tuning from start to end: lines gathered and checked, weights trained, compared with those they came from, written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from htr.alphabet import named
+from htr.benchmark.lines import evaluate_lines
+from htr.corpora import load_corpus
+from htr.corpora.source import Doubt, load_source
+from htr.errors import InputError
+from htr.files import make_writable, write_whole
+from htr.finetuning.lines import keep_lines, read_doubts
+from htr.reader import Reader
+from htr.training.config import TrainConfig, checked, overridden
+from htr.training.run import train
+from htr.weights import Weights, load_weights, save_weights
+
+log = logging.getLogger(__name__)
+
+# Set-aside lines that are named on the screen; all are in the report.
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What fine-tuning came to.
+
+    Attributes:
+        weights: the new file.
+        parent: name and checksum of the weights that it went on from.
+        kept: whether the new weights are the parent's, since no others read the held-out lines better.
+        lines: how many were learnt, held out, and set aside.
+        pages: how many the lines are of; 0 where that is not known.
+        new: characters that the parent could not write.
+        before, after: figures of `htr.benchmark.lines.evaluate_lines` on the held-out lines, without the readings.
+        sample_before, sample_after: the same on the test lines of the embedded sample, for what was lost.
+        mended: confusions (what stands there, what was read) with their numbers before and after, most mended first.
+        curve: numbers of learnt lines and CER on the held-out ones in percent, from 0 lines on.
+        doubts: the lines that were set aside.
+        minutes: of all trainings.
+        config: of the training with all lines.
+        machine: that it ran on.
+        date: of the day.
+    """
+
+    weights: str
+    parent: dict[str, str]
+    kept: bool
+    lines: dict[str, int]
+    pages: int
+    new: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+    sample_before: dict[str, Any]
+    sample_after: dict[str, Any]
+    mended: list[dict[str, Any]]
+    curve: list[dict[str, float]]
+    doubts: list[Doubt]
+    minutes: float
+    config: dict[str, Any]
+    machine: dict[str, Any]
+    date: str
+
+
+def finetune(source: Path, out: Path, start: str | None = None, overrides: list[str] | None = None) -> Outcome:
+    """Teaches weights the lines of a source, or goes on where that was stopped.
+
+    Args:
+        source: labelled lines; see `htr.corpora.source.load_source`.
+        out: the new weights file. What a run needs to go on, and the lines that were set aside, lie in a folder beside it
+            whose name ends in `.run`; a report in Markdown has the name of `out`.
+        start: weights to go on from: a file, or the name of weights that come along; the usual ones if None.
+        overrides: `key=value` words to lay over the recipe; see `htr.training.config.TrainConfig`.
+
+    Raises:
+        InputError: something about the arguments or the data will not do.
+    """
+    parent = load_weights(start)
+    folder = _claim(source, out, parent, overrides or [])
+    corpus = folder / "lines"
+    if not (corpus / "lines.tsv").is_file():
+        found = load_source(source, Reader(parent).read_page)
+        keep_lines(found, corpus, parent.header.height, parent.network.width_stride)
+    samples, doubts = load_corpus(f"lines:{corpus}"), read_doubts(corpus / "set-aside.tsv")
+    learnt = [sample for sample in samples if sample.split == "train"]
+    new = parent.alphabet.missing(sample.text for sample in samples)
+    pages = {sample.form for sample in samples if sample.form}
+    counts = {"learnt": len(learnt), "held out": len(samples) - len(learnt), "set aside": len(doubts)}
+    _say(counts, pages, doubts, new, corpus)
+
+    before, sample_before = (evaluate_lines(data, split, parent.file) for data, split in _checks(corpus))
+    runs = [
+        train(_config(parent, corpus, folder / name, len(learnt), share, overrides or []))
+        for name, share in (("all", 1.0), ("half", 0.5))
+    ]
+    (after, sample_after), half = (
+        [evaluate_lines(data, split, run["weights"]) for data, split in checks]
+        for run, checks in zip(runs, (_checks(corpus), _checks(corpus)[:1]))
+    )
+    kept = _cer(after) >= _cer(before)
+    curve = [
+        {"lines": lines, "CER": _cer(figures)}
+        for lines, figures in ((0, before), (runs[1]["train_lines"], half[0]), (len(learnt), after))
+    ]
+    best = parent if kept else load_weights(runs[0]["weights"])
+    training = {
+        **best.header.training,
+        "data": [source.name],
+        "train_lines": len(learnt),
+        "date": date.today().isoformat(),
+        "parent": {"file": Path(parent.file).name, "sha256": parent.sha256, "training": parent.header.training},
+    }
+    save_weights(out, best.network, replace(best.header, training=training))
+    return Outcome(
+        weights=str(out), parent={"file": Path(parent.file).name, "sha256": parent.sha256}, kept=kept, lines=counts,
+        pages=len(pages), new=new, before=_figures(before), after=_figures(before if kept else after),
+        sample_before=_figures(sample_before), sample_after=_figures(sample_before if kept else sample_after),
+        mended=[] if kept else _mended(before, after), curve=curve, doubts=doubts,
+        minutes=round(sum(run["minutes"] for run in runs), 1), config=runs[0]["config"], machine=runs[0]["machine"],
+        date=date.today().isoformat(),
+    )  # fmt: skip
+
+
+def _claim(source: Path, out: Path, parent: Weights, overrides: list[str]) -> Path:
+    """The run's folder, made or found to be of the same run."""
+    if out.suffix != ".safetensors":
+        raise InputError(f"{out}: must end in .safetensors; give --out my.safetensors")
+    if out.exists() and out.samefile(parent.file):
+        raise InputError(f"{out}: these are the weights to go on from, which stay as they are; choose another --out")
+    if not source.exists():
+        raise InputError(f"{source}: no such folder; give one with pictures of lines or pages and their texts")
+    folder = out.with_suffix(".run")
+    mark = folder / "begun.json"
+    begun = {"source": _fingerprint(source), "parent": parent.sha256, "overrides": overrides}
+    if mark.is_file():
+        if json.loads(mark.read_text(encoding="utf-8")) != begun:
+            raise InputError(
+                f"{folder}: holds a run with other lines, weights or values; choose another --out, or delete this folder"
+            )
+        return folder
+    if out.exists():
+        raise InputError(f"{out}: is there already; choose another --out, or delete it")
+    make_writable(folder)
+    write_whole(mark, json.dumps(begun, indent=1, ensure_ascii=False) + "\n")
+    return folder
+
+
+def _fingerprint(source: Path) -> str:
+    files = sorted(file for file in source.rglob("*") if file.is_file())
+    rows = [f"{file.relative_to(source)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+    return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
+
+
+def _config(parent: Weights, corpus: Path, run: Path, lines: int, share: float, overrides: list[str]) -> TrainConfig:
+    """The recipe for so many lines."""
+    lines = max(1, round(share * lines))
+    values = {
+        "run": str(run),
+        "data": [f"lines:{corpus}"],
+        "share": share,
+        "drawn": {"synthetic": max(1, lines // 4)},
+        "start": parent.file,
+        "height": parent.header.height,
+        **parent.header.network,
+        "epochs": max(8, min(60, round(2500 / lines))),
+        "batch_pixels": 350_000,
+        "learning_rate": 5e-4,
+        "encoder_learning_rate": 2.5e-4,
+        "average": 0.99,
+    }
+    config = checked(TrainConfig, overridden(values, overrides), "fine-tuning")
+    # About a dozen looks at the held-out lines, the last of them at the end.
+    every = max(1, config.epochs // 12)
+    return replace(
+        config,
+        epochs=every * round(config.epochs / every),
+        trainer={"check_val_every_n_epoch": every, **config.trainer},
+    )
+
+
+def _say(counts: dict[str, int], pages: set[str], doubts: list[Doubt], new: str, corpus: Path) -> None:
+    of_pages = f" of {len(pages)} pages" if pages else ""
+    log.warning("%d lines%s to learn from, %d held out to check by", counts["learnt"], of_pages, counts["held out"])
+    if doubts:
+        log.warning("%d lines are set aside (%s):", len(doubts), corpus / "set-aside.tsv")
+        for doubt in doubts[:_NAMED]:
+            log.warning("  %s %s: %s", doubt.line, doubt.reason, doubt.text)
+    if new:
+        log.warning("%d characters are new to the weights and are learnt: %s", len(new), named(new))
+
+
+def _checks(corpus: Path) -> list[tuple[str, str]]:
+    return [(f"lines:{corpus}", "val"), ("sample", "test")]
+
+
+def _cer(result: dict[str, Any]) -> float:
+    return result["scores"]["CER"]["value"]
+
+
+def _figures(result: dict[str, Any]) -> dict[str, Any]:
+    return {name: result[name] for name in ("lines", "characters", "scores")}
+
+
+def _mended(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, Any]]:
+    """Confusions, insertions (nothing stands there) and deletions (nothing was read) that became fewer."""
+
+    def counted(result: dict[str, Any]) -> dict[tuple[str, str], int]:
+        details = result["details"]
+        return {
+            **{(row["true"], row["read"]): row["count"] for row in details["confusions"]},
+            **{("", row["character"]): row["count"] for row in details["insertions"]},
+            **{(row["character"], ""): row["count"] for row in details["deletions"]},
+        }
+
+    old, new = counted(before), counted(after)
+    rows = [
+        {"true": true, "read": read, "before": count, "after": new.get((true, read), 0)}
+        for (true, read), count in old.items()
+    ]
+    return sorted((row for row in rows if row["after"] < row["before"]), key=lambda row: row["after"] - row["before"])

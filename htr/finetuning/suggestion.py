@@ -1,0 +1,88 @@
+"""Which lines of unread pages to transcribe next: those by which a recogniser would learn most."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from htr.batch import Task
+from htr.errors import InputError
+from htr.files import write_whole
+from htr.pages.containers import Line
+from htr.pages.crop import crop_line
+from htr.pages.images import grey, open_page
+
+# Doubt about a character counts so much less each time that the character is in a line already chosen.
+_WORN = 0.8
+
+
+class Candidate(NamedTuple):
+    """A line that could be transcribed.
+
+    Attributes:
+        task: its page.
+        number: of the line on the page, from 0.
+        line: as it was read.
+    """
+
+    task: Task
+    number: int
+    line: Line
+
+
+def choose(candidates: Iterable[Candidate], count: int) -> list[Candidate]:
+    """Chooses lines one by one, each time the one that adds most.
+
+    A line is worth the doubt about its characters, 1 - confidence each, summed up; what is doubted in lines already chosen
+    counts less and less, so that the lines differ.
+
+    Args:
+        candidates: to choose from.
+        count: how many are wanted at most.
+    """
+    doubts = [(candidate, _doubts(candidate.line)) for candidate in candidates]
+    seen: Counter[str] = Counter()
+    chosen: list[Candidate] = []
+    while doubts and len(chosen) < count:
+        values = [sum(doubt * _WORN ** seen[character] for character, doubt in each) for _, each in doubts]
+        candidate, each = doubts.pop(int(np.argmax(values)))
+        chosen.append(candidate)
+        seen.update(character for character, _ in each)
+    return chosen
+
+
+def _doubts(line: Line) -> list[tuple[str, float]]:
+    return [(character.text, 1 - character.confidence) for word in line.words for character in word.characters]
+
+
+def write_lines(chosen: Sequence[Candidate], folder: Path, dpi: int) -> None:
+    """Writes each line as a picture in a folder of its page, with what was read in a `.txt` of its name, to be corrected.
+
+    Args:
+        chosen: the lines.
+        folder: where the pages' folders go.
+        dpi: of pages of PDF files, as they were read.
+
+    Raises:
+        InputError: a page can no longer be opened, or the folder not be written.
+    """
+    by_page: dict[Task, list[Candidate]] = defaultdict(list)
+    for candidate in chosen:
+        by_page[candidate.task].append(candidate)
+    for task, candidates in by_page.items():
+        picture = grey(np.asarray(open_page(task.file, task.number, dpi, task.name)))
+        for candidate in candidates:
+            file = folder / task.result / f"{candidate.number:03d}.png"
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(file, cv2.imencode(".png", crop_line(picture, candidate.line))[1].tobytes())
+                write_whole(file.with_suffix(".txt"), candidate.line.text + "\n")
+            except OSError as error:
+                raise InputError(
+                    f"{file}: cannot be written ({error.strerror}); make room, or choose another --out"
+                ) from None

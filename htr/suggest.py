@@ -1,0 +1,57 @@
+"""Chooses lines to transcribe next: `python -m htr.suggest PAGES --out lines`; corrected, they go to `htr.finetune`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tqdm import tqdm
+
+from htr.batch import find_all_pages, find_files, read_pages
+from htr.cli import complain, run
+from htr.errors import InputError
+from htr.files import make_writable
+from htr.pages.images import PDF_DPI
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m htr.suggest",
+        description="Reads pages and writes the lines whose correction would teach most, as pictures with a .txt each.",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE|FOLDER", help="pictures or PDF files of pages")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the lines go")
+    parser.add_argument("--count", type=int, default=50, metavar="N", help="how many lines (default: 50)")
+    parser.add_argument("--weights", metavar="W", help="weights to teach (default: those that come with htr)")
+    arguments = parser.parse_args()
+    out: Path = arguments.out
+    if arguments.count < 1:
+        raise InputError(f"--count: {arguments.count} is no number of lines; give 1 or more")
+    if out.is_dir() and any(out.iterdir()):
+        raise InputError(f"{out}: is not empty, and may hold texts that were corrected; choose another --out")
+    files, _ = find_files(arguments.files, out)
+    tasks, broken = find_all_pages(files)
+    make_writable(out)
+    from htr.finetuning.suggestion import Candidate, choose, write_lines
+    from htr.reader import load
+
+    candidates: list[Candidate] = []
+    pages = read_pages(load(arguments.weights), tasks, PDF_DPI, [])
+    for task, page, _ in tqdm(pages, total=len(tasks), unit=" pages", disable=None):
+        if isinstance(page, InputError):
+            complain(page)
+            broken.append(str(page))
+        else:
+            candidates += [Candidate(task, number, line) for number, line in enumerate(page.lines)]
+    chosen = choose(candidates, arguments.count)
+    if not chosen:
+        raise InputError(f"{arguments.files[0]}: no lines of handwriting were found; give other pages")
+    write_lines(chosen, out, PDF_DPI)
+    count = len({candidate.task for candidate in chosen})
+    print(f"{len(chosen)} of {len(candidates)} lines, of {count} pages, are in {out}: correct each .txt, delete what")
+    print(f'cannot be read, then: python -m htr.finetune "{out}" --out my.safetensors')
+    return 2 if broken else 0
+
+
+if __name__ == "__main__":
+    run(main)

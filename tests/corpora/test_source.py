@@ -1,0 +1,85 @@
+import random
+
+import cv2
+import numpy as np
+import pytest
+
+from htr.corpora.source import load_source
+from htr.errors import InputError
+from htr.pages.containers import Region
+from tests.standin import StandIn, line, write_page
+
+TEXTS = ["thank you for the parcel", "which came on tuesday", "the gloves fit well and", "the jam is nearly gone"]
+
+
+def misread(text):
+    rng = random.Random(text)
+    return "".join(rng.choice("aeinrst") if c != " " and rng.random() < 0.12 else c for c in text)
+
+
+@pytest.fixture
+def page(tmp_path):
+    """A page, and a reader that finds its lines and reads them with errors."""
+    places = [(20, 30 + 80 * number, 560, 70 + 80 * number) for number in range(4)]
+    write_page(tmp_path, "page", list(zip(TEXTS, places)))
+    (tmp_path / "page.xml").unlink()
+    lines = tuple(line(misread(text), *place) for text, place in zip(TEXTS, places))
+    reader = StandIn(Region("text", lines))
+    return tmp_path, lambda image: reader.read_page(cv2.imread(str(image), cv2.IMREAD_GRAYSCALE))
+
+
+def rows(source):
+    return [(sample.id, sample.text, sample.form) for sample in source.samples]
+
+
+@pytest.mark.parametrize("text", ["\n".join(TEXTS), " ".join(TEXTS)])
+def test_a_page_and_its_plain_text_become_lines(page, text):
+    folder, read_page = page
+    (folder / "page.txt").write_text(text)
+    source = load_source(folder, read_page)
+    assert rows(source) == [(f"page-{number:02d}", text, "page") for number, text in enumerate(TEXTS)]
+    assert source.doubts == []
+    assert all(sample.image().mean() < 200 for sample in source.samples)
+
+
+def test_a_line_that_is_not_in_the_text_is_set_aside_and_the_others_keep_their_numbers(page):
+    folder, read_page = page
+    (folder / "page.txt").write_text("\n".join([TEXTS[0], *TEXTS[2:]]))
+    source = load_source(folder, read_page)
+    assert [row[:2] for row in rows(source)] == [("page-00", TEXTS[0]), ("page-02", TEXTS[2]), ("page-03", TEXTS[3])]
+    assert [doubt.line for doubt in source.doubts] == ["page-01"]
+
+
+def test_a_page_without_lines_is_named(tmp_path):
+    cv2.imwrite(str(tmp_path / "empty.png"), np.full((500, 300), 255, np.uint8))
+    (tmp_path / "empty.txt").write_text("one line\nanother line\n")
+    source = load_source(tmp_path, lambda image: StandIn().read_page(np.zeros((5, 5))))
+    assert source.samples == []
+    assert "no lines of handwriting were found" in source.doubts[0].reason
+
+
+def test_pictures_of_lines_and_pages_may_lie_together(page):
+    folder, read_page = page
+    (folder / "page.txt").write_text("\n".join(TEXTS))
+    (folder / "letter").mkdir()
+    cv2.imwrite(str(folder / "letter" / "1.png"), np.full((60, 700), 128, np.uint8))
+    (folder / "letter" / "1.txt").write_text("a single line of writing here\n")
+    assert rows(load_source(folder, read_page))[0] == ("letter/1", "a single line of writing here", "letter")
+    assert len(load_source(folder, read_page).samples) == 5
+
+
+def test_a_page_may_have_xml(tmp_path):
+    write_page(tmp_path, "page", [(TEXTS[0], (20, 30, 560, 70))])
+    assert rows(load_source(tmp_path, None)) == [("page-00", TEXTS[0], "page")]
+
+
+def test_a_table_of_lines(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((60, 700), 128, np.uint8))
+    (tmp_path / "lines.tsv").write_text("file\ttext\tpage\na.png\tsome words\tp1\n")
+    assert rows(load_source(tmp_path, None)) == [("a", "some words", "p1")]
+
+
+@pytest.mark.parametrize("name", ["", "not-there"])
+def test_nothing_usable_is_said(tmp_path, name):
+    with pytest.raises(InputError, match=r"put beside page\.png a page\.txt|no such folder"):
+        load_source(tmp_path / name, None)

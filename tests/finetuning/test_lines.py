@@ -1,0 +1,77 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from htr.corpora import load_corpus
+from htr.corpora.embedded import embedded_lines
+from htr.corpora.source import Doubt, Source
+from htr.errors import InputError
+from htr.finetuning.lines import hold_out, keep_lines, read_doubts
+
+
+def lines(count, pages=None):
+    samples = embedded_lines("train", count)
+    return [replace(s, split="test", form=f"p{i * pages // count}" if pages else None) for i, s in enumerate(samples)]
+
+
+def kept(tmp_path, samples, doubts=()):
+    return keep_lines(Source(samples, list(doubts)), tmp_path, 64, 8)
+
+
+def refuse():
+    raise InputError("x.png: damaged")
+
+
+def test_what_was_kept_is_a_corpus(tmp_path):
+    samples, doubts = kept(tmp_path, lines(12, pages=3), [Doubt("q-01", "a\ttext", 'was read as "x"')])
+    there = load_corpus(f"lines:{tmp_path}")
+    assert [(s.text, s.form, s.split) for s in there] == [(s.text, s.form, s.split) for s in samples]
+    assert np.array_equal(there[3].image(), samples[3].image())
+    assert read_doubts(tmp_path / "set-aside.tsv") == doubts == [Doubt("q-01", "a\ttext", 'was read as "x"')]
+
+
+def test_lines_that_nothing_can_be_learnt_from_are_set_aside(tmp_path):
+    good = lines(14)
+    odd = [
+        replace(good[0], id="again"),
+        replace(good[1], id="long", image=good[2].image, text=200 * "x"),
+        replace(good[1], id="short", image=lines(15)[14].image, text="x"),
+        replace(good[1], id="broken", image=refuse),
+    ]
+    samples, doubts = kept(tmp_path, [*good[:2], *good[3:], *odd])
+    assert len(samples) == 13
+    reasons = {doubt.line: doubt.reason for doubt in doubts}
+    assert reasons["again"] == f"is the same picture as {good[0].id}"
+    assert reasons["long"] == "has a text too long for its picture"
+    assert "too long or too short" in reasons["short"]
+    assert reasons["broken"] == "cannot be opened: x.png: damaged"
+
+
+@pytest.mark.parametrize("samples", [lines(2), 100 * lines(1)], ids=["two", "identical"])
+def test_too_few_different_lines_are_refused(tmp_path, samples):
+    with pytest.raises(InputError, match=r"^[12] different lines .* too few"):
+        kept(tmp_path, samples)
+
+
+def test_splits_of_the_source_are_kept_and_its_test_lines_not_touched(tmp_path):
+    samples = [replace(s, split=("train", "val", "test")[i % 3]) for i, s in enumerate(lines(30))]
+    assert [s.split for s in kept(tmp_path, samples)[0]] == 10 * ["train", "val"]
+
+
+def test_whole_pages_are_held_out():
+    samples = lines(60, pages=6)
+    held = hold_out(samples)
+    assert {s.id for s in samples if s.form in {t.form for t in samples if t.id in held}} == held
+    assert len(held) == 10
+
+
+def test_of_few_pages_the_last_lines_are_held_out():
+    samples = lines(20, pages=2)
+    assert [i for i, s in enumerate(samples) if s.id in hold_out(samples)] == [8, 9, 18, 19]
+
+
+def test_without_pages_lines_are_held_out_at_random_but_always_the_same():
+    samples = lines(20)
+    assert hold_out(samples) == hold_out(samples)
+    assert len(hold_out(samples)) == 3

@@ -1,0 +1,73 @@
+from functools import partial
+from pathlib import Path
+
+import cv2
+import pytest
+
+from htr import suggest
+from htr.batch import Task
+from htr.corpora.source import load_source
+from htr.finetuning.suggestion import Candidate, choose
+from htr.pages.containers import Character, Line, Word
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "page.png"
+
+
+def candidate(text, confidence):
+    characters = tuple(Character(c, confidence, ()) for c in text)
+    line = Line((), (), text, confidence, (Word(text, confidence, (), characters),))
+    return Candidate(Task(Path("p.png"), 1, "p.png", Path("p")), 0, line)
+
+
+def chosen(candidates, count):
+    return [candidate.line.text for candidate in choose(candidates, count)]
+
+
+def test_the_least_sure_lines_come_first():
+    candidates = [candidate("abcd", 0.9), candidate("efgh", 0.3), candidate("ijkl", 0.6)]
+    assert chosen(candidates, 2) == ["efgh", "ijkl"]
+    assert chosen(candidates, 10) == ["efgh", "ijkl", "abcd"]
+
+
+def test_what_was_chosen_already_is_worth_less():
+    candidates = [candidate("aaaa", 0.40), candidate("aaaa", 0.41), candidate("bbbb", 0.50)]
+    assert chosen(candidates, 2) == ["aaaa", "bbbb"]
+
+
+@pytest.fixture
+def run(command_line):
+    return partial(command_line, suggest.main)
+
+
+def test_what_is_written_is_a_source(run, tmp_path):
+    code, out, _ = run(SAMPLE, "--out", tmp_path / "lines", "--count", 5)
+    assert code == 0
+    assert out.startswith("5 of 13 lines")
+    source = load_source(tmp_path / "lines", None)
+    assert [sample.form for sample in source.samples] == 5 * ["page"]
+    texts = SAMPLE.with_suffix(".txt").read_text().splitlines()
+    assert sum(sample.text in texts for sample in source.samples) >= 2
+    assert all(sample.image().shape[1] > 4 * sample.image().shape[0] for sample in source.samples)
+
+
+def test_corrected_texts_are_not_written_over(run, tmp_path):
+    (tmp_path / "001.txt").write_text("corrected")
+    code, _, err = run(SAMPLE, "--out", tmp_path)
+    assert code == 2
+    assert "is not empty" in err
+    assert (tmp_path / "001.txt").read_text() == "corrected"
+
+
+def test_a_broken_page_is_named_and_the_others_serve(run, tmp_path):
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    cv2.imwrite(str(tmp_path / "pages" / "page.png"), cv2.imread(str(SAMPLE)))
+    code, out, err = run(tmp_path / "pages", "--out", tmp_path / "lines", "--count", 3)
+    assert code == 2
+    assert "broken.png" in err
+    assert out.startswith("3 of 13 lines")
+
+
+def test_no_number_of_lines(run, tmp_path):
+    code, _, err = run(SAMPLE, "--out", tmp_path / "lines", "--count", 0)
+    assert (code, "--count: 0 is no number of lines" in err) == (2, True)
