@@ -11,26 +11,32 @@ PAGE ?= data/sample/page.png
 # Pages with their truth, for make evaluate-pages: a folder, or iam:folder.
 PAGES ?= $(if $(IAM),$(if $(wildcard $(IAM)/forms),iam:$(IAM)))
 WEIGHTS ?=
+# Your own labelled lines or pages, for make finetune, and the weights that it makes.
+DATA ?= data/sample
+OUT ?= runs/my.safetensors
 # Values of the config to change: make train SET="epochs=5 seed=2".
 SET ?=
 
 CONFIG ?= configs/$(if $(IAM),iam,sample).yaml
-DATA := $(if $(IAM),iam:$(IAM),sample)
+CORPUS := $(if $(IAM),iam:$(IAM),sample)
 
 # Further collections of a report, by their language: make report IAM=data/iam FRENCH="lines:data/letters".
 ENGLISH ?=
 FRENCH ?=
 
-.PHONY: help train pretrain study train-finder evaluate evaluate-pages report peers recognize test lint format clean
+.PHONY: help train finetune pretrain study train-finder evaluate evaluate-pages report peers recognize test lint format clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  variables: IAM=folder  PAGE=file  PAGES=folder  ENGLISH=\"data ...\"  FRENCH=\"data ...\"  WEIGHTS=file  CONFIG=file  SET=\"key=value ...\"  PYTHON=python3.x"
+	@echo "  variables: IAM=folder  PAGE=file  PAGES=folder  DATA=folder  OUT=file  ENGLISH=\"data ...\"  FRENCH=\"data ...\"  WEIGHTS=file  CONFIG=file  SET=\"key=value ...\"  PYTHON=python3.x"
 
 train: $(INSTALLED) ## train on IAM=folder, or for some minutes on the embedded sample
 	$(BIN)/python -m htr.train --config "$(CONFIG)" $(if $(IAM),"data=iam:$(IAM)") $(SET)
 	$(if $(filter configs/sample.yaml,$(CONFIG)),$(BIN)/python -m htr.evaluate --data sample --weights runs/sample/model.safetensors)
+
+finetune: $(INSTALLED) ## teach the weights your own hand: DATA=folder of lines or pages with their texts, OUT=file
+	$(BIN)/python -m htr.finetune "$(DATA)" --out "$(OUT)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(SET)
 
 pretrain: $(INSTALLED) ## train on lines drawn in handwriting fonts alone, to start from
 	$(BIN)/python -m htr.train --config configs/synthetic.yaml $(SET)
@@ -39,10 +45,10 @@ study: $(INSTALLED) ## compare starts and amounts of labelled lines, for hours; 
 	$(BIN)/python -m htr.study $(addprefix configs/studies/,pretraining.yaml transfer-iam.yaml transfer-hooker.yaml recipe.yaml)
 
 train-finder: $(INSTALLED) ## train the finder of lines on the train lines of IAM=folder, or on lines drawn in fonts
-	$(BIN)/python -m htr.train_finder --config configs/finder.yaml "data=[$(DATA)]" $(SET)
+	$(BIN)/python -m htr.train_finder --config configs/finder.yaml "data=[$(CORPUS)]" $(SET)
 
 evaluate: $(INSTALLED) ## score the weights on the test lines of IAM=folder, or of the embedded sample
-	$(BIN)/python -m htr.evaluate --data "$(DATA)" $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+	$(BIN)/python -m htr.evaluate --data "$(CORPUS)" $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
 evaluate-pages: $(INSTALLED) ## score finding and reading on PAGES=folder with ALTO or PAGE XML, also turned and warped
 	$(BIN)/python -m htr.evaluate --pages "$(PAGES)" --distort $(if $(WEIGHTS),--weights "$(WEIGHTS)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import logging
 import os
 import sys
@@ -10,9 +11,12 @@ from collections.abc import Callable
 
 from htr.errors import InputError
 
+# What a disk says that takes no more.
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
 
 def run(main: Callable[[], int | None]) -> None:
-    """Runs a command line: an `InputError` becomes one line on stderr and exit code 2, Ctrl-C exit code 130."""
+    """Runs a command line: an `InputError` or a full disk becomes one line on stderr and exit code 2, Ctrl-C exit code 130."""
     keep_memory()
     keep_kernels()
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
@@ -27,6 +31,13 @@ def run(main: Callable[[], int | None]) -> None:
         # The reader of our output has left (`| head`): nothing to complain of.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        complain(
+            InputError(f"{error.filename or 'a file'}: cannot be written ({error.strerror}); make room and try again")
+        )
+        sys.exit(2)
 
 
 def complain(error: InputError) -> None:

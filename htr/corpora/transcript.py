@@ -120,22 +120,27 @@ def _parted(readings: Sequence[str], text: str) -> list[str]:
             texts.append(text[start:].strip())
             break
         place = int(places[min(end, len(read))])
-        near = range(max(start, place - _REACH), min(place + _REACH, len(text) - 1) + 1)
+        near = range(max(start, place - _REACH), min(place + _REACH, len(text)) + 1)
         # A word that is broken at the end of a line mostly is not in the text.
         broken = reading.endswith("-")
-        splits = [at for at in near if text[at] == " " or (broken and at > start and text[at - 1 : at + 1].isalpha())]
+        splits = [
+            at
+            for at in near
+            # At its end, where the lines that follow are not in the text.
+            if at == len(text) or text[at] == " " or (broken and at > start and text[at - 1 : at + 1].isalpha())
+        ]
         if not splits:
             texts.append("")
             continue
         split = min(splits, key=lambda at: _misfit(reading, following, *_halves(text, start, at)))
         texts.append(_halves(text, start, split)[0])
-        start = split + (text[split] == " ")
+        start = split + (text[split : split + 1] == " ")
     return texts
 
 
 def _halves(text: str, start: int, split: int) -> tuple[str, str]:
     """What stands before a place where the text is parted, with a hyphen if that is within a word, and what after it."""
-    hyphen = "" if text[split] == " " else "-"
+    hyphen = "" if text[split : split + 1] in ("", " ") else "-"
     return text[start:split].strip() + hyphen, text[split:].strip()
 
 
