@@ -1,0 +1,189 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+
+from htr import finetune
+from htr.corpora.embedded import embedded_lines
+from htr.network import Recogniser
+from htr.weights import Header, load_weights, save_weights, sha256
+
+NETWORK = {
+    "encoder": "lcnet_035",
+    "width_stride": 8,
+    "lstm_layers": 1,
+    "lstm_units": 16,
+    "neck_channels": 16,
+    "dropout": 0.0,
+}
+KNOWN = " abcdefghijklmnopqrstuvwxyz"
+
+# Values with which so small a network learns something in seconds, and nothing.
+QUICK = ["batch_pixels=100000", "workers=0", "trainer.enable_progress_bar=false"]
+LEARNS = [
+    *QUICK,
+    "epochs=40",
+    "learning_rate=1e-2",
+    "encoder_learning_rate=1e-2",
+    "augmentation=0",
+    "average=0.5",
+    "drawn={}",
+]
+STAYS = [*QUICK, "epochs=1", "learning_rate=0", "encoder_learning_rate=0", "average=0"]
+
+
+@pytest.fixture
+def parent(tmp_path):
+    """Weights that know small letters and have learnt nothing."""
+    torch.manual_seed(1)
+    file = tmp_path / "parent.safetensors"
+    network = Recogniser(classes=len(KNOWN) + 1, **NETWORK).eval()
+    save_weights(file, network, Header(KNOWN, 32, NETWORK, {"data": ["nothing"]}))
+    return file
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Two dozen pictures of lines with their texts, on three pages."""
+    for number, sample in enumerate(embedded_lines("train", 24)):
+        folder = tmp_path / "letters" / f"page{number // 8}"
+        folder.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / f"{number}.png"), sample.image())
+        (folder / f"{number}.txt").write_text(sample.text, encoding="utf-8")
+    return tmp_path / "letters"
+
+
+@pytest.fixture
+def run(command_line, source, parent, tmp_path):
+    return partial(command_line, finetune.main, source, "--weights", parent, "--out", tmp_path / "my.safetensors")
+
+
+def test_it_learns_and_tells_what_it_did(run, parent, tmp_path):
+    before = sha256(parent)
+    code, out, err = run(*LEARNS)
+    assert code == 0
+    weights = load_weights(tmp_path / "my.safetensors")
+    assert sha256(parent) == before == weights.header.training["parent"]["sha256"]
+    assert weights.header.training["parent"]["training"] == {"data": ["nothing"]}
+    assert (weights.header.training["data"], weights.header.training["train_lines"]) == (["letters"], 16)
+    # What was known keeps its place, what is new comes after it and is named.
+    assert weights.alphabet.characters.startswith(KNOWN)
+    new = weights.alphabet.characters[len(KNOWN) :]
+    assert f"{len(new)} characters are new to the weights and are learnt: " in err
+    assert "16 lines of 3 pages to learn from, 8 held out" in err
+    assert "100.0 % [100.0, 100.0] before" in out
+    report = (tmp_path / "my.md").read_text(encoding="utf-8")
+    for words in ("| 8 held-out lines, CER | 100.0 %", "200 lines in fonts", "| 16 |", "| 8 |", f"({len(new)})"):
+        assert words in report
+
+
+def test_weights_that_are_no_better_are_those_of_the_start(run, parent, tmp_path):
+    code, out, _ = run(*STAYS)
+    assert code == 0
+    assert out.startswith("No weights read the 8 held-out lines better")
+    mine, before = load_weights(tmp_path / "my.safetensors"), load_weights(parent)
+    assert mine.alphabet.characters == KNOWN
+    assert all(
+        torch.equal(a, b) for a, b in zip(mine.network.state_dict().values(), before.network.state_dict().values())
+    )
+
+
+def test_killed_and_started_again_it_goes_on(source, parent, tmp_path):
+    out = tmp_path / "my.safetensors"
+    words = [
+        sys.executable,
+        "-m",
+        "htr.finetune",
+        str(source),
+        "--weights",
+        str(parent),
+        "--out",
+        str(out),
+        *QUICK,
+        "epochs=12",
+    ]
+    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    state = tmp_path / "my.run" / "all" / "last.ckpt"
+    deadline = time.monotonic() + 180
+    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert state.exists()
+    assert not out.exists()
+    began = state.parent.joinpath("logs", "version_0").stat().st_mtime_ns
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert out.exists()
+    # The first start's log is there still, and the second went on in another.
+    assert state.parent.joinpath("logs", "version_0").stat().st_mtime_ns == began
+    assert state.parent.joinpath("logs", "version_1").is_dir()
+
+
+def test_a_full_disk_leaves_the_parent_and_nothing_half_written(source, parent, tmp_path):
+    before = sha256(parent)
+    out = tmp_path / "my.safetensors"
+    # Files of more than 60 kB cannot be written: the pictures of lines can, the state of the run cannot.
+    words = [
+        "bash",
+        "-c",
+        'trap "" XFSZ; ulimit -f 60; exec "$@"',
+        "bash",
+        sys.executable,
+        "-m",
+        "htr.finetune",
+        str(source),
+    ]
+    done = subprocess.run(
+        [*words, "--weights", str(parent), "--out", str(out), *QUICK, "epochs=2"], capture_output=True, text=True
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines()[-1].startswith(f"error: {tmp_path / 'my.run'}")
+    assert "Traceback" not in done.stderr
+    assert sha256(parent) == before
+    assert not out.exists()
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--out", "my.pt"], "my.pt: must end in .safetensors"),
+        (["--out", "{parent}"], "these are the weights to go on from"),
+        (["--weights", "none.safetensors"], "none.safetensors: no such weights file"),
+        (["epoch=3"], "there is no key epoch; did you mean epochs?"),
+    ],
+)
+def test_wrong_words_are_named(run, parent, words, complaint):
+    code, _, err = run(*[word.format(parent=parent) for word in words])
+    assert (code, complaint in err) == (2, True), err
+
+
+def test_a_run_of_other_lines_keeps_its_folder(run, source, tmp_path):
+    assert run(*STAYS)[0] == 0
+    (source / "page0" / "0.txt").write_text("another text")
+    code, _, err = run(*STAYS)
+    assert (code, "holds a run with other lines, weights or values" in err) == (2, True)
+
+
+def test_weights_that_are_there_are_not_written_over(run, tmp_path):
+    (tmp_path / "my.safetensors").write_text("precious")
+    code, _, err = run(*STAYS)
+    assert (code, "is there already; choose another --out" in err) == (2, True)
+    assert (tmp_path / "my.safetensors").read_text() == "precious"
+
+
+def test_an_alphabet_of_which_nothing_is_known_is_learnt(run, source, tmp_path):
+    for number, file in enumerate(sorted(source.rglob("*.txt"))):
+        file.write_text(f"ΑΒΓ ΔΕ ΖΗΘ ΙΚ ΛΜΝ {number}"[: 8 + number % 10], encoding="utf-8")
+    code, _, err = run(*QUICK, "epochs=1", "drawn={}")
+    assert code == 0
+    assert "characters are new to the weights and are learnt: " in err
+    assert Path(tmp_path / "my.safetensors").exists()
