@@ -90,7 +90,7 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
         keep_lines(found, corpus, parent.header.height, parent.network.width_stride)
     samples, doubts = load_corpus(f"lines:{corpus}"), read_doubts(corpus / "set-aside.tsv")
     learnt = [sample for sample in samples if sample.split == "train"]
-    new = parent.alphabet.missing(sample.text for sample in samples)
+    new = parent.alphabet.missing(sample.text for sample in learnt)
     pages = {sample.form for sample in samples if sample.form}
     counts = {"learnt": len(learnt), "held out": len(samples) - len(learnt), "set aside": len(doubts)}
     _say(counts, pages, doubts, new, corpus)
