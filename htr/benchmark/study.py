@@ -1,7 +1,8 @@
 """A study: one training repeated with other values, other amounts of labelled lines and other seeds, side by side.
 
 A file in `configs/studies/` says which. The result is a small JSON file that is written after every run, so that a study that
-was stopped goes on, and can be shared out over days. `htr.benchmark.study_page` draws it.
+was stopped goes on. Several processes may be at one study: each takes a run that no other is at. `htr.benchmark.study_page`
+draws the result.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from htr.benchmark.lines import evaluate_lines
 from htr.benchmark.provenance import VERSION
 from htr.benchmark.results import write_result
 from htr.corpora import label, load_corpus
 from htr.errors import InputError
 from htr.training.config import TrainConfig, checked, read_values
-from htr.training.run import train
+from htr.training.run import InUse, train
 from htr.weights import sha256
 
 log = logging.getLogger(__name__)
@@ -134,18 +137,28 @@ def run_study(path: Path, folder: Path) -> Path:
     study, cells = load_study(path)
     load_corpus(study.score["data"])  # a mistyped one is found before the first run, not after it
     file = folder / f"{path.stem}.json"
-    runs = {run["settings_sha256"]: run for run in load_result(file)["runs"]} if file.exists() else {}
+    elsewhere = 0
     for number, cell in enumerate(cells, 1):
         key = settings_sha256(cell.config, study.score)
+        runs = _runs(file)
         if key in runs and _same_start(cell.config, runs[key]):
             continue
         log.warning(
             "run %d of %d: %s, %g of the train lines, seed %d",
             number, len(cells), cell.variant, cell.share, cell.seed,
         )  # fmt: skip
-        runs[key] = {"settings_sha256": key, **_run(study, cell)}
-        _write(file, path, study, cells, runs)
-    _write(file, path, study, cells, runs)
+        try:
+            done = {"settings_sha256": key, **_run(study, cell)}
+        except InUse:
+            log.warning("another process is at it")
+            elsewhere += 1
+            continue
+        _add(file, path, study, cells, {key: done})
+    _add(file, path, study, cells, {})
+    if elsewhere:
+        log.warning(
+            "left to other processes: %d of %d runs; should these fail, start the study again", elsewhere, len(cells)
+        )
     return file
 
 
@@ -181,26 +194,32 @@ def _same_start(config: TrainConfig, run: dict[str, Any]) -> bool:
     return not file.is_file() or sha256(file) in run["start"]
 
 
-def _write(file: Path, path: Path, study: Study, cells: list[Cell], runs: dict[str, dict[str, Any]]) -> None:
-    """Writes the runs that belong to the study as it is now, in its order and under its names."""
-    keys = [(cell, settings_sha256(cell.config, study.score)) for cell in cells]
-    done = [
-        {**runs[key], "variant": cell.variant, "share": cell.share, "seed": cell.seed}
-        for cell, key in keys
-        if key in runs
-    ]
-    result = {
-        "kind": "study",
-        "version": VERSION,
-        "study": path.stem,
-        **asdict(study),
-        "score": {"data": label(study.score["data"]), "split": study.score["split"]},
-        "planned": len(cells),
-        "date": max((run["date"] for run in done), default=""),
-        "command": f"python -m htr.study {path}",
-        "runs": done,
-    }
-    write_result(file, result)
+def _runs(file: Path) -> dict[str, dict[str, Any]]:
+    return {run["settings_sha256"]: run for run in load_result(file)["runs"]} if file.exists() else {}
+
+
+def _add(file: Path, path: Path, study: Study, cells: list[Cell], new: dict[str, dict[str, Any]]) -> None:
+    """Adds runs to what the file holds by now, as far as they belong to the study as it is, in its order and under its names."""
+    with FileLock(Path(cells[0].config.run).parent / "lock"):
+        runs = _runs(file) | new
+        keys = [(cell, settings_sha256(cell.config, study.score)) for cell in cells]
+        done = [
+            {**runs[key], "variant": cell.variant, "share": cell.share, "seed": cell.seed}
+            for cell, key in keys
+            if key in runs
+        ]
+        result = {
+            "kind": "study",
+            "version": VERSION,
+            "study": path.stem,
+            **asdict(study),
+            "score": {"data": label(study.score["data"]), "split": study.score["split"]},
+            "planned": len(cells),
+            "date": max((run["date"] for run in done), default=""),
+            "command": f"python -m htr.study {path}",
+            "runs": done,
+        }
+        write_result(file, result)
 
 
 def load_result(file: Path) -> dict[str, Any]:

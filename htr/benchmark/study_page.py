@@ -98,7 +98,7 @@ def study_blocks(result: dict[str, Any], level: int = 2) -> Iterator[Block]:
         yield Heading(level + 1, "All runs")
         yield from _all_runs(result)
         machines = sorted({
-            f"{run['machine']['processor']}, {run['machine']['threads']} threads, {run['machine']['precision']}" for run in runs
+            f"{run['machine']['processor']}, threads: {run['machine']['threads']}, {run['machine']['precision']}" for run in runs
         })  # fmt: skip
         common = ", ".join(f"`{name}: {_value(value)}`" for name, value in result["config"].items())
         yield Text(f"Machines: {'; '.join(machines)}. Common to all runs: {common}.")

@@ -47,36 +47,36 @@ def train_finder(config: FinderConfig) -> dict[str, Any]:
     folder = Path(config.run)
     if summary := finished(folder, config):
         return summary
-    checkpoint = claim(folder, config)
-    L.seed_everything(config.seed, workers=True, verbose=False)
-    network, origin = _network(config)
-    lines, held_out = split([sample for name in config.data for sample in load_corpus(name)], config.seed)
-    facts = {
-        "data": [label(name) for name in config.data],
-        "train_lines": len(lines),
-        "val_lines": len(held_out),
-        "encoder_weights": origin,
-        "date": date.today().isoformat(),
-        "config": {name: value for name, value in asdict(config).items() if name not in ("run", "data")},
-    }
-    weights = folder / "finder.safetensors"
-    timer = Timer()
-    keeper = KeepWeights(weights, SegmenterHeader(config.encoder, config.channels, facts), timer)
-    trainer = make_trainer(config, folder, keeper, timer)
-    fit(trainer, FinderTraining(network, config), ComposedPages(lines, held_out, config), checkpoint)
-    trainer.strategy.barrier()
-    summary = {
-        **facts,
-        **keeper.facts,
-        "weights": str(weights),
-        "weights_sha256": sha256(weights),
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "machine": describe(trainer.strategy.root_device.type) | {"precision": str(trainer.precision)},
-        "config": asdict(config),
-    }
-    if trainer.is_global_zero:
-        write_whole(folder / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
-    return summary
+    with claim(folder, config) as checkpoint:
+        L.seed_everything(config.seed, workers=True, verbose=False)
+        network, origin = _network(config)
+        lines, held_out = split([sample for name in config.data for sample in load_corpus(name)], config.seed)
+        facts = {
+            "data": [label(name) for name in config.data],
+            "train_lines": len(lines),
+            "val_lines": len(held_out),
+            "encoder_weights": origin,
+            "date": date.today().isoformat(),
+            "config": {name: value for name, value in asdict(config).items() if name not in ("run", "data")},
+        }
+        weights = folder / "finder.safetensors"
+        timer = Timer()
+        keeper = KeepWeights(weights, SegmenterHeader(config.encoder, config.channels, facts), timer)
+        trainer = make_trainer(config, folder, keeper, timer)
+        fit(trainer, FinderTraining(network, config), ComposedPages(lines, held_out, config), checkpoint)
+        trainer.strategy.barrier()
+        summary = {
+            **facts,
+            **keeper.facts,
+            "weights": str(weights),
+            "weights_sha256": sha256(weights),
+            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+            "machine": describe(trainer.strategy.root_device.type) | {"precision": str(trainer.precision)},
+            "config": asdict(config),
+        }
+        if trainer.is_global_zero:
+            write_whole(folder / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+        return summary
 
 
 def split(samples: Sequence[Sample], seed: int) -> tuple[list[Sample], list[Sample]]:

@@ -12,6 +12,8 @@ import logging
 import random
 import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
@@ -20,8 +22,10 @@ from typing import Any
 import lightning as L
 import torch
 import yaml
+from filelock import FileLock, Timeout
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from htr.alphabet import BLANK, Alphabet, named
 from htr.corpora import label, load_corpus, load_drawer
@@ -47,20 +51,20 @@ def train(config: TrainConfig) -> dict[str, Any]:
     folder = Path(config.run)
     if summary := finished(folder, config):
         return summary
-    checkpoint = claim(folder, config)
-    L.seed_everything(config.seed, workers=True, verbose=False)
-    samples = _chosen(config)
-    drawn = [(load_drawer(name, config.start), lines) for name, lines in config.drawn.items()]
-    network, alphabet, header = _network(config, samples, drawn)
-    lines = Lines(
-        samples, alphabet, config.height, config.width_stride, config.batch_pixels, config.augmentation, config.workers,
-        config.seed, drawn, config.curriculum * config.epochs,
-    )  # fmt: skip
-    module = Training(network, alphabet, config)
-    best = BestWeights(folder / "model.safetensors", header)
-    trainer = make_trainer(config, folder, best)
-    fit(trainer, module, lines, checkpoint)
-    return _finish(folder, config, trainer, module, lines, best)
+    with claim(folder, config) as checkpoint:
+        L.seed_everything(config.seed, workers=True, verbose=False)
+        samples = _chosen(config)
+        drawn = [(load_drawer(name, config.start), lines) for name, lines in config.drawn.items()]
+        network, alphabet, header = _network(config, samples, drawn)
+        lines = Lines(
+            samples, alphabet, config.height, config.width_stride, config.batch_pixels, config.augmentation, config.workers,
+            config.seed, drawn, config.curriculum * config.epochs,
+        )  # fmt: skip
+        module = Training(network, alphabet, config)
+        best = BestWeights(folder / "model.safetensors", header)
+        trainer = make_trainer(config, folder, best)
+        fit(trainer, module, lines, checkpoint)
+        return _finish(folder, config, trainer, module, lines, best)
 
 
 def _finish(
@@ -112,32 +116,50 @@ def finished(folder: Path, config: Config) -> dict[str, Any] | None:
     return None
 
 
-def claim(folder: Path, config: Config) -> Path | None:
-    """Makes the run folder and writes the config there, or checks that the run there is this one.
+class InUse(InputError):
+    """Another process trains in the run folder."""
 
-    Returns:
+
+@contextmanager
+def claim(folder: Path, config: Config) -> Iterator[Path | None]:
+    """Makes the run folder and writes the config there, or checks that the run there is this one; keeps other processes out.
+
+    Yields:
         The state to go on from; None where the run begins.
 
     Raises:
+        InUse: another process trains there.
         InputError: the folder holds another run, its state is damaged, or it cannot be written.
     """
-    checkpoint = folder / "last.ckpt"
-    if checkpoint.is_file():
-        if not _same_run(folder, config):
+    with ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # Those that Lightning starts for further GPUs belong to the first, which holds the lock.
+            if rank_zero_only.rank == 0:
+                held.enter_context(FileLock(folder / "lock", timeout=0))
+            checkpoint = _state(folder, config)
+        except Timeout:
+            raise InUse(f"{folder}: another process trains there; wait for it, or choose another run=…") from None
+        except OSError as error:
             raise InputError(
-                f"{folder}: holds a run with other settings (see its config.yaml); choose another run=…, or delete it"
-            )
-        if not zipfile.is_zipfile(checkpoint):
-            raise InputError(f"{checkpoint}: damaged; delete it to begin the run again")
-        return checkpoint
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+                f"{folder}: the run folder cannot be written ({error.strerror}); choose another run=…"
+            ) from None
+        yield checkpoint
+
+
+def _state(folder: Path, config: Config) -> Path | None:
+    """The state of the run in a folder, checked; in a new one, the config is written."""
+    checkpoint = folder / "last.ckpt"
+    if not checkpoint.is_file():
         write_whole(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True))
-    except OSError as error:
+        return None
+    if not _same_run(folder, config):
         raise InputError(
-            f"{folder}: the run folder cannot be written ({error.strerror}); choose another run=…"
-        ) from None
-    return None
+            f"{folder}: holds a run with other settings (see its config.yaml); choose another run=…, or delete it"
+        )
+    if not zipfile.is_zipfile(checkpoint):
+        raise InputError(f"{checkpoint}: damaged; delete it to begin the run again")
+    return checkpoint
 
 
 def _same_run(folder: Path, config: Config) -> bool:

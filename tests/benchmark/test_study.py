@@ -3,12 +3,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from htr import study
 from htr.benchmark.provenance import VERSION
-from htr.benchmark.study import load_study, run_study
+from htr.benchmark.study import load_study, run_study, settings_sha256
 from htr.benchmark.study_page import Point, curves, lines_needed, write_page
 from htr.errors import InputError
+from htr.training.run import InUse, train
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -63,7 +65,21 @@ def test_a_study_runs_every_cell_and_goes_on_where_it_stopped(study_file, iam_fo
     ]
     assert again["runs"][1]["minutes"] == 99.0
     assert {run["weights_sha256"] for run in again["runs"][:2]} <= kept
-    assert len(list((tmp_path / "runs" / "studies" / "tiny").iterdir())) == 2
+    assert len(list((tmp_path / "runs" / "studies" / "tiny").glob("*/summary.json"))) == 2
+
+
+def test_a_run_that_another_process_is_at_is_left_to_it(study_file, tmp_path, caplog):
+    held = tmp_path / "runs" / "studies" / "tiny" / "slow-1-1"
+    with FileLock(held / "lock"):
+        with pytest.raises(InUse, match="slow-1-1: another process trains there"):
+            train(load_study(study_file)[1][0].config)
+        file = run_study(study_file, tmp_path)
+    assert [run["settings_sha256"] for run in json.loads(file.read_text())["runs"]] == [
+        settings_sha256(cell.config, load_study(study_file)[0].score) for cell in load_study(study_file)[1][1:]
+    ]
+    assert "left to other processes: 1 of 4 runs" in caplog.text
+    # What the other process adds meanwhile is not lost.
+    assert len(json.loads(run_study(study_file, tmp_path).read_text())["runs"]) == 4
 
 
 def test_the_page_is_drawn_from_the_result_alone(tmp_path, command_line):
