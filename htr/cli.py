@@ -19,7 +19,9 @@ def run(main: Callable[[], int | None]) -> None:
     """Runs a command line: an `InputError` or a full disk becomes one line on stderr and exit code 2, Ctrl-C exit code 130."""
     keep_memory()
     keep_kernels()
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    screen = logging.StreamHandler(sys.stderr)
+    screen.addFilter(_said_once())
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, handlers=[screen])
     try:
         sys.exit(main() or 0)
     except InputError as error:
@@ -38,6 +40,20 @@ def run(main: Callable[[], int | None]) -> None:
             InputError(f"{error.filename or 'a file'}: cannot be written ({error.strerror}); make room and try again")
         )
         sys.exit(2)
+
+
+def _said_once() -> Callable[[logging.LogRecord], bool]:
+    """A filter that lets each message through the first time only: one corpus or weights file may serve many runs."""
+    said: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        if message in said:
+            return False
+        said.add(message)
+        return True
+
+    return is_new
 
 
 def complain(error: InputError) -> None:

@@ -150,7 +150,7 @@ def run_study(path: Path, folder: Path) -> Path:
         try:
             done = {"settings_sha256": key, **_run(study, cell)}
         except InUse:
-            log.warning("another process is at it")
+            log.warning("run %d is left to another process", number)
             elsewhere += 1
             continue
         _add(file, path, study, cells, {key: done})

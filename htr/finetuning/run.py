@@ -12,7 +12,7 @@ from typing import Any
 
 from htr.alphabet import named
 from htr.benchmark.lines import evaluate_lines
-from htr.corpora import load_corpus
+from htr.corpora import load_corpus, load_drawer
 from htr.corpora.source import Doubt, load_source
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
@@ -90,16 +90,18 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
         keep_lines(found, corpus, parent.header.height, parent.network.width_stride)
     samples, doubts = load_corpus(f"lines:{corpus}"), read_doubts(corpus / "set-aside.tsv")
     learnt = [sample for sample in samples if sample.split == "train"]
-    new = parent.alphabet.missing(sample.text for sample in learnt)
     pages = {sample.form for sample in samples if sample.form}
     counts = {"learnt": len(learnt), "held out": len(samples) - len(learnt), "set aside": len(doubts)}
+    configs = [
+        _config(parent, corpus, folder / name, len(learnt), share, overrides or [])
+        for name, share in (("all", 1.0), ("half", 0.5))
+    ]
+    texts = [sample.text for sample in learnt]
+    new = parent.alphabet.missing([*texts, *_drawn_characters(configs[0])])
     _say(counts, pages, doubts, new, corpus)
 
     before, sample_before = (evaluate_lines(data, split, parent.file) for data, split in _checks(corpus))
-    runs = [
-        train(_config(parent, corpus, folder / name, len(learnt), share, overrides or []))
-        for name, share in (("all", 1.0), ("half", 0.5))
-    ]
+    runs = [train(replace(config, alphabet=parent.alphabet.characters + new)) for config in configs]
     (after, sample_after), half = (
         [evaluate_lines(data, split, run["weights"]) for data, split in checks]
         for run, checks in zip(runs, (_checks(corpus), _checks(corpus)[:1]))
@@ -183,6 +185,10 @@ def _config(parent: Weights, corpus: Path, run: Path, lines: int, share: float, 
         epochs=every * round(config.epochs / every),
         trainer={"check_val_every_n_epoch": every, **config.trainer},
     )
+
+
+def _drawn_characters(config: TrainConfig) -> list[str]:
+    return [load_drawer(name, config.start).characters for name in config.drawn]
 
 
 def _say(counts: dict[str, int], pages: set[str], doubts: list[Doubt], new: str, corpus: Path) -> None:

@@ -197,7 +197,10 @@ def _network(
         alphabet = Alphabet.of([*texts, *(drawer.characters for drawer, _ in drawn)])
         if start:
             # What the weights know keeps its place; what they do not comes after it.
-            alphabet = Alphabet(start.alphabet.characters + start.alphabet.missing([alphabet.characters]))
+            new = start.alphabet.missing([alphabet.characters])
+            alphabet = Alphabet(start.alphabet.characters + new)
+            if new:
+                log.warning("%s: %d characters are new to these weights: %s", config.start, len(new), named(new))
     arguments = {
         name: getattr(config, name)
         for name in ("encoder", "width_stride", "lstm_layers", "lstm_units", "neck_channels", "dropout")
@@ -205,8 +208,6 @@ def _network(
     network = Recogniser(classes=alphabet.classes, **arguments)
     if start:
         _take_over(network, alphabet, start, config)
-        if new := start.alphabet.missing([alphabet.characters]):
-            log.warning("%s: %d characters are new to these weights: %s", config.start, len(new), named(new))
         origin = f"{Path(config.start).name} {start.sha256}"
     elif config.pretrained == "none":
         origin = "none"
