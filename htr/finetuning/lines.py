@@ -62,6 +62,13 @@ def keep_lines(source: Source, folder: Path, height: int, width_stride: int) -> 
     if not any(sample.split == "val" for sample in samples):
         held = hold_out(samples)
         samples = [_in_split(sample, "val" if sample.id in held else "train") for sample in samples]
+    write_doubts(folder / "set-aside.tsv", doubts)
+    write_lines(folder, samples)
+    return samples, doubts
+
+
+def write_lines(folder: Path, samples: Iterable[Sample]) -> None:
+    """Writes lines as a corpus that `htr.corpora.folder.load_folder` reads."""
     table = io.StringIO()
     table.write("file\ttext\tpage\tsplit\n")
     for number, sample in enumerate(samples):
@@ -69,10 +76,8 @@ def keep_lines(source: Source, folder: Path, height: int, width_stride: int) -> 
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         write_whole(folder / file, cv2.imencode(".png", sample.image())[1].tobytes())
         table.write(f"{file.as_posix()}\t{sample.text}\t{sample.form or ''}\t{sample.split}\n")
-    write_doubts(folder / "set-aside.tsv", doubts)
     # The table comes last: where it is, all is.
     write_whole(folder / "lines.tsv", table.getvalue())
-    return samples, doubts
 
 
 def write_doubts(file: Path, doubts: Iterable[Doubt]) -> None:

@@ -1,0 +1,123 @@
+"""What fine-tuning brings with few lines: `python -m htr.benchmark.finetuning lines:data/hooker --weights iam --lines 20 100`."""
+
+from __future__ import annotations
+
+import argparse
+import random
+from pathlib import Path
+from typing import Any
+
+from htr.cli import run
+from htr.corpora.sample import Sample
+from htr.files import make_writable
+
+# Where the fine-tuned weights and those from ImageNet are made; goes on from there when stopped.
+_RUNS = Path("runs/finetuning")
+
+
+def evaluate_finetuning(data: str, counts: list[int], weights: str | None, general: str) -> dict[str, Any]:
+    """Fine-tunes weights on so many train lines of a corpus, and trains as long from ImageNet on the same lines.
+
+    The lines are those of whole pages, in random order, of which the last is cut short: what a user labels who goes from page
+    to page. A part of them is held out, as fine-tuning does it. All weights are scored on the test lines.
+
+    Args:
+        data: a corpus with train and test lines.
+        counts: of labelled lines, one fine-tuning for each.
+        weights: to start from: a file, or the name of weights that come along; the usual ones if None. They must not have
+            learnt from the corpus.
+        general: a corpus whose test lines tell what was lost.
+
+    Returns:
+        For the start, and for each count: CER and WER with intervals on the test lines of both corpora, minutes, and what
+        repeats it.
+
+    Raises:
+        InputError: a corpus lacks such lines, or the weights cannot be used.
+    """
+    from htr.benchmark.lines import evaluate_lines
+    from htr.benchmark.provenance import labels_sha256, provenance
+    from htr.benchmark.results import collection_of
+    from htr.corpora import load_corpus
+    from htr.errors import InputError
+    from htr.finetuning.lines import write_lines
+    from htr.finetuning.run import finetune
+    from htr.reader import load
+    from htr.training.config import TrainConfig
+    from htr.training.run import train
+
+    reader = load(weights)
+    samples = [sample for sample in load_corpus(data) if sample.split == "train" and sample.text]
+    if len(samples) < max(counts):
+        raise InputError(f"{data}: has {len(samples)} train lines, not {max(counts)}; ask for fewer with --lines")
+
+    def scored(file: str) -> dict[str, Any]:
+        return {
+            name: evaluate_lines(corpus, "test", file)["scores"]
+            for name, corpus in (("test", data), ("general", general))
+        }
+
+    start, rows = scored(reader.weights.file), []
+    for count in counts:
+        chosen = labelled(samples, count)
+        folder = _RUNS / f"{collection_of(data)}-{count}-{reader.weights.sha256[:8]}"
+        if not (folder / "lines" / "lines.tsv").is_file():
+            write_lines(folder / "lines", chosen)
+        outcome = finetune(folder / "lines", folder / "tuned.safetensors", reader.weights.file)
+        config = {
+            **outcome.config, "run": str(folder / "imagenet"), "start": None, "pretrained": "imagenet", "alphabet": None,
+            "minutes": outcome.minutes, "epochs": 100_000, "learning_rate": 1e-3, "encoder_learning_rate": 5e-4,
+        }  # fmt: skip
+        untaught = train(TrainConfig(**config))
+        rows.append({
+            "lines": count, **outcome.lines, "minutes": outcome.minutes, "kept": outcome.kept,
+            "held out before": outcome.before["scores"], "held out after": outcome.after["scores"],
+            "tuned": scored(outcome.weights), "ImageNet": scored(untaught["weights"]),
+            "labels_sha256": labels_sha256((sample.id, sample.text) for sample in chosen),
+        })  # fmt: skip
+    return {
+        "kind": "finetuning", "data": data, "general": general, "start": start, "runs": rows,
+        "config": {name: value for name, value in outcome.config.items() if name not in ("run", "data", "start", "alphabet")},
+        **provenance(reader, None),
+    }  # fmt: skip
+
+
+def labelled(samples: list[Sample], count: int) -> list[Sample]:
+    """The lines of whole pages in random order, until there are enough."""
+    pages: dict[str | None, list[Sample]] = {}
+    for sample in samples:
+        pages.setdefault(sample.form, []).append(sample)
+    order = sorted(pages, key=str)
+    random.Random(0).shuffle(order)
+    return [sample for page in order for sample in pages[page]][:count]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m htr.benchmark.finetuning", description=__doc__)
+    parser.add_argument("data", metavar="CORPUS", help="lines to learn and to test by, such as lines:data/hooker")
+    parser.add_argument(
+        "--lines", type=int, nargs="+", default=[100], metavar="N", help="how many are labelled (default: 100)"
+    )
+    parser.add_argument("--weights", metavar="W", help="weights to start from (default: those that come with htr)")
+    parser.add_argument(
+        "--general", default="sample", metavar="CORPUS", help="lines that tell what was lost (default: sample)"
+    )
+    parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
+    arguments = parser.parse_args()
+    make_writable(arguments.out)
+    from htr.benchmark.results import collection_of, interval, result_name, write_result
+
+    result = evaluate_finetuning(arguments.data, arguments.lines, arguments.weights, arguments.general)
+    print(f"before: CER {interval(result['start']['test']['CER'])} %")
+    for row in result["runs"]:
+        print(
+            f"{row['lines']} lines: {interval(row['tuned']['test']['CER'])} % in {row['minutes']:g} minutes, "
+            f"from ImageNet {interval(row['ImageNet']['test']['CER'])} %"
+        )
+    file = arguments.out / result_name(("finetuning", collection_of(arguments.data)), result)
+    write_result(file, result)
+    print(f"written to {file}")
+
+
+if __name__ == "__main__":
+    run(main)
