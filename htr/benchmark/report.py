@@ -67,6 +67,7 @@ def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> I
         yield from _accuracy(lines, folder, examples)
     yield from _pages(newest(results.pages, "pages", "split", "leave_out", "language"))
     yield from _speed(newest(results.speed), peers)
+    yield from _own_hand(newest(results.finetuning, "data"), newest(results.transcripts, "pages"))
     yield from _published(lines)
     for result in {result["study"]: result for result in results.study}.values():
         yield from study_blocks(result)
@@ -314,6 +315,41 @@ def _speed(speeds: list[Result], peers: list[Result]) -> Iterator[Block]:
             yield Text("Left out: " + "; ".join(f"{name} ({why})" for name, why in result["left_out"].items()) + ".")
 
 
+def _own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]:
+    if not (taught or transcripts):
+        return
+    yield Heading(2, "Taught one's own hand")
+    for result in taught:
+        name, general = collection_of(result["data"]), collection_of(result["general"])
+        start = result["start"]
+        yield Text(
+            f"`{Path(result['weights']['file']).stem}`, which never saw {name}, fine-tuned with few of its lines (a part of them held "
+            f"out), and the same network trained from ImageNet on the same lines for as many minutes; CER on {name}'s test "
+            f"lines, and on those of {general}, for what was lost:"
+        )
+        yield Table(
+            ["labelled lines", "minutes", f"{name}, fine-tuned", f"{name}, from ImageNet", f"{general}, fine-tuned"],
+            [
+                ["none", "", interval(start["test"]["CER"]), "", interval(start["general"]["CER"])],
+                *(
+                    [
+                        f"{run['lines']:,}", f"{run['minutes']:g}", interval(run["tuned"]["test"]["CER"]),
+                        interval(run["ImageNet"]["test"]["CER"]), interval(run["tuned"]["general"]["CER"]),
+                    ]
+                    for run in result["runs"]
+                ),
+            ],
+        )  # fmt: skip
+    for result in transcripts:
+        found = "; ".join(
+            f"{name}, {counts['right']} of {counts['true']} lines got their text and {counts['wrong']} another one"
+            for name, counts in result["results"].items()
+        )
+        yield Text(
+            f"Pages and their plain text ({result['count']} pages of {pages_of(result['pages'])}, {_reader(result)}): {found}."
+        )
+
+
 def _published(lines: list[Result]) -> Iterator[Block]:
     yield Heading(2, "Published figures")
     ours = [result for result in lines if result["data"].startswith("iam:") and result["split"] == "test"]
@@ -355,7 +391,14 @@ def _published(lines: list[Result]) -> Iterator[Block]:
 def _origin(results: Results) -> Iterator[Block]:
     yield Heading(2, "Where the figures come from")
     rows = []
-    for result in [*results.lines, *results.peers, *results.pages, *results.speed]:
+    for result in [
+        *results.lines,
+        *results.peers,
+        *results.pages,
+        *results.speed,
+        *results.finetuning,
+        *results.transcripts,
+    ]:
         machine = result["machine"]
         training = result["weights"]["training"]
         rows.append(

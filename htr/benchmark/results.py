@@ -25,6 +25,8 @@ _NEEDED = {
     "peers": _ALL | {"data", "split", "labels_sha256", "readers", "left_out", "threads"},
     "pages": _ALL | {"pages", "split", "count", "counts", "lines", "scores", "seconds_a_page", "language"},
     "speed": _ALL | {"lines", "page", "first", "size"},
+    "finetuning": _ALL | {"data", "general", "start", "runs", "config"},
+    "transcripts": _ALL | {"pages", "count", "results"},
     "study": {"study", "title", "variants", "score", "planned", "runs", "config", "date", "command"},
 }
 
@@ -36,13 +38,15 @@ class Results:
     """What a folder holds, newest last.
 
     Attributes:
-        lines, peers, pages, speed, study: by kind, each with its file's name under `file name`.
+        lines, peers, pages, speed, finetuning, transcripts, study: by kind, each with its file's name under `file name`.
     """
 
     lines: list[Result] = field(default_factory=list)
     peers: list[Result] = field(default_factory=list)
     pages: list[Result] = field(default_factory=list)
     speed: list[Result] = field(default_factory=list)
+    finetuning: list[Result] = field(default_factory=list)
+    transcripts: list[Result] = field(default_factory=list)
     study: list[Result] = field(default_factory=list)
 
 

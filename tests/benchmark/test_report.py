@@ -150,6 +150,30 @@ def test_the_report_that_comes_along_is_drawn_from_the_results_that_come_along(t
     assert (tmp_path / "report.md").read_text() == (REPORTS / "report.md").read_text()
 
 
+def test_fine_tuning_and_transcripts_are_told_of(folder):
+    def scores(cer):
+        return {"CER": {"value": cer, "low": cer - 1, "high": cer + 1}}
+
+    tuned, untaught = ({"test": scores(test), "general": scores(6.5)} for test in (36.5, 80.5))
+    result = {
+        "kind": "finetuning", "data": "lines:here/letters", "general": "iam:there/iam", "config": {},
+        "start": {"test": scores(60.5), "general": scores(5.5)},
+        "runs": [{"lines": 100, "minutes": 9.5, "tuned": tuned, "ImageNet": untaught}], **ABOUT,
+    }  # fmt: skip
+    (folder / "finetuning.json").write_text(json.dumps(result))
+    counts = {"with line breaks": {"true": 182, "right": 179, "wrong": 1}}
+    (folder / "transcripts.json").write_text(
+        json.dumps({"kind": "transcripts", "pages": "iam:there/iam", "count": 20, "results": counts, **ABOUT})
+    )
+    draw_report(folder)
+    page = (folder / "report.md").read_text()
+    assert "| none |  | 60.50 [59.50, 61.50] |  | 5.50 [4.50, 6.50] |" in page
+    assert "| 100 | 9.5 | 36.50 [35.50, 37.50] | 80.50 [79.50, 81.50] | 6.50 [5.50, 7.50] |" in page
+    assert (
+        "(20 pages of iam, htr default): with line breaks, 179 of 182 lines got their text and 1 another one." in page
+    )
+
+
 def test_texts_cannot_break_the_page():
     blocks = [
         Heading(1, "a < b"), Text('`<i>` and [x](y.json) & "z"'), Table(["a|b"], [["<b>"]]), Plot("<svg/>", 'say "so"', "p"),
