@@ -62,6 +62,7 @@ def keep_lines(source: Source, folder: Path, height: int, width_stride: int) -> 
     if not any(sample.split == "val" for sample in samples):
         held = hold_out(samples)
         samples = [_in_split(sample, "val" if sample.id in held else "train") for sample in samples]
+    folder.mkdir(parents=True, exist_ok=True)
     write_doubts(folder / "set-aside.tsv", doubts)
     write_lines(folder, samples)
     return samples, doubts
