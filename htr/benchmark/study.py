@@ -176,6 +176,7 @@ def _run(study: Study, cell: Cell) -> dict[str, Any]:
                 "minutes",
                 "val_cer",
                 "val_wer",
+                "curve",
                 "parameters",
                 "weights_sha256",
             )

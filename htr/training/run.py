@@ -82,6 +82,7 @@ def _finish(
         "val_lines": len(lines.val),
         "val_cer": round(best.cer, 3),
         "val_wer": round(best.wer, 3),
+        "curve": best.curve,
         "lines_per_second": round(best.lines_per_second, 1),
         "speed_of": f"{machine['processor']}, {machine['threads']} threads, {machine['precision']}, batches of up to "
         f"{config.batch_pixels:,} pixels",
@@ -342,10 +343,18 @@ class BestWeights(Callback):
         self.cer = self.wer = float("inf")
         self.epoch = 0
         self.lines_per_second = 0.0
+        self.curve: list[dict[str, float]] = []
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Training) -> None:
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.lines_per_second = metrics.get("lines/s", 0.0)
+        self.curve.append(
+            {
+                "epoch": trainer.current_epoch + 1,
+                "minutes": round(pl_module.seconds() / 60, 2),
+                "val_cer": round(metrics["val_cer"], 3),
+            }
+        )
         if metrics["val_cer"] < self.cer:
             self.cer, self.wer, self.epoch = metrics["val_cer"], metrics["val_wer"], trainer.current_epoch + 1
             if trainer.is_global_zero:
@@ -354,8 +363,8 @@ class BestWeights(Callback):
                 save_weights(self.path, pl_module.network, header)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"cer": self.cer, "wer": self.wer, "epoch": self.epoch, "lines_per_second": self.lines_per_second}
+        return {name: getattr(self, name) for name in ("cer", "wer", "epoch", "lines_per_second", "curve")}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.cer, self.wer, self.epoch = state_dict["cer"], state_dict["wer"], state_dict["epoch"]
-        self.lines_per_second = state_dict["lines_per_second"]
+        for name, value in state_dict.items():
+            setattr(self, name, value)
