@@ -69,6 +69,7 @@ def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> I
     yield from _speed(newest(results.speed), peers)
     yield from _own_hand(newest(results.finetuning, "data"), newest(results.transcripts, "pages"))
     yield from _published(lines)
+    yield from _training(lines)
     for result in {result["study"]: result for result in results.study}.values():
         yield from study_blocks(result)
     yield from _origin(results)
@@ -386,6 +387,18 @@ def _published(lines: list[Result]) -> Iterator[Block]:
             ]
         )
     yield Table(["system", "year", "CER", "WER", "test set", "further data", "parameters", "source"], rows)
+
+
+def _training(lines: list[Result]) -> Iterator[Block]:
+    """How the weights came about, of those that tell it."""
+    told = {_reader(result): result["weights"]["training"] for result in lines}
+    curves = {reader: training["curve"] for reader, training in told.items() if training.get("curve")}
+    if curves:
+        plot = plots.Plot("minutes of training", "CER, % (validation lines)")
+        for reader, curve in curves.items():
+            plot.line([point["minutes"] for point in curve], [point["val_cer"] for point in curve], reader)
+        yield Heading(2, "How the weights learnt")
+        yield Plot(plot.svg(), f"CER on the validation lines while training: {', '.join(curves)}", "training")
 
 
 def _origin(results: Results) -> Iterator[Block]:

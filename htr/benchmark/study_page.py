@@ -94,6 +94,10 @@ def study_blocks(result: dict[str, Any], level: int = 2) -> Iterator[Block]:
         yield Plot(_plot(result, lines), f"{result['title']}: CER against labelled lines", result["study"])
         yield from _by_lines(lines)
         yield from _fewer(lines, level + 1)
+    if learning := _learning(result):
+        yield Plot(
+            learning, f"{result['title']}: CER on validation lines while training", f"{result['study']}-learning"
+        )
     if runs:
         yield Heading(level + 1, "All runs")
         yield from _all_runs(result)
@@ -170,6 +174,21 @@ def _all_runs(result: dict[str, Any]) -> Iterator[Block]:
 
 def _value(value: Any) -> str:
     return "null" if value is None else str(value)
+
+
+def _learning(result: dict[str, Any]) -> str:
+    """Validation CER against minutes, for each variant's first run with the most lines; nothing where no run has looked twice."""
+    plot, drawn = plots.Plot("minutes of training", "CER, % (validation lines)"), False
+    for variant in result["variants"]:
+        runs = [run for run in result["runs"] if run["variant"] == variant and len(run.get("curve", [])) > 1]
+        if runs:
+            run = max(runs, key=lambda run: run["train_lines"])
+            plot.line(
+                [point["minutes"] for point in run["curve"]], [point["val_cer"] for point in run["curve"]],
+                f"{variant}, {run['train_lines']:,} lines",
+            )  # fmt: skip
+            drawn = True
+    return plot.svg() if drawn else ""
 
 
 def _plot(result: dict[str, Any], lines: dict[str, list[Point]]) -> str:

@@ -174,6 +174,19 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
     )
 
 
+def test_how_the_weights_learnt_is_drawn_where_they_tell_it(folder):
+    draw_report(folder)
+    assert "How the weights learnt" not in (folder / "report.md").read_text()
+    training = {"seed": 1, "curve": [{"epoch": epoch, "minutes": epoch, "val_cer": 50 / epoch} for epoch in (1, 2)]}
+    result = lines_result(weights={"file": "default.safetensors", "sha256": "5" * 64, "training": training})
+    (folder / "letters.json").write_text(json.dumps(result))
+    draw_report(folder)
+    assert (
+        "![CER on the validation lines while training: htr default](plots/training.svg)"
+        in (folder / "report.md").read_text()
+    )
+
+
 def test_texts_cannot_break_the_page():
     blocks = [
         Heading(1, "a < b"), Text('`<i>` and [x](y.json) & "z"'), Table(["a|b"], [["<b>"]]), Plot("<svg/>", 'say "so"', "p"),

@@ -118,6 +118,16 @@ def result_of(variants):
     }  # fmt: skip
 
 
+def test_how_fast_the_variants_learn_is_drawn(tmp_path):
+    result = result_of({"nothing": {10: [80], 100: [70]}, "synthetic": {100: [40]}})
+    for run in result["runs"]:
+        run["curve"] = [{"epoch": 1, "minutes": 0.5, "val_cer": 90}, {"epoch": 2, "minutes": 1, "val_cer": 70}]
+    (tmp_path / "study.json").write_text(json.dumps(result))
+    write_page(tmp_path / "study.json")
+    picture = (tmp_path / "plots" / "s-learning.svg").read_text()
+    assert "minutes of training" in picture and "nothing, 100 lines" in picture and "nothing, 10 lines" not in picture
+
+
 def test_lines_needed_are_read_off_on_a_logarithmic_scale():
     curve = [Point(10, 90, 90, 90, 1), Point(1000, 50, 50, 50, 1)]
     assert lines_needed(curve, 70) == pytest.approx(100)

@@ -170,7 +170,9 @@ def test_killed_at_any_moment_and_started_again_it_goes_on(tiny_config):
     epochs = epochs_logged(folder)
     assert sorted(set(epochs)) == list(range(12))
     assert len(epochs) <= 13
-    assert json.loads((folder / "summary.json").read_text())["epochs"] == 12
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["epochs"] == 12
+    assert [point["epoch"] for point in summary["curve"]] == list(range(1, 13))
 
 
 def test_killed_just_before_the_end_it_is_brought_to_its_end(tiny_config):
