@@ -23,8 +23,11 @@ _ROOM = 8
 # Ink fainter than this share of the strongest ink is taken for paper.
 _NOISE = 0.1
 
-# Slopes of lines that are tried, the picture's height in which they are, and how much sharper the rows of ink have to be.
-_STEEPEST, _SLOPE_STEP, _SLOPE_HEIGHT, _SHARPER = 0.3, 0.01, 32, 1.05
+# A line is made level whose slope and rise, in heights of the picture, are at most these, and its rows so much sharper then.
+_STEEPEST, _HIGHEST, _SHARPER = 0.3, 1.5, 1.05
+
+# Height in pixels at which slopes are tried.
+_SLOPE_HEIGHT = 32
 
 
 class Prepared(NamedTuple):
@@ -58,7 +61,7 @@ def prepare(grey: np.ndarray, height: int) -> Prepared:
     """
     small = _shrink(grey, 2 * height)
     ink = ink_of(small)
-    ink, left = _cut_margins(_level(ink), ink.shape[0])
+    ink, left = _cut_margins(*_level(ink))
     width = round(ink.shape[1] * height / ink.shape[0])
     width = min(max(width, 4), MAX_WIDTH - 2 * _ROOM)
     shrinks = ink.shape[0] > height
@@ -139,17 +142,18 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
     return (np.clip((depth / strongest - _NOISE) / (1 - _NOISE), 0, 1) * 255).astype(np.uint8)
 
 
-def _level(ink: np.ndarray) -> np.ndarray:
+def _level(ink: np.ndarray) -> tuple[np.ndarray, float]:
     """Moves the columns up or down by the slope with which the rows of ink are sharpest, so that letters fill the height.
 
     The slope is that of Baird, The skew angle of printed documents (1987): the ink's sums along the rows have the most energy.
 
     Returns:
-        Of the same width, and as much higher as columns were moved.
+        Of the same width, and as much higher as columns were moved; and the height that the picture would have, had the line
+        been level.
     """
     height, width = ink.shape
     if width < 2 * height:  # a word or two: their letters tell more than their line
-        return ink
+        return ink, height
     small = cv2.resize(ink, (max(1, width * _SLOPE_HEIGHT // height), _SLOPE_HEIGHT), interpolation=cv2.INTER_AREA)
 
     def sharpness(slope: float) -> float:
@@ -157,9 +161,12 @@ def _level(ink: np.ndarray) -> np.ndarray:
         return float(np.square(rows).sum())
 
     as_it_is = sharpness(0)
-    coarse = max(np.arange(-_STEEPEST, _STEEPEST + 1e-9, 4 * _SLOPE_STEP), key=sharpness)
-    slope = max(coarse + _SLOPE_STEP * np.arange(-3, 4), key=sharpness)
-    return _sheared(ink, slope) if sharpness(slope) > _SHARPER * as_it_is else ink
+    step = min(_STEEPEST, _HIGHEST * height / width) / 32
+    coarse = max(step * np.arange(-32, 33, 4), key=sharpness)
+    slope = max(coarse + step * np.arange(-3, 4), key=sharpness)
+    if sharpness(slope) < _SHARPER * as_it_is:
+        return ink, height
+    return _sheared(ink, slope), max(height - abs(slope) * width, height / 4)
 
 
 def _sheared(ink: np.ndarray, slope: float) -> np.ndarray:
@@ -170,8 +177,8 @@ def _sheared(ink: np.ndarray, slope: float) -> np.ndarray:
     return cv2.warpAffine(ink, shear, (width, height + room))
 
 
-def _cut_margins(ink: np.ndarray, height: int) -> tuple[np.ndarray, int]:
-    """Cuts off what stands outside the ink, leaving a small border, and at least half of the height that the picture had.
+def _cut_margins(ink: np.ndarray, height: float) -> tuple[np.ndarray, int]:
+    """Cuts off what stands outside the ink, leaving a small border, and at least half of this height.
 
     Returns:
         What is left, and its first column.
@@ -185,7 +192,7 @@ def _cut_margins(ink: np.ndarray, height: int) -> tuple[np.ndarray, int]:
 
     # A few per mille of the ink may lie outside: tails of neighbouring lines and specks.
     top, bottom = extent(ink.sum(1), 0.004)
-    spare = height // 2 - (bottom - top)
+    spare = int(height) // 2 - (bottom - top)
     if spare > 0:
         top, bottom = top - spare // 2, bottom + spare - spare // 2
     left, right = extent(ink.sum(0), 0.0005)

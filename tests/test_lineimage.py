@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -36,6 +37,16 @@ def test_faint_ink_under_a_shadow_gives_nearly_the_same(line):
 def test_margins_do_not_matter(line):
     wide = np.pad(line, ((20, 10), (50, 80)), constant_values=int(line.max()))
     assert likeness(prepare(wide, 64).picture, prepare(line, 64).picture) > 0.9
+
+
+@pytest.mark.parametrize("slope", [-0.08, 0.03, 0.1])
+def test_lines_that_rise_or_sink_are_made_level(line, slope):
+    room = round(abs(slope) * line.shape[1])
+    shear = np.array([[1.0, 0.0, 0.0], [slope, 1.0, room if slope < 0 else 0.0]])
+    sloping = 255 - cv2.warpAffine(255 - line, shear, (line.shape[1], line.shape[0] + room))
+    level, levelled = prepare(line, 64).picture, prepare(sloping, 64).picture
+    assert levelled.shape[1] == pytest.approx(level.shape[1], rel=0.06)
+    assert likeness(cv2.resize(levelled, level.shape[::-1]), level) > 0.6
 
 
 @pytest.mark.parametrize("grey", [0, 128, 255])
