@@ -1,4 +1,3 @@
-import os
 import signal
 import subprocess
 import sys
@@ -102,36 +101,52 @@ def test_weights_that_are_no_better_are_those_of_the_start(run, parent, tmp_path
     )
 
 
-def test_killed_and_started_again_it_goes_on(source, parent, tmp_path):
-    out = tmp_path / "my.safetensors"
+@pytest.fixture
+def begun(source, parent, tmp_path):
+    """The words of a command line and its process, which has just saved a state to go on from."""
     words = [
-        sys.executable,
-        "-m",
-        "htr.finetune",
-        str(source),
-        "--weights",
-        str(parent),
-        "--out",
-        str(out),
-        *QUICK,
-        "epochs=12",
+        *(sys.executable, "-m", "htr.finetune", str(source), "--weights", str(parent)),
+        *("--out", str(tmp_path / "my.safetensors"), *QUICK, "epochs=12"),
     ]
-    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     state = tmp_path / "my.run" / "all" / "last.ckpt"
     deadline = time.monotonic() + 180
     while not state.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
     assert state.exists()
+    yield words, process
+    process.kill()
+
+
+def test_killed_and_started_again_it_goes_on(begun, tmp_path):
+    words, process = begun
+    process.kill()
+    process.communicate()
+    out, logs = tmp_path / "my.safetensors", tmp_path / "my.run" / "all" / "logs"
     assert not out.exists()
-    began = state.parent.joinpath("logs", "version_0").stat().st_mtime_ns
+    began = logs.joinpath("version_0").stat().st_mtime_ns
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert out.exists()
     # The first start's log is there still, and the second went on in another.
-    assert state.parent.joinpath("logs", "version_0").stat().st_mtime_ns == began
-    assert state.parent.joinpath("logs", "version_1").is_dir()
+    assert logs.joinpath("version_0").stat().st_mtime_ns == began
+    assert logs.joinpath("version_1").is_dir()
+
+
+def test_ctrl_c_leaves_the_parent_and_nothing_half_written(begun, parent, tmp_path):
+    before = sha256(parent)
+    words, process = begun
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in said) == (130, False), said
+    assert sha256(parent) == before
+    assert not (tmp_path / "my.safetensors").exists()
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_folder_that_cannot_be_written_is_named_first(command_line, source, parent):
+    code, _, err = command_line(finetune.main, source, "--weights", parent, "--out", "/proc/none/my.safetensors")
+    assert (code, "/proc/none/my.run: cannot be written to" in err) == (2, True), err
 
 
 def test_a_full_disk_leaves_the_parent_and_nothing_half_written(source, parent, tmp_path):
