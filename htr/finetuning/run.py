@@ -83,6 +83,7 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
         InputError: something about the arguments or the data will not do.
     """
     parent = load_weights(start)
+    _config(parent, source, out, 1, 1.0, overrides or [])  # a wrong word is found before anything is written
     folder = _claim(source, out, parent, overrides or [])
     corpus = folder / "lines"
     if not (corpus / "lines.tsv").is_file():
@@ -163,14 +164,21 @@ def _fingerprint(source: Path) -> str:
 def _config(parent: Weights, corpus: Path, run: Path, lines: int, share: float, overrides: list[str]) -> TrainConfig:
     """The recipe for so many lines."""
     lines = max(1, round(share * lines))
-    values = {
+    given = {
         "run": str(run),
         "data": [f"lines:{corpus}"],
         "share": share,
-        "drawn": {"synthetic": max(1, lines // 4)},
         "start": parent.file,
+        "alphabet": None,
         "height": parent.header.height,
         **parent.header.network,
+    }
+    for key in (word.partition("=")[0] for word in overrides):
+        if key in given:
+            raise InputError(f"{key}: the lines and the weights to go on from decide this; leave it out")
+    values = {
+        **given,
+        "drawn": {"synthetic": max(1, lines // 4)},
         "epochs": max(8, min(60, round(2500 / lines))),
         "batch_pixels": 350_000,
         "learning_rate": 5e-4,

@@ -181,11 +181,13 @@ def test_a_full_disk_leaves_the_parent_and_nothing_half_written(source, parent, 
         (["--out", "{parent}"], "these are the weights to go on from"),
         (["--weights", "none.safetensors"], "none.safetensors: no such weights file"),
         (["epoch=3"], "there is no key epoch; did you mean epochs?"),
+        (["alphabet=abc"], "alphabet: the lines and the weights to go on from decide this; leave it out"),
     ],
 )
-def test_wrong_words_are_named(run, parent, words, complaint):
+def test_wrong_words_are_named(run, parent, words, complaint, tmp_path):
     code, _, err = run(*[word.format(parent=parent) for word in words])
     assert (code, complaint in err) == (2, True), err
+    assert not (tmp_path / "my.run").exists()
 
 
 def test_a_run_of_other_lines_keeps_its_folder(run, source, tmp_path):
