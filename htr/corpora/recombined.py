@@ -143,7 +143,7 @@ class RecombinedLines:
 
         Args:
             rng: decides all; the same state gives the same line.
-            aspect: the width that the line has at most once it is prepared (`htr.lineimage.prepare`), in parts of the
+            aspect: about the width that the line has at most once it is prepared (`htr.lineimage.prepare`), in parts of the
                 height. Where the writer has words for it, at least three quarters of it are filled; a word that alone is
                 wider is set if he has none that is narrower.
 
@@ -185,9 +185,8 @@ class _Pen:
 
     def __init__(self, hand: _Hand, rng: np.random.Generator) -> None:
         self.hand = hand
-        # The baseline rises or falls by `slope` and swings about that, in pixels.
+        # The baseline swings, in pixels; it does not rise or fall, since `htr.lineimage.prepare` makes lines level.
         self.seed = int(rng.integers(2**63))
-        self.slope = rng.normal(0, 0.006)
         self.swing = rng.uniform(0, 0.05) * LINE_HEIGHT
         self.wave = rng.uniform(0.5, 1.5) / (4 * LINE_HEIGHT)
         self.phase = rng.uniform(0, 2 * np.pi)
@@ -207,8 +206,8 @@ class _Pen:
             right = left + zoom * word.ink.shape[1]
             middle = (left + right) / 2
             angle = self.wave * middle + self.phase
-            baseline = self.slope * middle + self.swing * np.sin(angle)
-            slope = self.slope + self.swing * self.wave * np.cos(angle)
+            baseline = self.swing * np.sin(angle)
+            slope = self.swing * self.wave * np.cos(angle)
             places.append(_Place(left, baseline, slope - word.slope, zoom))
             firsts.append(round(baseline) + word.above)
         first = min(firsts)

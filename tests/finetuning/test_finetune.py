@@ -135,7 +135,7 @@ def test_killed_and_started_again_it_goes_on(begun, tmp_path):
 
 def test_ctrl_c_leaves_the_parent_and_nothing_half_written(begun, parent, tmp_path):
     before = sha256(parent)
-    words, process = begun
+    _, process = begun
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert (process.returncode, "Traceback" in said) == (130, False), said
