@@ -17,6 +17,7 @@ from htr.corpora.source import Doubt, load_source
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
 from htr.finetuning.lines import keep_lines, read_doubts
+from htr.finetuning.mixing import mix
 from htr.reader import Reader
 from htr.training.config import TrainConfig, checked, overridden
 from htr.training.run import train
@@ -103,16 +104,19 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
 
     before, sample_before = (evaluate_lines(data, split, parent.file) for data, split in _checks(corpus))
     runs = [train(replace(config, alphabet=parent.alphabet.characters + new)) for config in configs]
+    mixed = [folder / name / "mixed.safetensors" for name in ("all", "half")]
+    for run, file in zip(runs, mixed):
+        mix(parent, Path(run["weights"]), file)
     (after, sample_after), half = (
-        [evaluate_lines(data, split, run["weights"]) for data, split in checks]
-        for run, checks in zip(runs, (_checks(corpus), _checks(corpus)[:1]))
+        [evaluate_lines(data, split, str(file)) for data, split in checks]
+        for file, checks in zip(mixed, (_checks(corpus), _checks(corpus)[:1]))
     )
     kept = _cer(after) >= _cer(before)
     curve = [
         {"lines": lines, "CER": _cer(figures)}
         for lines, figures in ((0, before), (runs[1]["train_lines"], half[0]), (len(learnt), after))
     ]
-    best = parent if kept else load_weights(runs[0]["weights"])
+    best = parent if kept else load_weights(mixed[0])
     training = {
         **best.header.training,
         "data": [source.name],
