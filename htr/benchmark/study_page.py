@@ -146,6 +146,8 @@ def _times(point: Point, curve: list[Point]) -> str:
     if needed is None:
         return "not reached"
     few = "at least " if needed == curve[0].lines and curve[0].cer < point.cer else ""
+    if few and needed > point.lines:
+        return ""  # it was not trained with fewer
     return f"{few}{point.lines / needed:.1f} times ({needed:,.0f} lines)"
 
 
