@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#000000", "#cc79a7", "#56b4e9", "#e69f00")
 _MARKS = "osD^vPX"
 
+# Characters that a legend's row has room for, and those that the mark before a name takes.
+_LEGEND, _MARK = 65, 6
+
 
 class Plot:
     """A picture with one pair of axes.
@@ -80,9 +83,11 @@ class Plot:
         import matplotlib
 
         with matplotlib.rc_context(self._style):
-            if len(self.axes.get_legend_handles_labels()[1]) > 1:
-                self._figure.legend(frameon=False, loc="outside lower center", ncols=3)
-            self.axes.set_ylim(bottom=0)
+            names = self.axes.get_legend_handles_labels()[1]
+            if len(names) > 1:
+                fit = _LEGEND // (_MARK + max(map(len, names)))
+                self._figure.legend(frameon=False, loc="outside lower center", ncols=min(max(fit, 1), 3))
+            self.axes.set_ylim(0, 1.03 * self.axes.get_ylim()[1])
             picture = io.StringIO()
             self._figure.savefig(picture, format="svg", metadata={"Date": None})
         return picture.getvalue()
