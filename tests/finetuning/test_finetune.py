@@ -108,7 +108,9 @@ def begun(source, parent, tmp_path):
         *(sys.executable, "-m", "htr.finetune", str(source), "--weights", str(parent)),
         *("--out", str(tmp_path / "my.safetensors"), *QUICK, "epochs=12"),
     ]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    # A test run in the background ignores Ctrl-C, and so would its children.
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=heeds)
     state = tmp_path / "my.run" / "all" / "last.ckpt"
     deadline = time.monotonic() + 180
     while not state.exists() and process.poll() is None and time.monotonic() < deadline:
