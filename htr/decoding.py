@@ -13,14 +13,14 @@ from torch import Tensor
 
 from htr.alphabet import BLANK, Alphabet
 from htr.errors import InputError
-from htr.language import LanguageModel
+from htr.language import Languages, Written
 
-WEIGHT, BONUS = 0.3, 0.6
-"""Of the language model in `beam_search`; chosen on IAM's validation lines."""
+WEIGHT, BONUS = 0.5, 1.0
+"""Of the language in `beam_search`; chosen on the validation lines of IAM and the other collections."""
 
 # What the search drops: classes less likely than this in a column, all but so many texts, and those whose logarithm is
 # so far below that of the best.
-_LEAST, _TEXTS, _BEHIND = 1e-3, 32, 10.0
+_LEAST, _TEXTS, _BEHIND = 3e-3, 32, 10.0
 
 
 class Sign(NamedTuple):
@@ -84,11 +84,11 @@ def beam_search(
     logits: Tensor,
     columns: Tensor,
     alphabet: Alphabet,
-    model: LanguageModel,
+    languages: Languages,
     weight: float = WEIGHT,
     bonus: float = BONUS,
 ) -> list[Reading]:
-    """Finds the text that is most likely to the network and a language model together.
+    """Finds the text that is most likely to the network and the models of some languages together.
 
     CTC prefix beam search: Hannun et al., "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional
     Recurrent DNNs" (2014), https://arxiv.org/abs/1408.2873, with a model of characters in place of one of words. Own code,
@@ -96,16 +96,16 @@ def beam_search(
 
     Args:
         logits, columns, alphabet: as in `greedy`.
-        model: the language.
-        weight: of the model's log probability of a character, beside the network's.
-        bonus: added to it, since without one the model favours short texts.
+        languages: which a text may follow.
+        weight: of their log probability of a character, beside the network's.
+        bonus: added to it, since without one they favour short texts.
 
     Returns:
         A reading of each line; the confidences are the network's alone.
     """
     readings = []
     for probabilities in _lines(logits, columns):
-        text = _search(probabilities, alphabet, model, weight, bonus)
+        text = _search(probabilities, alphabet, languages, weight, bonus)
         readings.append(_reading(text, align(probabilities, alphabet.encode(text)), probabilities))
     return readings
 
@@ -189,17 +189,21 @@ def _reading(text: str, peaks: list[Peak], probabilities: np.ndarray) -> Reading
     return Reading(text, sum(certain) / max(len(certain), 1), signs)
 
 
-def _search(probabilities: np.ndarray, alphabet: Alphabet, model: LanguageModel, weight: float, bonus: float) -> str:
-    texts = {"": _Paths(1.0, 0.0, 0.0)}
+def _search(probabilities: np.ndarray, alphabet: Alphabet, languages: Languages, weight: float, bonus: float) -> str:
+    texts = {"": _Paths(1.0, 0.0, 0.0, languages.start)}
     for column in probabilities:
         likely = np.flatnonzero(column >= min(_LEAST, column.max()))
         characters = [(alphabet.characters[index - 1], float(column[index])) for index in likely if index != BLANK]
         blank = float(column[BLANK])
+        if not characters:
+            for paths in texts.values():
+                paths.blank, paths.character = (paths.blank + paths.character) * blank, 0.0
+            continue
         grown: dict[str, _Paths] = {}
         for text, paths in texts.items():
             both = paths.blank + paths.character
             if text not in grown:
-                grown[text] = _Paths(0.0, 0.0, paths.language)
+                grown[text] = _Paths(0.0, 0.0, paths.language, paths.written)
             grown[text].blank += both * blank
             for character, probability in characters:
                 arriving = both * probability
@@ -209,8 +213,8 @@ def _search(probabilities: np.ndarray, alphabet: Alphabet, model: LanguageModel,
                     arriving = paths.blank * probability
                 longer = text + character
                 if longer not in grown:
-                    language = weight * model.score(" " + text, character) + bonus
-                    grown[longer] = _Paths(0.0, 0.0, paths.language + language)
+                    score, written = languages.add(paths.written, character)
+                    grown[longer] = _Paths(0.0, 0.0, paths.language + weight * score + bonus, written)
                 grown[longer].character += arriving
         texts = _best(grown)
     return next(iter(texts))
@@ -219,11 +223,12 @@ def _search(probabilities: np.ndarray, alphabet: Alphabet, model: LanguageModel,
 @dataclass(slots=True)
 class _Paths:
     """All CTC paths that write a text: probability of those that end with a blank, of those that end with the text's last
-    character, and what the language adds to the logarithm of both."""
+    character, what the language adds to the logarithm of both, and what it must know of the text."""
 
     blank: float
     character: float
     language: float
+    written: Written
 
 
 def _best(texts: dict[str, _Paths]) -> dict[str, _Paths]:

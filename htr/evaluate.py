@@ -28,8 +28,9 @@ def main() -> None:
     parser.add_argument("--weights", metavar="W", help="weights file (default: the weights that come with htr)")
     parser.add_argument(
         "--language",
+        default="auto",
         metavar="L",
-        help="let a language model help: english, french, or a file of htr.language (default: none)",
+        help="language model that helps: auto (default), english, french, a file of htr.language, or none",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes (default: in runs/)")
     arguments = parser.parse_args()
@@ -83,10 +84,7 @@ def table(result: dict[str, Any]) -> str:
         ("data", f"{result['data']}, {result['split']}: {result['lines']} lines, {result['characters']} characters"),
         _weights_row(result),
         *[(name, _percent(rate)) for name, rate in result["scores"].items()],
-        *[
-            (f"{name}, {result['language']['file']}", _percent(rate))
-            for name, rate in result["scores_with_language"].items()
-        ],
+        *[(f"{name}, with language", _percent(rate)) for name, rate in result["scores_with_language"].items()],
         ("reading", f"{_speeds(speed)} lines/s ({speed['batch']})"),
         _machine_row(result),
     ]
@@ -101,7 +99,7 @@ def pages_table(result: dict[str, Any]) -> str:
     cost = scores.pop("CER minus CER of the true lines", None)
     about = f"{result['count']} pages, {counts['true']} lines, {result['characters']} characters"
     rows = [("pages", f"{result['pages']}, {result['split'] or 'all splits'}: {about}"), _weights_row(result)]
-    rows.append(("language model", result["language"]["file"] if result["language"] else "none"))
+    rows.append(("language", result["language"]["name"] if result["language"] else "none"))
     for shape in ("polygons", "boxes"):
         for threshold, values in lines[shape].items():
             figures = f"F1 {values['F1']:6.2f} %   precision {values['precision']:.2f}   recall {values['recall']:.2f}"
@@ -120,7 +118,7 @@ def pages_table(result: dict[str, Any]) -> str:
 
 def _speeds(speed: dict[str, Any]) -> str:
     helped = speed.get("lines_per_second_with_language")
-    return f"{speed['lines_per_second']:.1f}" + (f", with the language model {helped:.1f}" if helped else "")
+    return f"{speed['lines_per_second']:.1f}" + (f", with language {helped:.1f}" if helped else "")
 
 
 def _percent(rate: dict[str, Any]) -> str:

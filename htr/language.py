@@ -1,10 +1,10 @@
-"""Character n-gram model of a language: how likely a character is after those before it.
+"""Character n-gram models of languages: how likely a character is after those before it.
 
 Interpolated counts after Witten and Bell, "The zero-frequency problem" (1991): a context gives its counts as much trust
 as it has seen more characters than different ones; the rest goes to the context that is one character shorter.
 
-`python -m htr.language FILE` trains a model (needs `pip install 'htr[synthetic]'`), of English or French, and with `--data` on
-your own texts too.
+`python -m htr.language FILE` trains a model (needs `pip install 'htr[synthetic]'`), of English or French, and with `--data` and
+`--text` on your own texts too.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import io
 import math
+import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,14 +38,23 @@ _BITS = 7
 # Characters seen less often than this are not learnt.
 _RARE = 20
 
-# The contexts of a few hundred lines, in at most 100 MB.
-_REMEMBERED = 100_000
+# The contexts of a hundred lines, in at most 150 MB with two models.
+_REMEMBERED = 40_000
 
 # How many words of running text the word list stands for.
 _WORDS = 4_000_000
 
 # How often the few texts of a user's own lines count.
 _OWN = 3.0
+
+UNEXPECTED = 0.05
+"""Share of characters that follow no model, such as those of names and numbers; chosen on validation lines."""
+
+# Of how many such a character is one.
+_SIGNS = 100
+
+AUTO, NONE = "auto", "none"
+"""Names in place of a model's: all that ship, of which the text itself shows which it follows; and none."""
 
 
 class LanguageModel:
@@ -65,19 +76,19 @@ class LanguageModel:
         self._alike = np.full(len(characters) + 1, 1 / (len(characters) + 1))
         self._known: dict[str, np.ndarray] = {}
 
-    def score(self, context: str, character: str) -> float:
-        """Natural logarithm of the probability that a character follows.
+    def probabilities(self, context: str) -> np.ndarray:
+        """How likely each character is to follow.
 
         Args:
-            context: what stands before it; only the last `order` - 1 characters count.
-            character: one that the model does not know is as likely as one that never followed.
+            context: what stands before; only its last `order` - 1 characters count.
+
+        Returns:
+            By the numbers of the characters, at 0 for any other, which is as likely as one that never followed; shape
+            (characters + 1,). They add up to 1.
         """
-        return math.log(
-            self._probabilities(context[max(len(context) - self.order + 1, 0) :]).item(self._numbers.get(character, 0))
-        )
+        return self._probabilities(context[max(len(context) - self.order + 1, 0) :])
 
     def _probabilities(self, context: str) -> np.ndarray:
-        """Of all characters by their numbers, shape (characters + 1,)."""
         known = self._known.get(context)
         if known is None:
             shorter = self._probabilities(context[1:]) if context else self._alike
@@ -100,6 +111,57 @@ class LanguageModel:
         mixed = (end - start) * shorter
         mixed[(grams[start:end] - np.uint64(first)).astype(np.int64)] += counts
         return mixed / (int(counts.sum()) + end - start)
+
+
+class Written(NamedTuple):
+    """What `Languages` must know of a text that goes on.
+
+    Attributes:
+        context: its end.
+        shares: probability of each model to be the one that the text follows.
+    """
+
+    context: str
+    shares: tuple[float, ...]
+
+
+class Languages:
+    """Models of one or more languages; which of them a text is in shows as it goes on.
+
+    The models are mixed by how well each foretold the text so far (Bayes' rule). Characters that none of them foretells are
+    not held against a text beyond a bound, which spares names, numbers, and other languages.
+
+    Args:
+        models: one at least.
+    """
+
+    def __init__(self, models: Sequence[LanguageModel]) -> None:
+        self.models = models
+        self.start = Written(" ", (1 / len(models),) * len(models))
+        self._reach = max(model.order for model in models) - 1
+        characters = sorted({character for model in models for character in model.characters})
+        self._rows = {character: row for row, character in enumerate(characters, 1)}
+        # Each model's own numbers of these characters, before them its 0 for any other.
+        self._numbers = [[0, *(model.characters.find(character) + 1 for character in characters)] for model in models]
+        self._known: dict[str, np.ndarray] = {}
+
+    def add(self, text: Written, character: str) -> tuple[float, Written]:
+        """Natural logarithm of the probability that a character follows a text, and the text with it."""
+        chances = self._chances(text.context)[self._rows.get(character, 0)].tolist()
+        joint = [share * chance for share, chance in zip(text.shares, chances)]
+        total = sum(joint)
+        written = Written((text.context + character)[-self._reach :], tuple([share / total for share in joint]))
+        return math.log(total), written
+
+    def _chances(self, context: str) -> np.ndarray:
+        """Of all characters, any other in row 0, by each model: shape (characters + 1, models)."""
+        known = self._known.get(context)
+        if known is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            foretold = [model.probabilities(context)[rows] for model, rows in zip(self.models, self._numbers)]
+            known = self._known[context] = (1 - UNEXPECTED) * np.stack(foretold, 1) + UNEXPECTED / _SIGNS
+        return known
 
 
 def train(texts: Iterable[tuple[str, float]], order: int = ORDER, seldom: int = 1) -> LanguageModel:
@@ -159,32 +221,40 @@ def save_model(path: Path, model: LanguageModel) -> None:
     write_whole(path, content.getvalue())
 
 
-def find_model(name: str | Path) -> Path:
-    """Finds the file of a model.
+def find_models(name: str | Path) -> list[Path]:
+    """Finds the files of models.
 
     Args:
-        name: a file, or the name of a model that ships with the package (`english`).
+        name: `auto` for all that ship with the package, `none`, the name of one of them (`english`), or a file.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none of that name.
     """
+    if name in (AUTO, NONE):
+        return sorted(MODELS.glob("*.npz")) if name == AUTO else []
     shipped = MODELS / f"{name}.npz"
     path = shipped if shipped.is_file() else Path(name)
     if not path.is_file():
-        raise InputError(f"{path}: no such language model; give english or french, or check the path")
-    return path
+        raise InputError(f"{path}: no such language model; give auto, english, french or none, or check the path")
+    return [path]
 
 
-def load_model(name: str | Path) -> LanguageModel:
-    """Loads a model.
-
-    Args:
-        name: a file, or the name of a model that ships with the package (`english`).
+def load_languages(name: str | Path) -> Languages | None:
+    """Loads what `find_models` finds; None for `none`.
 
     Raises:
         InputError: no such file, not a model, or damaged.
     """
-    path = find_model(name)
+    models = [load_model(path) for path in find_models(name)]
+    return Languages(models) if models else None
+
+
+def load_model(path: Path) -> LanguageModel:
+    """Loads a model.
+
+    Raises:
+        InputError: no such file, not a model, or damaged.
+    """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             characters = str(arrays["characters"])
@@ -254,6 +324,21 @@ def texts_in(corpus: str) -> Iterator[tuple[str, float]]:
         yield " ".join(lines), _OWN
 
 
+def paragraphs(file: Path) -> Iterator[tuple[str, float]]:
+    """The paragraphs of a text, which stand between empty lines, each of which counts once.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InputError(f"{file}: cannot be read ({reason}); give a text in UTF-8") from None
+    for paragraph in re.split(r"\n\s*\n", text):
+        yield " ".join(paragraph.split()), 1.0
+
+
 def main() -> None:
     """The command line: trains a model."""
     parser = argparse.ArgumentParser(prog="python -m htr.language", description="Trains a language model.")
@@ -262,9 +347,18 @@ def main() -> None:
     parser.add_argument(
         "--data", nargs="+", default=[], metavar="CORPUS", help="learn the texts of these train lines too"
     )
+    parser.add_argument(
+        "--text",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="learn these texts too: UTF-8, an empty line after each paragraph",
+    )
     arguments = parser.parse_args()
     make_writable(arguments.file.parent)
-    model = train(chain(texts_of(arguments.language), *map(texts_in, arguments.data)))
+    own = *map(texts_in, arguments.data), *map(paragraphs, arguments.text)
+    model = train(chain(texts_of(arguments.language), *own))
     save_model(arguments.file, model)
     grams = ", ".join(str(len(grams)) for grams in model.grams)
     print(f"{arguments.file}: {len(model.characters)} characters; n-grams of 1 to {model.order}: {grams}")

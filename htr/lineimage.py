@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from math import ceil
 from typing import NamedTuple
 
@@ -26,8 +27,8 @@ _NOISE = 0.1
 # A line is made level whose slope and rise, in heights of the picture, are at most these, and its rows so much sharper then.
 _STEEPEST, _HIGHEST, _SHARPER = 0.3, 1.5, 1.05
 
-# Height in pixels at which slopes are tried.
-_SLOPE_HEIGHT = 32
+# Slopes are tried on a picture of this height in pixels, whose columns are so many of them joined.
+_SLOPE_HEIGHT, _STRIP = 32, 4
 
 
 class Prepared(NamedTuple):
@@ -134,12 +135,21 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
         grey = 255 - grey
     size = max(3, grey.shape[0] // 3) | 1
     paper = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, np.ones((size, size), np.uint8), borderType=cv2.BORDER_REPLICATE)
-    paper = cv2.GaussianBlur(paper, (0, 0), size / 2, borderType=cv2.BORDER_REPLICATE)
+    paper = _blurred(paper, size / 2)
     depth = cv2.subtract(paper, grey).astype(np.float32)
     strokes = depth[depth > 0.3 * depth.max(initial=0)]
     # An empty picture has no strokes: its grain must not be stretched to look like some.
     strongest = max(float(np.percentile(strokes, 75)), 24.0) if strokes.size else 24.0
     return (np.clip((depth / strongest - _NOISE) / (1 - _NOISE), 0, 1) * 255).astype(np.uint8)
+
+
+def _blurred(grey: np.ndarray, sigma: float) -> np.ndarray:
+    """Blurs a picture; if widely, on a smaller one, which hardly makes a difference and takes a tenth of the time."""
+    height, width = grey.shape
+    factor = max(1, int(sigma / 5))
+    small = cv2.resize(grey, (max(1, width // factor), max(1, height // factor)), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / factor, borderType=cv2.BORDER_REPLICATE)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _level(ink: np.ndarray) -> tuple[np.ndarray, float]:
@@ -154,18 +164,20 @@ def _level(ink: np.ndarray) -> tuple[np.ndarray, float]:
     height, width = ink.shape
     if width < 2 * height:  # a word or two: their letters tell more than their line
         return ink, height
-    small = cv2.resize(ink, (max(1, width * _SLOPE_HEIGHT // height), _SLOPE_HEIGHT), interpolation=cv2.INTER_AREA)
+    strips = width * _SLOPE_HEIGHT // (height * _STRIP)
+    small = cv2.resize(ink, (strips, _SLOPE_HEIGHT), interpolation=cv2.INTER_AREA)
+    step = min(_STEEPEST, _HIGHEST * height / width) / 32
 
-    def sharpness(slope: float) -> float:
-        rows = _sheared(small, slope).sum(1, dtype=np.float64)
+    @cache
+    def sharpness(steps: int) -> float:
+        rows = _sheared(small, _STRIP * step * steps).sum(1, dtype=np.float64)
         return float(np.square(rows).sum())
 
-    as_it_is = sharpness(0)
-    step = min(_STEEPEST, _HIGHEST * height / width) / 32
-    coarse = max(step * np.arange(-32, 33, 4), key=sharpness)
-    slope = max(coarse + step * np.arange(-3, 4), key=sharpness)
-    if sharpness(slope) < _SHARPER * as_it_is:
+    coarse = max(range(-32, 33, 4), key=sharpness)
+    steps = max(range(coarse - 3, coarse + 4), key=sharpness)
+    if sharpness(steps) < _SHARPER * sharpness(0):
         return ink, height
+    slope = step * steps
     return _sheared(ink, slope), max(height - abs(slope) * width, height / 4)
 
 

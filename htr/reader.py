@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from htr.decoding import Reading, Sign, beam_search, greedy
-from htr.language import LanguageModel, load_model
+from htr.language import AUTO, Languages, load_languages
 from htr.lineimage import Prepared, batches_of_like_width, collate, prepare
 from htr.machine import use_bfloat16
 from htr.pages.containers import Character, Line, Page, Point, Word
@@ -34,17 +34,18 @@ Place = Callable[[float, float], Point]
 """From a point of a line's picture, in its pixels, to the point of the page."""
 
 
-def load(weights: str | Path | None = None, language: str | Path | None = None) -> Reader:
+def load(weights: str | Path | None = None, language: str | Path = AUTO) -> Reader:
     """Makes a reader: `htr.load().read_page("page.png").text`.
 
     Args:
         weights: a weights file, or the name of weights that ship with the package; the usual ones if None.
-        language: a language model's file or name (`english`) to help reading; none if None.
+        language: what helps in reading: `auto` for all language models that ship with the package, each line showing which
+            it follows; the name of one of them (`english`), the file of another, or `none`.
 
     Raises:
-        InputError: a file cannot be used; see `htr.weights.load_weights` and `htr.language.load_model`.
+        InputError: a file cannot be used; see `htr.weights.load_weights` and `htr.language.load_languages`.
     """
-    return Reader(load_weights(weights), load_model(language) if language else None)
+    return Reader(load_weights(weights), load_languages(language))
 
 
 class Reader:
@@ -52,13 +53,13 @@ class Reader:
 
     Attributes:
         weights: what it reads with.
-        language: the language model that helps, if any.
+        languages: the language models that help, if any.
         device: `cpu` or `cuda`.
     """
 
-    def __init__(self, weights: Weights, language: LanguageModel | None = None) -> None:
+    def __init__(self, weights: Weights, languages: Languages | None = None) -> None:
         self.weights = weights
-        self.language = language
+        self.languages = languages
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self._network = weights.network.to(self.device)
         self._bfloat16 = use_bfloat16(self.device)
@@ -140,15 +141,14 @@ class Reader:
 
         Args:
             lines: as the network sees them.
-            greedily: without the language model.
+            greedily: without language models.
             batch_pixels: of a batch at most, padding included.
         """
-        decode = partial(beam_search, model=self.language) if self.language and not greedily else greedy
         readings: list[Reading | None] = [None] * len(lines)
         widths = [line.picture.shape[1] for line in lines]
         for batch in batches_of_like_width(widths, self.weights.header.height, batch_pixels):
             images, columns = collate([lines[index].picture for index in batch], self._network.width_stride)
-            for index, reading in zip(batch, decode(self.logits(images), columns, self.weights.alphabet)):
+            for index, reading in zip(batch, self.decode(self.logits(images), columns, greedily)):
                 readings[index] = reading
         return readings
 
@@ -158,6 +158,12 @@ class Reader:
         with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=self._bfloat16):
             logits, _ = self._network(images)
         return logits.cpu()
+
+    def decode(self, logits: Tensor, columns: Tensor, greedily: bool = False) -> list[Reading]:
+        """What lines say by their logits, with the help of the languages if there are any; see `htr.decoding.greedy`."""
+        if self.languages and not greedily:
+            return beam_search(logits, columns, self.weights.alphabet, self.languages)
+        return greedy(logits, columns, self.weights.alphabet)
 
     def _read(self, lines: Sequence[Line], pictures: Sequence[np.ndarray], places: Sequence[Place]) -> list[Line]:
         """Fills in what lines say, from their pictures."""

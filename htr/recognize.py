@@ -102,8 +102,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--weights", metavar="W", help="weights file (default: the weights that come with htr)")
     parser.add_argument(
         "--language",
+        default="auto",
         metavar="L",
-        help="let a language model help: english, french, or a file of htr.language (default: none)",
+        help="language model that helps: auto (default: English or French, as each line shows), english, french, a file of "
+        "htr.language, or none",
     )
     arguments = parser.parse_args()
     if not arguments.out:

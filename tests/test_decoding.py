@@ -5,7 +5,7 @@ import torch
 from htr.alphabet import Alphabet
 from htr.decoding import align, beam_search, greedy
 from htr.errors import InputError
-from htr.language import train
+from htr.language import Languages, train
 
 
 def logits_for(path: str, alphabet: Alphabet, sure: float = 0.9) -> torch.Tensor:
@@ -49,7 +49,7 @@ def test_characters_have_their_places():
 
 def read(probabilities: list[list[float]], characters: str, texts: tuple[str, ...] = (), **options) -> str:
     """What the beam search reads; rows are columns of a line, the blank first. Without texts, without language."""
-    model = train([(text, 30.0) for text in texts or [characters]], order=4)
+    model = Languages([train([(text, 30.0) for text in texts or [characters]], order=4)])
     options |= {} if texts else {"weight": 0.0, "bonus": 0.0}
     logits = torch.tensor(probabilities).log()[None]
     [reading] = beam_search(logits, torch.tensor([len(probabilities)]), Alphabet(characters), model, **options)
@@ -91,7 +91,7 @@ def test_beam_search_reads_like_greedy_where_nothing_is_in_doubt():
     alphabet = Alphabet("ab ")
     logits = torch.stack([logits_for("_aa__b_ a__", alphabet, 0.99), logits_for("bb_b__a_a  ", alphabet, 0.99)])
     columns = torch.tensor([11, 7])
-    model = train([("ab a", 30.0)])
+    model = Languages([train([("ab a", 30.0)])])
     for plain, searched in zip(
         greedy(logits, columns, alphabet), beam_search(logits, columns, alphabet, model), strict=True
     ):
@@ -101,7 +101,7 @@ def test_beam_search_reads_like_greedy_where_nothing_is_in_doubt():
 
 
 def test_beam_search_of_nothing():
-    alphabet, model = Alphabet("ab"), train([("ab", 30.0)])
+    alphabet, model = Alphabet("ab"), Languages([train([("ab", 30.0)])])
     [(text, confidence, signs)] = beam_search(
         logits_for("___", alphabet, 0.99)[None], torch.tensor([3]), alphabet, model
     )
@@ -113,7 +113,7 @@ def test_beam_search_of_nothing():
 def test_a_line_of_thousands_of_columns_does_not_vanish():
     alphabet = Alphabet("ab")
     logits = logits_for("a_b_" * 1000, alphabet, 0.5)[None]
-    [reading] = beam_search(logits, torch.tensor([4000]), alphabet, train([("abababab", 30.0)]))
+    [reading] = beam_search(logits, torch.tensor([4000]), alphabet, Languages([train([("abababab", 30.0)])]))
     assert reading.text.startswith("abab")
     assert len(reading.text) > 1000
 
@@ -121,7 +121,7 @@ def test_a_line_of_thousands_of_columns_does_not_vanish():
 def test_a_character_that_the_model_does_not_know_can_be_read():
     alphabet = Alphabet("abé")
     logits = logits_for("_a_é_b", alphabet, 0.99)[None]
-    assert beam_search(logits, torch.tensor([6]), alphabet, train([("ab", 30.0)]))[0].text == "aéb"
+    assert beam_search(logits, torch.tensor([6]), alphabet, Languages([train([("ab", 30.0)])]))[0].text == "aéb"
 
 
 def test_places_of_a_known_text():

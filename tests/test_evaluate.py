@@ -8,7 +8,7 @@ from standin import StandIn, line, write_page
 from htr import evaluate
 from htr.benchmark import pages
 from htr.corpora.iam import load_iam
-from htr.language import find_model
+from htr.language import find_models
 from htr.metrics import score
 from htr.pages.containers import Region
 from htr.weights import load_weights, sha256
@@ -36,8 +36,8 @@ def test_table_and_json_agree_with_the_readings(run, iam_folder, tmp_path):
     assert result["speed"]["lines_per_second"] > 0
 
 
-def test_both_figures_where_a_language_model_helps(run, iam_folder, tmp_path):
-    code, out, _ = run("--data", f"iam:{iam_folder}", "--language", "english", "--out", tmp_path / "result.json")
+def test_both_figures_where_language_models_help(run, iam_folder, tmp_path):
+    code, out, _ = run("--data", f"iam:{iam_folder}", "--out", tmp_path / "result.json")
     assert code == 0
     result = json.loads((tmp_path / "result.json").read_text())
     with (tmp_path / "result.tsv").open() as file:
@@ -46,7 +46,11 @@ def test_both_figures_where_a_language_model_helps(run, iam_folder, tmp_path):
         again = score([entry["truth"] for entry in readings], [entry[column] for entry in readings])
         assert result[scores]["CER"]["value"] == pytest.approx(again.cer.value)
         assert f"{again.cer.value:.2f} %" in out
-    assert result["language"]["sha256"] == sha256(find_model("english"))
+    assert result["language"]["models"] == {file.name: sha256(file) for file in find_models("auto")}
+    code, out, _ = run("--data", f"iam:{iam_folder}", "--language", "none", "--out", tmp_path / "plain.json")
+    plain = json.loads((tmp_path / "plain.json").read_text())
+    assert plain["language"] is None and plain["scores_with_language"] == {} and "with language" not in out
+    assert plain["scores"] == result["scores"]
 
 
 def test_table_and_json_of_pages(run, tmp_path, monkeypatch):

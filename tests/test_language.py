@@ -6,7 +6,11 @@ import pytest
 
 from htr import language
 from htr.errors import InputError
-from htr.language import load_model, save_model, train
+from htr.language import UNEXPECTED, Languages, load_languages, load_model, save_model, train
+
+
+def chance(model, context, character):
+    return model.probabilities(context)[model.characters.find(character) + 1]
 
 
 @pytest.fixture
@@ -16,37 +20,37 @@ def model():
 
 def test_characters_after_a_context_share_all_probability(model):
     for context in ("", "t", " th", "zzz", "e cat", "a" * 50):
-        unknown = math.exp(model.score(context, "#"))
-        total = sum(math.exp(model.score(context, character)) for character in model.characters)
+        unknown = chance(model, context, "#")
+        total = sum(chance(model, context, character) for character in model.characters)
         assert total + unknown == pytest.approx(1)
 
 
 def test_what_was_seen_after_a_context_is_likelier(model):
-    assert model.score(" th", "e") > math.log(0.9)
-    assert model.score(" c", "a") > model.score(" c", "e") > model.score(" c", "#")
+    assert chance(model, " th", "e") > 0.9
+    assert chance(model, " c", "a") > chance(model, " c", "e") > chance(model, " c", "#")
     # "ca" is followed by "t" only, and a context never seen falls back on its end.
-    assert model.score("xxca", "t") == pytest.approx(model.score("ca", "t"))
+    assert chance(model, "xxca", "t") == pytest.approx(chance(model, "ca", "t"))
 
 
 def test_counts_by_hand():
     model = train([("ab", 1.0)] * 30 + [("a", 1.0)] * 30, order=2)
     # 30 of " ab " and 30 of " a ": 210 characters, 120 of them spaces, 60 a and 30 b; 3 known ones and the unknown.
     alone = {" ": (120 + 3 / 4) / 213, "b": (30 + 3 / 4) / 213}
-    assert model.score("", " ") == pytest.approx(math.log(alone[" "]))
+    assert chance(model, "", " ") == pytest.approx(alone[" "])
     # After the 60 a come 30 spaces and 30 b: two different characters.
-    assert model.score("a", "b") == pytest.approx(math.log((30 + 2 * alone["b"]) / 62))
+    assert chance(model, "a", "b") == pytest.approx((30 + 2 * alone["b"]) / 62)
 
 
 def test_texts_are_normalised_and_weighed():
     model = train([("don’t", 30.0), ("dot", 90.0)], order=3)
     assert "'" in model.characters and "’" not in model.characters
-    assert model.score("do", "t") > model.score("do", "n")
+    assert chance(model, "do", "t") > chance(model, "do", "n")
 
 
 def test_no_n_gram_reaches_from_one_text_into_the_next():
     model = train([("ab", 30.0), ("cd", 30.0)], order=4)
-    assert model.score("ab ", "c") == model.score(" ", "c")
-    assert model.score(" c", "d") > math.log(0.9)
+    assert chance(model, "ab ", "c") == chance(model, " ", "c")
+    assert chance(model, " c", "d") > 0.9
 
 
 def test_a_saved_model_is_the_same(model, tmp_path):
@@ -54,14 +58,14 @@ def test_a_saved_model_is_the_same(model, tmp_path):
     loaded = load_model(tmp_path / "a.npz")
     for context in ("", "the", " sat o", "#"):
         for character in "te #":
-            assert loaded.score(context, character) == model.score(context, character)
+            assert chance(loaded, context, character) == chance(model, context, character)
     save_model(tmp_path / "b.npz", loaded)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
 def test_bad_files_are_named(model, tmp_path):
-    with pytest.raises(InputError, match="none.npz: no such language model"):
-        load_model(tmp_path / "none.npz")
+    with pytest.raises(InputError, match="none.npz: no such language model; give auto, english, french or none"):
+        load_languages(tmp_path / "none.npz")
     path = tmp_path / "model.npz"
     save_model(path, model)
     whole = path.read_bytes()
@@ -82,10 +86,52 @@ def test_bad_files_are_named(model, tmp_path):
 
 
 def test_the_model_that_ships_knows_english():
-    model = load_model("english")
-    assert model.score(" th", "e") > model.score(" th", "w")
-    assert model.score("Mr", ".") > math.log(0.5)
-    assert model.score(" whi", "c") > model.score(" whi", "e")
+    [model] = load_languages("english").models
+    assert chance(model, " th", "e") > chance(model, " th", "w")
+    assert chance(model, "Mr", ".") > 0.5
+    assert chance(model, " whi", "c") > chance(model, " whi", "e")
+
+
+def _score(languages, text, written=None):
+    """Log probability of a text, and what is known of it then."""
+    written, total = written or languages.start, 0.0
+    for character in text:
+        score, written = languages.add(written, character)
+        total += score
+    return total, written
+
+
+def test_a_text_shows_its_language():
+    both = load_languages("auto")
+    english, french = load_languages("english"), load_languages("french")
+    assert load_languages("none") is None
+    for text, own, other in (
+        ("which he had written to her in the evening", english, french),
+        ("qu'il avait écrite pour elle dans la soirée", french, english),
+    ):
+        score, written = _score(both, text)
+        # Half of the chance at the start is all that not being told costs.
+        assert score == pytest.approx(_score(own, text)[0] + math.log(0.5), abs=0.1)
+        assert score > _score(other, text)[0] + 10
+        models = [own.models[0].characters == model.characters for model in both.models]
+        assert written.shares[models.index(True)] > 0.99
+
+
+def test_two_models_by_hand():
+    a, b = train([("a", 30.0)], order=1), train([("b", 30.0)], order=1)
+    languages = Languages([a, b])
+    # 30 of the character and 60 spaces, two different ones: with the unknown three, alike before anything is counted.
+    seen, unseen = (30 + 2 / 3) / 92, 2 / 3 / 92
+    seen, unseen = ((1 - UNEXPECTED) * chance + UNEXPECTED / 100 for chance in (seen, unseen))
+    score, written = languages.add(languages.start, "a")
+    assert score == pytest.approx(math.log((seen + unseen) / 2))
+    assert written.shares == pytest.approx((seen / (seen + unseen), unseen / (seen + unseen)))
+    assert languages.add(written, "a")[0] > score > languages.add(written, "b")[0]
+
+
+def test_what_no_model_foretells_costs_no_more_than_a_bound():
+    score, _ = _score(load_languages("auto"), "§" * 40)
+    assert score > 40 * math.log(UNEXPECTED / 100)
 
 
 def test_texts_of_ones_own_lines_are_learnt(tmp_path, command_line):
@@ -95,8 +141,18 @@ def test_texts_of_ones_own_lines_are_learnt(tmp_path, command_line):
     (folder / "train" / "a.txt").write_text("Qwyxby " * 20)
     code, _, _ = command_line(language.main, tmp_path / "my.npz", "--data", f"lines:{folder}")
     assert code == 0
-    own, usual = load_model(tmp_path / "my.npz"), load_model("english")
-    assert own.score(" Qwyx", "b") > usual.score(" Qwyx", "b") + 3
+    own, [usual] = load_model(tmp_path / "my.npz"), load_languages("english").models
+    assert chance(own, " Qwyx", "b") > 20 * chance(usual, " Qwyx", "b")
+    book = tmp_path / "book.txt"
+    book.write_text("Zvux\nzvux.\n\n" * 20)
+    assert command_line(language.main, tmp_path / "book.npz", "--text", book)[0] == 0
+    own = load_model(tmp_path / "book.npz")
+    # A paragraph is one text, however its lines are broken.
+    assert chance(own, " Zvux", " ") > 0.9 and chance(own, "x zvux", ".") > 0.9
+    book.write_bytes(b"\xff\xfe\x00")
+    for file in book, tmp_path / "none.txt":
+        code, _, err = command_line(language.main, tmp_path / "my.npz", "--text", file)
+        assert code == 2 and f"{file.name}: cannot be read" in err
     (folder / "train").rename(folder / "test")
     code, _, err = command_line(language.main, tmp_path / "my.npz", "--data", f"lines:{folder}")
     assert code == 2 and "has no train lines" in err

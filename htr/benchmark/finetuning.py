@@ -42,6 +42,7 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
     from htr.errors import InputError
     from htr.finetuning.lines import write_lines
     from htr.finetuning.run import finetune
+    from htr.language import NONE
     from htr.reader import load
     from htr.training.config import TrainConfig
     from htr.training.run import train
@@ -53,7 +54,7 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
 
     def scored(file: str) -> dict[str, Any]:
         return {
-            name: evaluate_lines(corpus, "test", file)["scores"]
+            name: evaluate_lines(corpus, "test", file, NONE)["scores"]
             for name, corpus in (("test", data), ("general", general))
         }
 
@@ -78,7 +79,7 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
     return {
         "kind": "finetuning", "data": data, "general": general, "start": start, "runs": rows,
         "config": {name: value for name, value in outcome.config.items() if name not in ("run", "data", "start", "alphabet")},
-        **provenance(reader, None),
+        **provenance(reader),
     }  # fmt: skip
 
 

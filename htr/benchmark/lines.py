@@ -16,6 +16,7 @@ from htr.corpora import load_corpus
 from htr.corpora.iam import FULL_SPLIT_LINES
 from htr.decoding import Reading
 from htr.errors import InputError
+from htr.language import AUTO
 from htr.lineimage import prepare
 from htr.metrics import Scores, score
 from htr.reader import BATCH_PIXELS, load
@@ -26,14 +27,14 @@ log = logging.getLogger(__name__)
 _CHUNK = 128
 
 
-def evaluate_lines(data: str, split: str, weights: str | None = None, language: str | None = None) -> dict[str, Any]:
-    """Reads the lines of one split, greedily and with a language model, and scores the readings.
+def evaluate_lines(data: str, split: str, weights: str | None = None, language: str = AUTO) -> dict[str, Any]:
+    """Reads the lines of one split, greedily and with the help of a language, and scores the readings.
 
     Args:
         data: a corpus, as `htr.corpora.load_corpus` takes it.
         split: `train`, `val` or `test`.
         weights: a weights file; those that ship with the package if None.
-        language: a language model's file or name; only greedily if None.
+        language: as `htr.load` takes it; only greedily if `none`.
 
     Returns:
         Scores in percent with 95 % intervals, speed, every line's reading, and what is needed to repeat it all.
@@ -58,7 +59,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
         preparing = time.perf_counter() - began
         readings += reader.read_prepared(prepared, greedily=True)
         seconds += time.perf_counter() - began
-        if language:
+        if reader.languages:
             began = time.perf_counter()
             helped += reader.read_prepared(prepared)
             helped_seconds += preparing + time.perf_counter() - began
@@ -74,7 +75,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
             "truth": sample.text,
             "reading": reading.text,
             "confidence": round(reading.confidence, 4),
-            **({"with language": helped[index].text} if language else {}),
+            **({"with language": helped[index].text} if helped else {}),
         }
         for index, (sample, reading) in enumerate(zip(samples, readings))
     ]
@@ -87,14 +88,14 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
         "labels_sha256": labels_sha256((sample.id, sample.text) for sample in samples),
         "complete_aachen": data.startswith("iam:") and len(samples) == FULL_SPLIT_LINES[split],
         "scores": named_rates(scores),
-        "scores_with_language": named_rates(score(truths, [reading.text for reading in helped])) if language else {},
+        "scores_with_language": named_rates(score(truths, [reading.text for reading in helped])) if helped else {},
         "scores_over_writers": named_rates(score(truths, texts, writers))
         if all(writers) and len(set(writers)) > 1
         else {},
         "intervals": "95 % percentile bootstrap over lines (and over writers where they are known), 1000 resamples, seed 0",
         "speed": {
             "lines_per_second": round(len(samples) / seconds, 1),
-            **({"lines_per_second_with_language": round(len(samples) / helped_seconds, 1)} if language else {}),
+            **({"lines_per_second_with_language": round(len(samples) / helped_seconds, 1)} if helped else {}),
             "batch": f"batches of up to {BATCH_PIXELS:,} pixels, preparation included, opening of files not",
         },
         **provenance(reader, language),

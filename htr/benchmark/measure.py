@@ -23,19 +23,19 @@ from tqdm import tqdm
 from htr.benchmark.lines import evaluate_lines, named_rates
 from htr.benchmark.pages import Truth, compare, evaluate_pages, load_truths, rates
 from htr.benchmark.peers import PEERS, Peer, PeerProcess, installed
-from htr.benchmark.provenance import labels_sha256, provenance
+from htr.benchmark.provenance import labels_sha256, language_facts, provenance
 from htr.benchmark.results import Result, Results, collection_of, load_results, pages_of, result_name, write_result
 from htr.benchmark.speed import first_result, measure_speed
 from htr.corpora import label, load_corpus
 from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.files import write_whole
-from htr.language import find_model
+from htr.language import AUTO
 from htr.machine import describe
 from htr.metrics import count_edits, score
 from htr.pages.images import open_image
 from htr.reader import Reader, load
-from htr.weights import MODELS, load_weights, sha256
+from htr.weights import load_weights
 
 log = logging.getLogger(__name__)
 
@@ -53,15 +53,10 @@ _SPEED_LINES = 120
 
 
 class Collection(NamedTuple):
-    """Labelled lines, and the language that they are in, of `htr.language.LANGUAGES`; None if another."""
+    """Labelled lines, and the language that they are in, which Tesseract must be told; None if another."""
 
     data: str
     language: str | None = None
-
-    @property
-    def model(self) -> str | None:
-        """The language model that ships for it."""
-        return self.language if self.language and (MODELS / f"{self.language}.npz").is_file() else None
 
 
 def measure(
@@ -125,6 +120,7 @@ def _known(results: Sequence[Result], weights: str, **values: Any) -> bool:
     machine = describe("cuda" if torch.cuda.is_available() else "cpu")
     return any(
         result["weights"]["sha256"] == _checksum(weights)
+        and result["language"] == language_facts(AUTO)
         and all(result["machine"][name] == machine[name] for name in ("processor", "threads", "precision"))
         and all(result.get(name) == value for name, value in values.items())
         for result in results
@@ -132,12 +128,10 @@ def _known(results: Sequence[Result], weights: str, **values: Any) -> bool:
 
 
 def _lines(known: Results, collection: Collection, samples: list[Sample], weights: str, folder: Path) -> None:
-    model = find_model(collection.model) if collection.model else None
-    checksum = sha256(model) if model else None
-    same = [result for result in known.lines if (result["language"] or {}).get("sha256") == checksum]
-    if _known(same, weights, split="test", labels_sha256=labels_sha256((sample.id, sample.text) for sample in samples)):
+    labels = labels_sha256((sample.id, sample.text) for sample in samples)
+    if _known(known.lines, weights, split="test", labels_sha256=labels):
         return
-    result = evaluate_lines(collection.data, "test", weights, collection.model)
+    result = evaluate_lines(collection.data, "test", weights)
     readings = result.pop("readings")
     file = folder / result_name([collection_of(collection.data), "test"], result)
     write_result(file, result)
@@ -260,7 +254,7 @@ def _peers(
         "how": f"one line after the other, in turns of {_TURN}, warm; opening of files not included",
         "readers": readers,
         "left_out": left_out,
-        **provenance(reader, None),
+        **provenance(reader, AUTO),
     }
     write_result(folder / result_name([collection_of(collection.data), "test", "peers"], result), result)
 

@@ -41,6 +41,7 @@ from htr.benchmark.lines import named_rates
 from htr.benchmark.provenance import labels_sha256, provenance
 from htr.corpora.pages import PageTruth, load_pages
 from htr.errors import InputError
+from htr.language import AUTO
 from htr.metrics import count_edits, score
 from htr.pages.containers import Line, Page, around
 from htr.pages.crop import crop_line
@@ -64,7 +65,7 @@ def evaluate_pages(
     split: str | None = None,
     leave_out: str | None = None,
     distortions: Sequence[str] = (),
-    language: str | None = None,
+    language: str = AUTO,
 ) -> dict[str, Any]:
     """Finds and reads the lines of pages, and compares them with the true ones; the module's text says how.
 
@@ -73,7 +74,7 @@ def evaluate_pages(
         weights: a weights file; those that ship with the package if None.
         split: `train`, `val` or `test`; pages of all splits if None.
         leave_out: regular expression; true lines in whose text it is found are left out, with what is found there.
-        language: a language model's file or name that helps in reading; read greedily if None.
+        language: as `htr.load` takes it.
         distortions: names of `htr.benchmark.distort.DISTORTIONS`; the lines of each page are found in each, too.
 
     Returns:

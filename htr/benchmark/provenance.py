@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from htr.decoding import BONUS, WEIGHT
-from htr.language import find_model
+from htr.language import NONE, UNEXPECTED, find_models
 from htr.machine import describe
 from htr.reader import Reader
 from htr.weights import sha256
@@ -20,14 +20,13 @@ VERSION = 1
 """Of the form of result files; raised when an older one can no longer be drawn."""
 
 
-def provenance(reader: Reader, language: str | None) -> dict[str, Any]:
-    """Weights, language model, machine, date and command of a measurement.
+def provenance(reader: Reader, language: str = NONE) -> dict[str, Any]:
+    """Weights, language, machine, date and command of a measurement.
 
     Args:
         reader: what was measured.
-        language: name or file of its language model, if any.
+        language: that helped it, as `htr.language.find_models` takes it.
     """
-    model = find_model(language) if language else None
     return {
         "version": VERSION,
         "weights": {
@@ -37,11 +36,19 @@ def provenance(reader: Reader, language: str | None) -> dict[str, Any]:
             "height": reader.weights.header.height,
             "training": reader.weights.header.training,
         },
-        "language": {"file": model.name, "sha256": sha256(model), "weight": WEIGHT, "bonus": BONUS} if model else None,
+        "language": language_facts(language),
         "machine": describe(reader.device),
         "date": date.today().isoformat(),
         "command": _command(),
     }
+
+
+def language_facts(language: str) -> dict[str, Any] | None:
+    """By what a language helps: models and weights; None where none does."""
+    models = {path.name: sha256(path) for path in find_models(language)}
+    if not models:
+        return None
+    return {"name": Path(language).name, "models": models, "weight": WEIGHT, "bonus": BONUS, "unexpected": UNEXPECTED}
 
 
 def labels_sha256(labels: Iterable[tuple[str, str]]) -> str:

@@ -88,7 +88,7 @@ def _overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
             reader = _reader(result)
             columns.setdefault(reader, {})[row] = interval(result["scores"][rate])
             if result["language"]:
-                helped = f"{reader}, language model"
+                helped = f"{reader}, with language"
                 columns.setdefault(helped, {})[row] = interval(result["scores_with_language"][rate])
         for result in peers:
             for reader in result["readers"]:
@@ -102,7 +102,8 @@ def _overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
             [[row, f"{counts[row]:,}", *(column.get(row, "") for column in columns.values())] for row in rows],
         )
     yield Text(
-        "A language model (of the lines' language) knows how words go on; it helps with prose and harms names and numbers. "
+        "With language: models of English and French, of which each line shows which it follows, know how words go on. This is "
+        "how htr reads unless told `--language none`; it helps with prose and harms names and numbers a little. "
         "Other readers got the same line pictures, and their texts passed the same normalisation; those that are not installed "
         "(`make peers`) are left out."
     )
@@ -209,7 +210,7 @@ def _pages(pages: list[Result]) -> Iterator[Block]:
     rows = []
     for result in pages:
         name, scores, seconds = pages_of(result["pages"]), result["scores"], result["seconds_a_page"]
-        helped = f", {Path(result['language']['file']).stem} model" if result["language"] else ""
+        helped = ", with language" if result["language"] else ", without language"
         only = f" {result['split']}" if result["split"] else ""
         rows.append(
             [
@@ -272,6 +273,7 @@ def _speed(speeds: list[Result], peers: list[Result]) -> Iterator[Block]:
         page = result["page"]
         whole = sum(page["steps"].values())
         yield Text(
+            "Lines are read without language models here; with them the page below. "
             f"A page of {page['lines']} lines ({page['pixels'] / 1e6:.1f} million pixels) takes {page['seconds']:.2f} s: "
             + ", ".join(f"{name} {100 * seconds / whole:.0f} %" for name, seconds in page["steps"].items())
             + "."

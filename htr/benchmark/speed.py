@@ -23,8 +23,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from htr.benchmark.provenance import provenance
-from htr.decoding import greedy
 from htr.errors import InputError
+from htr.language import AUTO
 from htr.lineimage import Prepared, batches_of_like_width, collate, prepare
 from htr.pages.crop import cut_strip
 from htr.pages.images import open_image
@@ -100,7 +100,7 @@ def measure_speed(pictures: list[np.ndarray], page: Path, weights: str | None = 
             "operations": _operations(reader, width),
         },
         "repeats": REPEATS,
-        **provenance(reader, None),
+        **provenance(reader, AUTO),
     }
 
 
@@ -153,9 +153,7 @@ def _page(reader: Reader, file: Path) -> dict[str, Any]:
         "network": _median(lambda: [reader.logits(images) for images, _ in batches]),
     }
     scored = [(reader.logits(images), columns) for images, columns in batches]
-    steps["decoding"] = _median(
-        lambda: [greedy(logits, columns, reader.weights.alphabet) for logits, columns in scored]
-    )
+    steps["decoding"] = _median(lambda: [reader.decode(logits, columns) for logits, columns in scored])
     whole = _median(lambda: reader.read_page(file))
     return {
         "file": file.name,

@@ -28,6 +28,7 @@ def evaluate_transcripts(source: str, count: int, weights: str | None = None) ->
     from htr.benchmark.pages import load_truths
     from htr.benchmark.provenance import labels_sha256, provenance
     from htr.corpora.transcript import match_lines
+    from htr.language import AUTO
     from htr.pages.containers import around
     from htr.pages.images import open_image
     from htr.reader import load
@@ -52,7 +53,7 @@ def evaluate_transcripts(source: str, count: int, weights: str | None = None) ->
     return {
         "kind": "transcripts", "pages": source, "count": len(truths),
         "labels_sha256": labels_sha256((truth.page.id, truth.text) for truth in truths),
-        "results": results, **provenance(reader, None),
+        "results": results, **provenance(reader, AUTO),
     }  # fmt: skip
 
 

@@ -54,16 +54,18 @@ def report(outcome: Outcome) -> str:
         _table(
             ["", "before", "after"],
             [
-                [f"{what}, {name}", _rate(before, name), _rate(after, name)]
-                for what, before, after in (
-                    (f"{lines['held out']} held-out lines", outcome.before, outcome.after),
+                [f"{what}, {name}", _rate(before, name, scores), _rate(after, name, scores)]
+                for what, before, after, scores in (
+                    (f"{lines['held out']} held-out lines", outcome.before, outcome.after, "scores"),
+                    ("the same with language models", outcome.before, outcome.after, "scores_with_language"),
                     (f"{outcome.sample_before['lines']} lines in fonts, for what was lost",
-                     outcome.sample_before, outcome.sample_after),
+                     outcome.sample_before, outcome.sample_after, "scores"),
                 )
                 for name in ("CER", "WER")
             ],
         ),
-        "In brackets: 95 % bootstrap intervals over lines.",
+        "In brackets: 95 % bootstrap intervals over lines. The language models of English and French help in reading unless it "
+        f"is told `--language none`; {_language(outcome.after)}.",
         "## More lines?",
         _table(["learnt lines", "CER on held-out lines"], [[row["lines"], f"{row['CER']:.2f} %"] for row in outcome.curve]),
     ]  # fmt: skip
@@ -85,8 +87,14 @@ def report(outcome: Outcome) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _rate(figures: dict[str, Any], name: str) -> str:
-    rate = figures["scores"][name]
+def _language(figures: dict[str, Any]) -> str:
+    if figures["scores_with_language"]["CER"]["value"] <= figures["scores"]["CER"]["value"]:
+        return "on these lines they do not harm"
+    return "on these lines they do harm, so do tell it that"
+
+
+def _rate(figures: dict[str, Any], name: str, scores: str = "scores") -> str:
+    rate = figures[scores][name]
     return f"{rate['value']:.1f} % [{rate['low']:.1f}, {rate['high']:.1f}]"
 
 

@@ -18,6 +18,7 @@ from htr.errors import InputError
 from htr.files import make_writable, write_whole
 from htr.finetuning.lines import keep_lines, read_doubts
 from htr.finetuning.mixing import mix
+from htr.language import AUTO, NONE, load_languages
 from htr.reader import Reader
 from htr.training.config import TrainConfig, checked, overridden
 from htr.training.run import train
@@ -88,7 +89,7 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
     folder = _claim(source, out, parent, overrides or [])
     corpus = folder / "lines"
     if not (corpus / "lines.tsv").is_file():
-        found = load_source(source, Reader(parent).read_page)
+        found = load_source(source, Reader(parent, load_languages(AUTO)).read_page)
         keep_lines(found, corpus, parent.header.height, parent.network.width_stride)
     samples, doubts = load_corpus(f"lines:{corpus}"), read_doubts(corpus / "set-aside.tsv")
     learnt = [sample for sample in samples if sample.split == "train"]
@@ -102,13 +103,13 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
     new = parent.alphabet.missing([*texts, *_drawn_characters(configs[0])])
     _say(counts, pages, doubts, new, corpus)
 
-    before, sample_before = (evaluate_lines(data, split, parent.file) for data, split in _checks(corpus))
+    before, sample_before = (evaluate_lines(*check[:2], parent.file, check[2]) for check in _checks(corpus))
     runs = [train(replace(config, alphabet=parent.alphabet.characters + new)) for config in configs]
     mixed = [folder / name / "mixed.safetensors" for name in ("all", "half")]
     for run, file in zip(runs, mixed):
         mix(parent, Path(run["weights"]), file)
     (after, sample_after), half = (
-        [evaluate_lines(data, split, str(file)) for data, split in checks]
+        [evaluate_lines(data, split, str(file), language) for data, split, language in checks]
         for file, checks in zip(mixed, (_checks(corpus), _checks(corpus)[:1]))
     )
     kept = _cer(after) >= _cer(before)
@@ -214,8 +215,9 @@ def _say(counts: dict[str, int], pages: set[str], doubts: list[Doubt], new: str,
         log.warning("%d characters are new to the weights and are learnt: %s", len(new), named(new))
 
 
-def _checks(corpus: Path) -> list[tuple[str, str]]:
-    return [(f"lines:{corpus}", "val"), ("sample", "test")]
+def _checks(corpus: Path) -> list[tuple[str, str, str]]:
+    """Lines that are read before and after: corpus, split, and the language that helps."""
+    return [(f"lines:{corpus}", "val", AUTO), ("sample", "test", NONE)]
 
 
 def _cer(result: dict[str, Any]) -> float:
@@ -223,7 +225,7 @@ def _cer(result: dict[str, Any]) -> float:
 
 
 def _figures(result: dict[str, Any]) -> dict[str, Any]:
-    return {name: result[name] for name in ("lines", "characters", "scores")}
+    return {name: result[name] for name in ("lines", "characters", "scores", "scores_with_language")}
 
 
 def _mended(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ def test_a_report_is_measured_once_and_drawn(echo, tmp_path, iam_folder, command
     kinds = sorted(json.loads(file.read_text()).get("kind", "examples") for file in files.values())
     assert kinds == ["examples", "lines", "peers", "speed"]
     page = (out / "report.md").read_text()
-    assert "htr default, language model" in page
+    assert "htr default, with language" in page
     row = next(row for row in page.splitlines() if row.startswith("| Echo 1 | echo 1 |"))
     assert row.split(" | ")[4] == "2.0"  # lines a second
     assert (out / "report.html").read_text().count("<figure>") == 24  # 12 lines, as worst and by lot
