@@ -20,7 +20,7 @@ WEIGHT, BONUS = 0.5, 1.0
 
 # What the search drops: classes less likely than this in a column, all but so many texts, and those whose logarithm is
 # so far below that of the best.
-_LEAST, _TEXTS, _BEHIND = 3e-3, 32, 10.0
+_LEAST, _TEXTS, _BEHIND = 5e-3, 24, 7.0
 
 
 class Sign(NamedTuple):

@@ -46,19 +46,18 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
     from htr.reader import load
     from htr.training.config import TrainConfig
     from htr.training.run import train
+    from htr.weights import sha256
 
     reader = load(weights)
     samples = [sample for sample in load_corpus(data) if sample.split == "train" and sample.text]
     if len(samples) < max(counts):
         raise InputError(f"{data}: has {len(samples)} train lines, not {max(counts)}; ask for fewer with --lines")
 
-    def scored(file: str) -> dict[str, Any]:
-        return {
-            name: evaluate_lines(corpus, "test", file, NONE)["scores"]
-            for name, corpus in (("test", data), ("general", general))
-        }
+    def scored(file: str, **corpora: str) -> dict[str, Any]:
+        scores = {name: evaluate_lines(corpus, "test", file, NONE)["scores"] for name, corpus in corpora.items()}
+        return {"weights_sha256": sha256(file), **scores}
 
-    start, rows = scored(reader.weights.file), []
+    start, rows = scored(reader.weights.file, test=data, general=general), []
     for count in counts:
         chosen = labelled(samples, count)
         folder = _RUNS / f"{collection_of(data)}-{count}-{reader.weights.sha256[:8]}"
@@ -73,7 +72,7 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
         rows.append({
             "lines": count, **outcome.lines, "minutes": outcome.minutes, "kept": outcome.kept,
             "held out before": outcome.before["scores"], "held out after": outcome.after["scores"],
-            "tuned": scored(outcome.weights), "ImageNet": scored(untaught["weights"]),
+            "tuned": scored(outcome.weights, test=data, general=general), "ImageNet": scored(untaught["weights"], test=data),
             "labels_sha256": labels_sha256((sample.id, sample.text) for sample in chosen),
         })  # fmt: skip
     return {
