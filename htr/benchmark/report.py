@@ -111,6 +111,7 @@ def _overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
 
 def _accuracy(lines: list[Result], folder: Path, examples: Sequence[str] | None) -> Iterator[Block]:
     yield Heading(2, "Where it fails")
+    yield Text("Of the readings without language models, which show what the network can and cannot see.")
     yield from _together(lines)
     for result in lines:
         yield Heading(3, f"{_name(result)}, {_reader(result)}")
