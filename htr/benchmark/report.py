@@ -111,6 +111,9 @@ def _overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
 
 def _accuracy(lines: list[Result], folder: Path, examples: Sequence[str] | None) -> Iterator[Block]:
     yield Heading(2, "Where it fails")
+    # Validation lines would say the same once more.
+    tested = {collection_of(result["data"]) for result in lines if result["split"] == "test"}
+    lines = [result for result in lines if result["split"] == "test" or collection_of(result["data"]) not in tested]
     yield Text("Of the readings without language models, which show what the network can and cannot see.")
     yield from _together(lines)
     for result in lines:
