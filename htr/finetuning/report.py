@@ -43,7 +43,7 @@ def more_lines(outcome: Outcome) -> str:
 def report(outcome: Outcome) -> str:
     """The whole report."""
     parent, lines = outcome.parent, outcome.lines
-    pages = f" of {outcome.pages} pages" if outcome.pages else ""
+    pages = f" of {outcome.pages} page{'s' if outcome.pages > 1 else ''}" if outcome.pages else ""
     parts = [
         f"# {outcome.weights}",
         f"Went on from {parent['file']} ({parent['sha256'][:12]}…) with {lines['learnt']} lines{pages} on {outcome.date}, in "

@@ -105,19 +105,16 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
 
     before, sample_before = (evaluate_lines(*check[:2], parent.file, check[2]) for check in _checks(corpus))
     runs = [train(replace(config, alphabet=parent.alphabet.characters + new)) for config in configs]
-    mixed = [folder / name / "mixed.safetensors" for name in ("all", "half")]
-    for run, file in zip(runs, mixed):
-        mix(parent, Path(run["weights"]), file)
-    (after, sample_after), half = (
-        [evaluate_lines(data, split, str(file), language) for data, split, language in checks]
-        for file, checks in zip(mixed, (_checks(corpus), _checks(corpus)[:1]))
+    (taught, (after, sample_after)), (_, half) = (
+        _taught(parent, Path(run["weights"]), checks, _cer(before))
+        for run, checks in zip(runs, (_checks(corpus), _checks(corpus)[:1]))
     )
     kept = _cer(after) >= _cer(before)
     curve = [
         {"lines": lines, "CER": _cer(figures)}
         for lines, figures in ((0, before), (runs[1]["train_lines"], half[0]), (len(learnt), after))
     ]
-    best = parent if kept else load_weights(mixed[0])
+    best = parent if kept else load_weights(taught)
     training = {
         **best.header.training,
         "data": [source.name],
@@ -205,7 +202,7 @@ def _drawn_characters(config: TrainConfig) -> list[str]:
 
 
 def _say(counts: dict[str, int], pages: set[str], doubts: list[Doubt], new: str, corpus: Path) -> None:
-    of_pages = f" of {len(pages)} pages" if pages else ""
+    of_pages = f" of {len(pages)} page{'s' if len(pages) > 1 else ''}" if pages else ""
     log.warning("%d lines%s to learn from, %d held out to check by", counts["learnt"], of_pages, counts["held out"])
     if doubts:
         log.warning("%d lines are set aside (%s):", len(doubts), corpus / "set-aside.tsv")
@@ -222,6 +219,19 @@ def _checks(corpus: Path) -> list[tuple[str, str, str]]:
 
 def _cer(result: dict[str, Any]) -> float:
     return result["scores"]["CER"]["value"]
+
+
+def _taught(
+    parent: Weights, tuned: Path, checks: list[tuple[str, str, str]], before: float
+) -> tuple[Path, list[dict[str, Any]]]:
+    """The tuned weights mixed with the parent's and their figures; or as they are, if mixed they are no better than the parent."""
+    mixed = tuned.with_name("mixed.safetensors")
+    mix(parent, tuned, mixed)
+    for file in (mixed, tuned):
+        figures = [evaluate_lines(data, split, str(file), language) for data, split, language in checks]
+        if _cer(figures[0]) < before:
+            break
+    return file, figures
 
 
 def _figures(result: dict[str, Any]) -> dict[str, Any]:
