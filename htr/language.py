@@ -357,8 +357,9 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     make_writable(arguments.file.parent)
-    own = *map(texts_in, arguments.data), *map(paragraphs, arguments.text)
-    model = train(chain(texts_of(arguments.language), *own))
+    # Read first, so that what is wrong with them is said at once.
+    own = [*chain(*map(texts_in, arguments.data), *map(paragraphs, arguments.text))]
+    model = train(chain(texts_of(arguments.language), own))
     save_model(arguments.file, model)
     grams = ", ".join(str(len(grams)) for grams in model.grams)
     print(f"{arguments.file}: {len(model.characters)} characters; n-grams of 1 to {model.order}: {grams}")

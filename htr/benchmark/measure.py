@@ -118,9 +118,10 @@ def _checksum(weights: str) -> str:
 def _known(results: Sequence[Result], weights: str, **values: Any) -> bool:
     """Whether a result of these weights on this machine is there, with these values."""
     machine = describe("cuda" if torch.cuda.is_available() else "cpu")
+    language = language_facts(AUTO)
     return any(
         result["weights"]["sha256"] == _checksum(weights)
-        and result["language"] == language_facts(AUTO)
+        and result["language"] == language
         and all(result["machine"][name] == machine[name] for name in ("processor", "threads", "precision"))
         and all(result.get(name) == value for name, value in values.items())
         for result in results

@@ -103,7 +103,7 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
     new = parent.alphabet.missing([*texts, *_drawn_characters(configs[0])])
     _say(counts, pages, doubts, new, corpus)
 
-    before, sample_before = (evaluate_lines(*check[:2], parent.file, check[2]) for check in _checks(corpus))
+    before, sample_before = _read(parent.file, _checks(corpus))
     runs = [train(replace(config, alphabet=parent.alphabet.characters + new)) for config in configs]
     (taught, (after, sample_after)), (_, half) = (
         _taught(parent, Path(run["weights"]), checks, _cer(before))
@@ -217,6 +217,10 @@ def _checks(corpus: Path) -> list[tuple[str, str, str]]:
     return [(f"lines:{corpus}", "val", AUTO), ("sample", "test", NONE)]
 
 
+def _read(weights: str | Path, checks: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
+    return [evaluate_lines(data, split, str(weights), language) for data, split, language in checks]
+
+
 def _cer(result: dict[str, Any]) -> float:
     return result["scores"]["CER"]["value"]
 
@@ -228,7 +232,7 @@ def _taught(
     mixed = tuned.with_name("mixed.safetensors")
     mix(parent, tuned, mixed)
     for file in (mixed, tuned):
-        figures = [evaluate_lines(data, split, str(file), language) for data, split, language in checks]
+        figures = _read(file, checks)
         if _cer(figures[0]) < before:
             break
     return file, figures
