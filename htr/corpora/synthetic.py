@@ -450,7 +450,7 @@ def _framed(ink: np.ndarray, aspect: float, rng: np.random.Generator) -> np.ndar
     return cv2.resize(ink, (wide, round(high)), interpolation=cv2.INTER_AREA if zoom <= 1 else cv2.INTER_LINEAR)
 
 
-@lru_cache(64)
+@lru_cache(256)
 def _face(file: Path) -> Face:
     return Face(file)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import albumentations as A
@@ -11,9 +12,11 @@ import numpy as np
 STRETCH = 0.2
 """Largest change of a line's width at strength 1, as a share of it."""
 
+SHORTEST = 16
+"""Width in pixels below which no line is squeezed; narrower ones cannot be distorted by a grid."""
 
-SHORTEST = 4
-"""Width in pixels below which no line is squeezed."""
+# How lines are made coarser and fine again: by the nearest pixels they would get steps.
+_SMOOTH = {"downscale": cv2.INTER_AREA, "upscale": cv2.INTER_LINEAR}
 
 
 def stretch(line: np.ndarray, width: int) -> np.ndarray:
@@ -39,6 +42,29 @@ class RuledLine(A.ImageOnlyTransform):
         return np.maximum(img, rule)
 
 
+class StrokeWidth(A.ImageOnlyTransform):
+    """Another pen: strokes become thicker or thinner, by fractions of a pixel too.
+
+    Args:
+        strength: scales the change: at 1 up to 2 pixels thicker, and thinner only so far that the finest strokes are left.
+        p: how often it is done.
+    """
+
+    def __init__(self, strength: float, p: float) -> None:
+        super().__init__(p=p)
+        self.strength = strength
+
+    def get_params(self) -> dict[str, Any]:
+        return {"change": float(np.clip(self.py_random.uniform(-0.7, 1.6) * self.strength, -0.8, 2.0))}
+
+    def apply(self, img: np.ndarray, change: float, **params: Any) -> np.ndarray:
+        if change < 0:
+            return cv2.addWeighted(img, 1 + change, cv2.erode(img, np.ones((2, 2))), -change, 0)
+        whole = int(change)
+        thick, thicker = (cv2.dilate(img, np.ones((size, size))) for size in (whole + 1, whole + 2))
+        return cv2.addWeighted(thick, 1 - change + whole, thicker, change - whole, 0)
+
+
 def augmentation(strength: float) -> A.Compose:
     """The training pipeline.
 
@@ -46,8 +72,7 @@ def augmentation(strength: float) -> A.Compose:
         strength: scales how often and how far lines are changed; 1 is the tested setting.
 
     Returns:
-        A callable, `augmentation(strength)(image=line)["image"]`: shape (height, width) uint8 in and out; height
-        and width stay. Its `set_random_seed` makes the next call repeatable.
+        What `augment` takes.
     """
     s = strength
 
@@ -66,22 +91,33 @@ def augmentation(strength: float) -> A.Compose:
             ),
             A.OneOf(
                 [
-                    A.ElasticTransform(alpha=25 * s, sigma=5),
+                    A.ElasticTransform(alpha=60 * s, sigma=5),
                     A.GridDistortion(num_steps=12, distort_limit=0.25 * s),
                 ],
-                p=chance(0.5),
+                p=chance(0.6),
             ),
+            StrokeWidth(s, p=chance(0.5)),
             A.OneOf(
                 [
-                    A.Morphological(scale=(2, 2), operation="dilation"),
-                    A.Morphological(scale=(2, 2), operation="erosion"),
+                    A.GaussianBlur(blur_limit=(3, 5)),
+                    A.Downscale(scale_range=(0.5, 0.8), interpolation_pair=_SMOOTH),
                 ],
-                p=chance(0.3),
+                p=chance(0.2),
             ),
-            A.OneOf([A.GaussianBlur(blur_limit=(3, 5)), A.Downscale(scale_range=(0.5, 0.8))], p=chance(0.2)),
             A.RandomGamma(gamma_limit=(50, 200), p=chance(0.4)),
+            # Gaps: what stands beside a letter must help to read it.
+            A.CoarseDropout(
+                num_holes_range=(1, 4), hole_height_range=(24, 64), hole_width_range=(4, 14), fill=0, p=chance(0.3)
+            ),
             RuledLine(p=chance(0.1)),
             A.RandomBrightnessContrast(brightness_limit=(-0.05, 0.1), contrast_limit=(-0.4, 0.2), p=chance(0.3)),
             A.GaussNoise(std_range=(0.01, 0.05), p=chance(0.2)),
         ]
     )
+
+
+def augment(pipeline: A.Compose, line: np.ndarray, seed: int) -> np.ndarray:
+    """Changes a line, shape (height, width) uint8 in and out; the same seed changes it alike."""
+    # Not set_random_seed: with it all transforms draw the same numbers, so that all of them change a line or none does.
+    pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
+    return pipeline(image=line)["image"]

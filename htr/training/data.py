@@ -19,7 +19,7 @@ from htr.alphabet import Alphabet, named
 from htr.corpora.sample import Drawer, Sample
 from htr.errors import InputError
 from htr.lineimage import batches_of_like_width, collate, prepare
-from htr.training.augmentation import SHORTEST, STRETCH, augmentation, stretch
+from htr.training.augmentation import SHORTEST, STRETCH, augment, augmentation, stretch
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class LineData(Dataset):
         self.distinct = len(prepared)
         self.widths = [line.shape[1] for line in self.lines]
         self.drawers = [drawer for drawer, count in drawn for _ in range(count)]
-        self.augment = augmentation(strength)
+        self.pipeline = augmentation(strength)
 
     def __len__(self) -> int:
         return len(self.lines) + len(self.drawers)
@@ -102,8 +102,7 @@ class LineData(Dataset):
             line = prepare(picture, self.height).picture
             if line.shape[1] > width:
                 line = stretch(line, width)
-        self.augment.set_random_seed(seed)
-        return self.augment(image=line)["image"], text
+        return augment(self.pipeline, line, seed), text
 
 
 class WidthBatches(Sampler):
