@@ -66,6 +66,11 @@ def printable(name: str) -> str:
     return name.encode(errors="replace").decode()
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 page`, `2 pages`."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
 def keep_memory() -> None:
     """Tells glibc to keep freed memory for the next batch instead of handing it back.
 

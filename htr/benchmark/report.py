@@ -25,6 +25,7 @@ from htr.benchmark.results import (
     reader_of,
 )
 from htr.benchmark.study_page import study_blocks
+from htr.cli import counted
 from htr.errors import InputError
 from htr.weights import DEFAULT
 
@@ -271,7 +272,7 @@ def _speed(speeds: list[Result], peers: list[Result]) -> Iterator[Block]:
         threads = list(dict.fromkeys(row["threads"] for row in result["lines"]))
         rate = {(row["threads"], row["batch"]): row["lines_per_second"] for row in result["lines"]}
         yield Table(
-            ["batches of", *(f"lines/s, {_counted(count, 'thread')}" for count in threads)],
+            ["batches of", *(f"lines/s, {counted(count, 'thread')}" for count in threads)],
             [[batch, *(f"{rate[count, batch]:.1f}" for count in threads)] for batch in batches],
         )
         page = result["page"]
@@ -300,7 +301,7 @@ def _speed(speeds: list[Result], peers: list[Result]) -> Iterator[Block]:
         ours = next(reader for reader in result["readers"] if reader["name"] == "htr")
         yield Heading(
             3,
-            f"Beside other readers: {_name(result)}, {result['machine']['processor']}, {_counted(result['threads'], 'thread')}",
+            f"Beside other readers: {_name(result)}, {result['machine']['processor']}, {counted(result['threads'], 'thread')}",
         )
         yield Table(
             ["reader", "version", "CER", "in any case", "lines/s", "time of htr's", "s to start", "peak memory, MB"],
@@ -439,10 +440,6 @@ def _name(result: Result) -> str:
 def _reader(result: Result) -> str:
     machine = result["machine"]
     return f"htr {reader_of(result)}" + ("" if machine["device"] == "cpu" else f" on {machine['processor']}")
-
-
-def _counted(count: int, name: str) -> str:
-    return f"{count} {name}" + ("s" if count > 1 else "")
 
 
 def _sign(character: str) -> str:

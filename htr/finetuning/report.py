@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from htr.alphabet import named
+from htr.cli import counted
 from htr.finetuning.run import Outcome
 
 # Confusions that are listed.
@@ -43,7 +44,7 @@ def more_lines(outcome: Outcome) -> str:
 def report(outcome: Outcome) -> str:
     """The whole report."""
     parent, lines = outcome.parent, outcome.lines
-    pages = f" of {outcome.pages} page{'s' if outcome.pages > 1 else ''}" if outcome.pages else ""
+    pages = f" of {counted(outcome.pages, 'page')}" if outcome.pages else ""
     parts = [
         f"# {outcome.weights}",
         f"Went on from {parent['file']} ({parent['sha256'][:12]}…) with {lines['learnt']} lines{pages} on {outcome.date}, in "

@@ -12,6 +12,7 @@ from typing import Any
 
 from htr.alphabet import named
 from htr.benchmark.lines import evaluate_lines
+from htr.cli import counted
 from htr.corpora import load_corpus, load_drawer
 from htr.corpora.source import Doubt, load_source
 from htr.errors import InputError
@@ -202,7 +203,7 @@ def _drawn_characters(config: TrainConfig) -> list[str]:
 
 
 def _say(counts: dict[str, int], pages: set[str], doubts: list[Doubt], new: str, corpus: Path) -> None:
-    of_pages = f" of {len(pages)} page{'s' if len(pages) > 1 else ''}" if pages else ""
+    of_pages = f" of {counted(len(pages), 'page')}" if pages else ""
     log.warning("%d lines%s to learn from, %d held out to check by", counts["learnt"], of_pages, counts["held out"])
     if doubts:
         log.warning("%d lines are set aside (%s):", len(doubts), corpus / "set-aside.tsv")

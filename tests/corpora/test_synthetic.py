@@ -1,6 +1,7 @@
 import pickle
 import sys
 from collections import Counter
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -108,10 +109,17 @@ def test_crossed_out_words_are_marked(monkeypatch):
 
 
 def test_one_letter_is_never_drawn_twice_alike():
-    rng = np.random.default_rng(3)
-    lines = SyntheticLines([font_path("Kalam")], Spoken("o"))
-    pictures = [lines.draw(rng, 1)[0] for _ in range(10)]
-    assert len({picture.tobytes() for picture in pictures}) == 10
+    lines = SyntheticLines([font_path("Kalam")], Spoken(*"oooooo"))
+    line = prepare(lines.draw(np.random.default_rng(3), 6)[0], 64).picture
+    _, _, boxes, _ = cv2.connectedComponentsWithStats((line > 100).astype(np.uint8))
+    letters = [
+        cv2.resize(line[y : y + height, x : x + width], (32, 32)) > 100
+        for x, y, width, height, area in boxes[1:]
+        if area > 60
+    ]
+    assert len(letters) >= 4
+    for one, other in pairwise(letters):
+        assert (one & other).sum() < 0.95 * (one | other).sum()
 
 
 def test_all_font_packages_are_found():
