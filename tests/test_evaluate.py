@@ -7,6 +7,7 @@ from standin import StandIn, line, write_page
 
 from htr import evaluate
 from htr.benchmark import pages
+from htr.benchmark.details import details
 from htr.corpora.iam import load_iam
 from htr.language import find_models
 from htr.metrics import score
@@ -28,7 +29,7 @@ def test_table_and_json_agree_with_the_readings(run, iam_folder, tmp_path):
     assert result["lines"] == len(readings) == 12
     truths = {sample.id: sample.text for sample in load_iam(iam_folder) if sample.split == "test"}
     assert {entry["id"]: entry["truth"] for entry in readings} == truths
-    again = score([entry["truth"] for entry in readings], [entry["reading"] for entry in readings])
+    again = score([entry["truth"] for entry in readings], [entry["greedily"] for entry in readings])
     assert result["scores"]["CER"]["value"] == pytest.approx(again.cer.value)
     assert f"{again.cer.value:.2f} %" in out
     assert result["weights"]["sha256"] == load_weights().sha256
@@ -42,10 +43,12 @@ def test_both_figures_where_language_models_help(run, iam_folder, tmp_path):
     result = json.loads((tmp_path / "result.json").read_text())
     with (tmp_path / "result.tsv").open() as file:
         readings = list(csv.DictReader(file, dialect="excel-tab"))
-    for scores, column in ("scores", "reading"), ("scores_with_language", "with language"):
+    for scores, column in ("scores", "greedily"), ("scores_with_language", "reading"):
         again = score([entry["truth"] for entry in readings], [entry[column] for entry in readings])
         assert result[scores]["CER"]["value"] == pytest.approx(again.cer.value)
         assert f"{again.cer.value:.2f} %" in out
+    listed = [{**entry, "confidence": float(entry["confidence"])} for entry in readings]
+    assert result["details"] == details(listed)
     assert result["language"]["models"] == {file.name: sha256(file) for file in find_models("auto")}
     code, out, _ = run("--data", f"iam:{iam_folder}", "--language", "none", "--out", tmp_path / "plain.json")
     plain = json.loads((tmp_path / "plain.json").read_text())

@@ -37,7 +37,8 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
         language: as `htr.load` takes it; only greedily if `none`.
 
     Returns:
-        Scores in percent with 95 % intervals, speed, every line's reading, and what is needed to repeat it all.
+        Scores in percent with 95 % intervals, speed, every line's reading, and what is needed to repeat it all. The details
+        are of the readings with language, if that is not `none`.
 
     Raises:
         InputError: data, weights or language model cannot be used, or the split has no lines.
@@ -48,7 +49,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
         raise InputError(f"{data}: has no {split} lines; choose another split")
     if unknown := reader.weights.alphabet.missing(normalise(sample.text) for sample in samples):
         log.warning("%s: characters that these weights cannot write, which count as errors: %s", data, named(unknown))
-    readings: list[Reading] = []
+    greedily: list[Reading] = []
     helped: list[Reading] = []
     seconds = helped_seconds = 0.0
     progress = tqdm(total=len(samples), unit=" lines", leave=False, disable=None)
@@ -57,7 +58,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
         began = time.perf_counter()
         prepared = [prepare(picture, reader.weights.header.height) for picture in pictures]
         preparing = time.perf_counter() - began
-        readings += reader.read_prepared(prepared, greedily=True)
+        greedily += reader.read_prepared(prepared, greedily=True)
         seconds += time.perf_counter() - began
         if reader.languages:
             began = time.perf_counter()
@@ -65,7 +66,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
             helped_seconds += preparing + time.perf_counter() - began
         progress.update(len(pictures))
     progress.close()
-    truths, texts = [sample.text for sample in samples], [reading.text for reading in readings]
+    truths, texts = [sample.text for sample in samples], [reading.text for reading in greedily]
     scores = score(truths, texts)
     writers = [sample.writer for sample in samples]
     listed = [
@@ -73,11 +74,11 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
             "id": sample.id,
             "writer": sample.writer,
             "truth": sample.text,
+            "greedily": plain.text,
             "reading": reading.text,
             "confidence": round(reading.confidence, 4),
-            **({"with language": helped[index].text} if helped else {}),
         }
-        for index, (sample, reading) in enumerate(zip(samples, readings))
+        for sample, plain, reading in zip(samples, greedily, helped or greedily)
     ]
     return {
         "kind": "lines",

@@ -115,7 +115,7 @@ def _accuracy(lines: list[Result], folder: Path, examples: Sequence[str] | None)
     # Validation lines would say the same once more.
     tested = {collection_of(result["data"]) for result in lines if result["split"] == "test"}
     lines = [result for result in lines if result["split"] == "test" or collection_of(result["data"]) not in tested]
-    yield Text("Of the readings without language models, which show what the network can and cannot see.")
+    yield Text("Of the readings as users get them: with the language models, where the result names some.")
     yield from _together(lines)
     for result in lines:
         yield Heading(3, f"{_name(result)}, {_reader(result)}")
@@ -151,11 +151,19 @@ def _together(lines: list[Result]) -> Iterator[Block]:
 
 def _collection(result: Result) -> Iterator[Block]:
     details = result["details"]
-    over_writers = result["scores_over_writers"]
+    over_writers, helped = result["scores_over_writers"], result["scores_with_language"]
+    header = ["rate", "greedily, percent [over lines]"]
+    header += ["[over writers]"] if over_writers else []
+    header += ["with language"] if helped else []
     yield Table(
-        ["rate", "percent [over lines]", *(["[over writers]"] if over_writers else [])],
+        header,
         [
-            [name, interval(rate), *([bounds(over_writers[name])] if over_writers else [])]
+            [
+                name,
+                interval(rate),
+                *([bounds(over_writers[name])] if over_writers else []),
+                *([interval(helped[name])] if helped else []),
+            ]
             for name, rate in result["scores"].items()
         ],
     )
