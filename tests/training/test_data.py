@@ -188,7 +188,7 @@ def test_hardly_any_line_stays_as_it_is_and_a_change_does_not_tell_the_others():
     pipeline = augmentation(1.0)
     changed = [augment(pipeline, line, seed) for seed in range(200)]
     assert sum(np.array_equal(line, each) for each in changed) < 10
-    # Noise reaches the paper at the left edge, a rule crosses it: one line in five and one in ten.
+    # Noise shows on the paper at the left edge; each change comes without the other too.
     noisy = np.array([len(np.unique(each[:, :4])) > 30 for each in changed])
     thick = np.array([np.count_nonzero(each > 100) > 1.3 * np.count_nonzero(line) for each in changed])
     assert noisy.any() and thick.any()
