@@ -172,7 +172,7 @@ def test_drawn_lines_alone_suffice_for_training(iam_folder):
 
 def test_augmentation_keeps_the_form_and_the_writing():
     line = np.zeros((64, 700), np.uint8)
-    for column in range(3):  # strokes as thin as a pen's
+    for column in range(2):  # strokes as thin as a pen's
         line[20:44, 50 + column : 650 : 30] = 255
     pipeline = augmentation(1.0)
     for seed in range(40):
