@@ -23,6 +23,7 @@ from htr.benchmark.provenance import VERSION
 from htr.benchmark.results import write_result
 from htr.corpora import label, load_corpus
 from htr.errors import InputError
+from htr.language import NONE
 from htr.training.config import TrainConfig, checked, read_values
 from htr.training.run import InUse, train
 from htr.weights import sha256
@@ -164,7 +165,7 @@ def run_study(path: Path, folder: Path) -> Path:
 
 def _run(study: Study, cell: Cell) -> dict[str, Any]:
     summary = train(cell.config)
-    scored = evaluate_lines(study.score["data"], study.score["split"], summary["weights"])
+    scored = evaluate_lines(study.score["data"], study.score["split"], summary["weights"], NONE)
     return {
         "train_lines": summary["train_lines"],
         **{

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from htr.corpora.embedded import embedded_lines
@@ -44,7 +45,7 @@ def load_corpus(name: str) -> list[Sample]:
     )
 
 
-def load_drawer(name: str, weights: str | None = None) -> Drawer:
+def load_drawer(name: str, weights: str | None = None, lines: Collection[str] | None = None) -> Drawer:
     """Makes ready what draws lines for training without end.
 
     Args:
@@ -52,6 +53,7 @@ def load_drawer(name: str, weights: str | None = None) -> Drawer:
             folder, `recombined:PATH` for lines put together from the words of IAM's writers, or of those of a folder that
             `lines:PATH` names.
         weights: place the words of such a folder; the usual ones if None.
+        lines: the train lines, by their `id`, of which words are taken; all if None.
 
     Raises:
         InputError: there is none of that name, or it cannot be used.
@@ -66,11 +68,13 @@ def load_drawer(name: str, weights: str | None = None) -> Drawer:
         from htr.corpora.recombined import RecombinedLines
 
         if (Path(path) / "ascii").is_dir():
-            return RecombinedLines(iam_words(path))
+            return RecombinedLines([line for line in iam_words(path) if lines is None or line.id in lines])
         from htr.corpora.placing import place_words
         from htr.reader import load
 
-        samples = [sample for sample in load_folder(path) if sample.split == "train"]
+        samples = [
+            sample for sample in load_folder(path) if sample.split == "train" and (lines is None or sample.id in lines)
+        ]
         return RecombinedLines(place_words(samples, load(weights)))
     raise InputError(
         f"{name}: nothing of this name draws lines; give synthetic, synthetic:FOLDER with fonts, or recombined:PATH with "

@@ -292,6 +292,7 @@ class WordLine:
     """A line of which the words' places are known.
 
     Attributes:
+        id: name of the line, as `htr.corpora.sample.Sample` has it.
         form: the page that it stands on.
         writer: who wrote it; the form where that is not known.
         image: opens the picture when called: shape (height, width), uint8 grey, 0 = black.
@@ -299,6 +300,7 @@ class WordLine:
         words: all of its tokens in order.
     """
 
+    id: str
     form: str
     writer: str
     image: Callable[[], np.ndarray]
@@ -349,7 +351,7 @@ def iam_words(folder: str | Path) -> list[WordLine]:
         form = line.rpartition("-")[0]
         pictures = _words_alone(folder, words) if boxes is None else _words_in_line(folder, line, words, boxes)
         if pictures:
-            found.append(WordLine(form, writers.get(form, form), *pictures))
+            found.append(WordLine(line, form, writers.get(form, form), *pictures))
     if not found:
         raise InputError(f"{folder}: has the picture of no train word; unpack IAM's words.tgz in {folder / 'words'}")
     return found

@@ -57,7 +57,7 @@ def _word_line(sample: Sample, seen: Prepared, peaks: Sequence[Peak], stride: in
         box = _box(strokes, round(left), round(right)) if sure else None
         words.append(PlacedWord(sample.text[first:last], "", box))
     page = sample.form or sample.writer or "all"
-    return WordLine(page, sample.writer or page, sample.image, 1.0, words)
+    return WordLine(sample.id, page, sample.writer or page, sample.image, 1.0, words)
 
 
 def _box(ink: np.ndarray, left: int, right: int) -> tuple[int, int, int, int] | None:

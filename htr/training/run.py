@@ -12,7 +12,7 @@ import logging
 import random
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from datetime import date
@@ -54,7 +54,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     with claim(folder, config) as checkpoint:
         L.seed_everything(config.seed, workers=True, verbose=False)
         samples = _chosen(config)
-        drawn = [(load_drawer(name, config.start), lines) for name, lines in config.drawn.items()]
+        drawn = [(drawer(config, name, samples), lines) for name, lines in config.drawn.items()]
         network, alphabet, header = _network(config, samples, drawn)
         lines = Lines(
             samples, alphabet, config.height, config.width_stride, config.batch_pixels, config.augmentation, config.workers,
@@ -185,6 +185,14 @@ def _chosen(config: TrainConfig) -> list[Sample]:
         kept = random.Random(config.seed).sample(train_lines, round(config.share * len(train_lines)))
         passes = [*kept, *(entry for entry in passes if entry[1].split == "val")]
     return [sample for count, sample in passes for _ in range(count if sample.split == "train" else 1)]
+
+
+def drawer(config: TrainConfig, name: str, samples: Sequence[Sample]) -> Drawer:
+    """One of the config's drawers; lines that its share leaves out lend no words to lines that are recombined."""
+    path = name.partition(":")[2]
+    labelled = path in [corpus.partition(":")[2] for corpus in config.data]
+    lines = {sample.id for sample in samples if sample.split == "train"} if config.share < 1 and labelled else None
+    return load_drawer(name, config.start, lines)
 
 
 def _network(

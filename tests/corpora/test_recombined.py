@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -6,8 +7,11 @@ import pytest
 
 from htr.corpora.iam import aachen_split, iam_words
 from htr.corpora.recombined import RecombinedLines
+from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.lineimage import prepare
+from htr.training.config import TrainConfig
+from htr.training.run import drawer
 
 # Two writers of the train split, and what a writer of each other split wrote; the words of each are like no other's.
 TEXTS = {
@@ -118,6 +122,19 @@ def test_writers_are_not_mixed_and_only_train_words_are_used(folder):
     seen = [set(tokens(text)) for _, text in drawn(RecombinedLines(iam_words(folder)))]
     assert all(words <= first or words <= second for words in seen)
     assert any(words <= first for words in seen) and any(words <= second for words in seen)
+
+
+def test_lines_outside_the_share_lend_no_words(folder):
+    lines = iam_words(folder)
+    samples = [Sample(line.id, "", "train", line.image) for line in lines[:2]]
+    config = TrainConfig(run="run", data=[f"iam:{folder}"], share=0.5)
+    some, all_of_them = (
+        {token for _, text in drawn(drawer(each, f"recombined:{folder}", samples)) for token in tokens(text)}
+        for each in (config, replace(config, share=1.0))
+    )
+    allowed = {word.token for line in lines[:2] for word in line.words}
+    assert some <= allowed
+    assert not all_of_them <= allowed
 
 
 def test_same_state_gives_the_same_line_in_any_process(folder):
