@@ -298,6 +298,7 @@ class WordLine:
         image: opens the picture when called: shape (height, width), uint8 grey, 0 = black.
         zoom: pixels of the picture to one of the form at 300 dpi.
         words: all of its tokens in order.
+        marks_apart: whether punctuation marks are tokens of their own, as in IAM; else they belong to their words.
     """
 
     id: str
@@ -306,6 +307,7 @@ class WordLine:
     image: Callable[[], np.ndarray]
     zoom: float
     words: list[PlacedWord]
+    marks_apart: bool = True
 
 
 def iam_words(folder: str | Path) -> list[WordLine]:

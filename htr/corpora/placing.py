@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 from tqdm import tqdm
 
+from htr.alphabet import Alphabet
 from htr.corpora.iam import PlacedWord, WordLine
 from htr.corpora.sample import Sample
 from htr.decoding import Peak, align, columns_needed
 from htr.lineimage import Prepared, batches_of_like_width, collate, ink_of, prepare
 from htr.reader import BATCH_PIXELS, Reader
+
+log = logging.getLogger(__name__)
 
 # Mean probability of a word's characters below which its place is not trusted.
 _SURE = 0.15
@@ -25,13 +30,15 @@ def place_words(samples: Sequence[Sample], reader: Reader) -> list[WordLine]:
 
     Args:
         samples: lines with their texts. Those whose text the recogniser cannot write, or not in so narrow a picture, are
-            left out.
+            left out, and counted in a log line; an accented letter that it does not know is looked for as the plain one.
         reader: the recogniser; the better it knows the hand, the more words it is sure of.
 
     Returns:
         The lines with at least one word whose place is sure; punctuation belongs to its word.
     """
-    known = [sample for sample in samples if sample.text and not reader.weights.alphabet.missing([sample.text])]
+    alphabet = reader.weights.alphabet
+    texts = {sample.id: _plain(sample.text, alphabet) for sample in samples if sample.text}
+    known = [sample for sample in samples if sample.text and not alphabet.missing([texts[sample.id]])]
     height, stride = reader.weights.header.height, reader.weights.network.width_stride
     prepared = [prepare(sample.image(), height) for sample in known]
     placed: list[WordLine | None] = [None] * len(known)
@@ -40,11 +47,20 @@ def place_words(samples: Sequence[Sample], reader: Reader) -> list[WordLine]:
         images, columns = collate([prepared[index].picture for index in batch], stride)
         probabilities = reader.logits(images).float().softmax(-1).numpy()
         for index, scores, count in zip(batch, probabilities, columns.tolist()):
-            classes = reader.weights.alphabet.encode(known[index].text)
+            classes = alphabet.encode(texts[known[index].id])
             if columns_needed(classes) <= count:
                 peaks = align(scores[:count], classes)
                 placed[index] = _word_line(known[index], prepared[index], peaks, stride)
-    return [line for line in placed if line and any(word.box for word in line.words)]
+    found = [line for line in placed if line and any(word.box for word in line.words)]
+    if len(found) < len(texts):
+        log.warning("words of %d of %d lines could be placed", len(found), len(texts))
+    return found
+
+
+def _plain(text: str, alphabet: Alphabet) -> str:
+    """The text with letters that the alphabet lacks without their accents, if it has them so."""
+    characters = alphabet.characters
+    return "".join(c if c in characters else unicodedata.normalize("NFD", c)[0] for c in text)
 
 
 def _word_line(sample: Sample, seen: Prepared, peaks: Sequence[Peak], stride: int) -> WordLine:
@@ -57,7 +73,7 @@ def _word_line(sample: Sample, seen: Prepared, peaks: Sequence[Peak], stride: in
         box = _box(strokes, round(left), round(right)) if sure else None
         words.append(PlacedWord(sample.text[first:last], "", box))
     page = sample.form or sample.writer or "all"
-    return WordLine(sample.id, page, sample.writer or page, sample.image, 1.0, words)
+    return WordLine(sample.id, page, sample.writer or page, sample.image, 1.0, words, marks_apart=False)
 
 
 def _box(ink: np.ndarray, left: int, right: int) -> tuple[int, int, int, int] | None:

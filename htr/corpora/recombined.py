@@ -70,6 +70,7 @@ class _Hand(NamedTuple):
     joins: np.ndarray  # widths between a word and its marks, sorted
     above: float  # from the baseline to the top of his lines
     below: float
+    marks_apart: bool  # see `WordLine`
 
 
 class _Place(NamedTuple):
@@ -194,7 +195,7 @@ class _Pen:
     def set(self, indices: list[int]) -> _Setting:
         hand = self.hand
         words = [hand.words[index] for index in indices]
-        text, joined = _natural([word.token for word in words])
+        text, joined = _natural([word.token for word in words], hand.marks_apart)
         if not words:
             return _Setting(words, [], text, 0, 0, 0.0, 0.0)
         places, firsts = [], []
@@ -238,8 +239,10 @@ def _is_word(token: str) -> bool:
     return any(character.isalnum() for character in token)
 
 
-def _natural(tokens: list[str]) -> tuple[str, list[bool]]:
+def _natural(tokens: list[str], marks_apart: bool) -> tuple[str, list[bool]]:
     """The text of tokens, and which of them join the one before without a space."""
+    if not marks_apart:
+        return " ".join(tokens), len(tokens) * [False]
     text = natural_text(" ".join(tokens))
     joined, end = [], 0
     for token in tokens:
@@ -306,7 +309,7 @@ def _hand(lines: list[WordLine], kinds: dict[tuple[str, str], int]) -> _Hand | N
     for line, slope, start in based:
         zoom = scale * zooms[line.form] / line.zoom
         words += _cut_out(line, slope, start, zoom, kinds)
-        _, joined = _natural([word.token for word in line.words])
+        _, joined = _natural([word.token for word in line.words], line.marks_apart)
         for before, word, joins in zip(line.words, line.words[1:], joined[1:]):
             if before.box and word.box:
                 gaps[joins].append((word.box[0] - before.box[2]) * zoom)
@@ -317,6 +320,7 @@ def _hand(lines: list[WordLine], kinds: dict[tuple[str, str], int]) -> _Hand | N
         words, np.array([word.zoom * word.ink.shape[1] for word in words]), numbers, np.bincount(numbers)[numbers],
         np.array([word.stroke for word in words]),
         _usual(gaps[False], 0.25 * LINE_HEIGHT), _usual(gaps[True], 0.08 * LINE_HEIGHT), scale * above, scale * below,
+        lines[0].marks_apart,
     )  # fmt: skip
 
 

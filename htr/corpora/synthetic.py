@@ -35,6 +35,7 @@ SHORTEST, TALLEST = 48, 100
 # Letters are set at one size, from the top of `h` to the foot of `g`, on a sheet; the rest is done by one warp of it.
 _SIZE = 64
 _ABOVE, _BELOW = 104, 72  # rows of the sheet above and below the baseline
+_FINEST = 0.7  # of a line's strokes, of which capitals and digits in another font are made
 _REACH = 48  # columns before the first letter and after the last: swashes reach out
 
 
@@ -235,7 +236,8 @@ class SyntheticLines:
             if face.has(text):
                 break
         other = _face(self.fonts[rng.integers(len(self.fonts))]) if rng.random() < 0.15 else face
-        return face, other
+        # Much thinner strokes than the line's would be wiped out where its pen is made finer.
+        return face, other if other.stroke > _FINEST * face.stroke else face
 
     def _write(self, passage: list[str], setting: _Setting, target: float, rng: np.random.Generator) -> None:
         """Sets words of a passage until the line is full."""

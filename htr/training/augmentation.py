@@ -119,5 +119,6 @@ def augmentation(strength: float) -> A.Compose:
 def augment(pipeline: A.Compose, line: np.ndarray, seed: int) -> np.ndarray:
     """Changes a line, shape (height, width) uint8 in and out; the same seed changes it alike."""
     # Not set_random_seed: with it all transforms draw the same numbers, so that all of them change a line or none does.
-    pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
+    # And not the seed alone: what drew the line may have begun with it, and its hand would decide how it is changed.
+    pipeline.set_random_state(np.random.default_rng([seed, 1]), random.Random(seed))
     return pipeline(image=line)["image"]

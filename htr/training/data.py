@@ -55,7 +55,7 @@ class LineData(Dataset):
 
     An item is asked for with (index, seed, width): the seed decides how the line is changed, or drawn, so that a run gives
     the same lines however many loader processes it has and after it was resumed; the width, in pixels, is what the line is
-    stretched to, or may have at most if it is drawn. Seed -1 leaves a line as it is.
+    stretched to, or, once it is drawn and stretched too, may have at most. Seed -1 leaves a line as it is.
 
     Args:
         samples: real lines; one that stands there twice is kept once, and seen twice in an epoch.
@@ -84,6 +84,7 @@ class LineData(Dataset):
         self.distinct = len(prepared)
         self.widths = [line.shape[1] for line in self.lines]
         self.drawers = [drawer for drawer, count in drawn for _ in range(count)]
+        self.limit = STRETCH * strength
         self.pipeline = augmentation(strength)
 
     def __len__(self) -> int:
@@ -97,11 +98,11 @@ class LineData(Dataset):
                 return line, text
             line = stretch(line, width)
         else:
-            drawer = self.drawers[index - len(self.lines)]
-            picture, text = drawer.draw(np.random.default_rng(seed), width / self.height)
+            rng = np.random.default_rng(seed)
+            factor = rng.uniform(1 - self.limit, 1 + self.limit)
+            picture, text = self.drawers[index - len(self.lines)].draw(rng, width / self.height / factor)
             line = prepare(picture, self.height).picture
-            if line.shape[1] > width:
-                line = stretch(line, width)
+            line = stretch(line, max(SHORTEST, min(width, round(factor * line.shape[1]))))
         return augment(self.pipeline, line, seed), text
 
 
@@ -266,6 +267,13 @@ class Lines(L.LightningDataModule):
             ),
             "val": WidthBatches(self.val.widths, height, batch_pixels, seed),
         }
+
+    def state_dict(self) -> dict[str, int]:
+        return {"next_epoch": self.trainer.current_epoch + 1}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        # Lightning begins to load a resumed run's first epoch before it tells the sampler which one that is.
+        self._sampler["train"].set_epoch(state["next_epoch"])
 
     def train_dataloader(self) -> DataLoader:
         return self._loader("train", self.train)

@@ -24,6 +24,7 @@ def placed(samples):
 def test_every_word_stands_after_the_one_before(samples, placed):
     assert [[word.token for word in line.words] for line in placed] == [sample.text.split() for sample in samples]
     for line in placed:
+        assert not line.marks_apart
         boxes = [word.box for word in line.words if word.box]
         assert len(boxes) > 0.8 * len(line.words)
         assert all(before[2] <= after[0] + 3 for before, after in pairwise(boxes))
@@ -63,3 +64,11 @@ def test_a_folder_of_lines_gives_recombined_ones(samples, tmp_path):
     tokens = {token for sample in samples for token in sample.text.split()}
     assert set(text.split()) <= tokens
     assert picture.min() < 100
+
+
+def test_accents_that_the_recogniser_does_not_know_hide_no_word(samples):
+    accented = [replace(sample, text=sample.text.replace("e", "é")) for sample in samples]
+    reader = load("iam")
+    assert "é" not in reader.weights.alphabet.characters
+    placed = place_words(accented, reader)
+    assert [" ".join(word.token for word in line.words) for line in placed] == [sample.text for sample in accented]

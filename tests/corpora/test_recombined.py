@@ -117,6 +117,14 @@ def test_marks_join_their_words_and_words_stand_apart(folder):
     assert np.median(spaces) == pytest.approx(SPACE / HEIGHT, rel=0.3)
 
 
+def test_marks_that_are_written_apart_stay_apart(folder):
+    """French sets some so."""
+    lines = [replace(line, marks_apart=False) for line in iam_words(folder)]
+    texts = [text for _, text in drawn(RecombinedLines(lines))]
+    assert any(" ," in text for text in texts)
+    assert not any(token[0] != "," and "," in token for text in texts for token in text.split())
+
+
 def test_writers_are_not_mixed_and_only_train_words_are_used(folder):
     first, second = ({token for text in hand for token in text.split()} for hand in TEXTS["train"])
     seen = [set(tokens(text)) for _, text in drawn(RecombinedLines(iam_words(folder)))]

@@ -195,6 +195,36 @@ def test_hardly_any_line_stays_as_it_is_and_a_change_does_not_tell_the_others():
     assert (noisy & ~thick).any() and (thick & ~noisy).any()
 
 
+def test_how_a_line_was_drawn_does_not_tell_how_it_is_changed():
+    """Both come of one seed; what draws a line takes the first numbers of its generator."""
+
+    class Noted:
+        def set_random_state(self, generator, _):
+            self.numbers = generator.random(2)
+
+        def __call__(self, image):
+            return {"image": image}
+
+    noted = Noted()
+    changes, drawings = [], []
+    for seed in range(300):
+        augment(noted, np.zeros((8, 8), np.uint8), seed)
+        changes.append(noted.numbers)
+        drawings.append(np.random.default_rng(seed).random(2))
+    correlations = np.corrcoef(np.array(changes).T, np.array(drawings).T)[:2, 2:]
+    assert np.abs(correlations).max() < 0.25
+
+
+def test_drawn_lines_are_stretched_too():
+    class SameBars(Bars):
+        def draw(self, rng: np.random.Generator, aspect: float) -> tuple[np.ndarray, str]:
+            return super().draw(np.random.default_rng(1), 12.0)
+
+    data = LineData([], 32, 1.0, [(SameBars(), 3)])
+    widths = [data[1, seed, 900][0].shape[1] for seed in range(40)]
+    assert max(widths) > 1.3 * min(widths)
+
+
 def test_the_same_seed_changes_a_line_alike():
     line = np.zeros((64, 300), np.uint8)
     line[20:44, 50:250:30] = 255

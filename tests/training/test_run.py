@@ -13,7 +13,8 @@ import yaml
 
 from htr.errors import InputError
 from htr.training.config import load_config
-from htr.training.module import schedule
+from htr.training.data import WidthBatches
+from htr.training.module import Training, schedule
 from htr.training.run import train
 from htr.weights import load_weights, sha256
 
@@ -173,6 +174,31 @@ def test_killed_at_any_moment_and_started_again_it_goes_on(tiny_config):
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["epochs"] == 12
     assert [point["epoch"] for point in summary["curve"]] == list(range(1, 13))
+
+
+def test_a_resumed_run_takes_the_lines_of_the_epoch_that_it_goes_on_with(tiny_config, monkeypatch):
+    config = load_config(CONFIG, [*tiny_config, "epochs=3"])
+    epochs = []
+    walk, begin = WidthBatches.__iter__, Training.on_train_epoch_start
+
+    def noted(batches):
+        if batches.strength is not None:
+            epochs.append(batches.epoch)
+        return walk(batches)
+
+    def cut_off(module):
+        if module.current_epoch == 1:
+            raise ZeroDivisionError
+        begin(module)
+
+    monkeypatch.setattr(WidthBatches, "__iter__", noted)
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "on_train_epoch_start", cut_off)
+        with pytest.raises(ZeroDivisionError):
+            train(config)
+    epochs.clear()
+    train(config)
+    assert epochs == [1, 2]
 
 
 def test_killed_just_before_the_end_it_is_brought_to_its_end(tiny_config):
