@@ -29,8 +29,8 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
         general: a corpus whose test lines tell what was lost.
 
     Returns:
-        For the start, and for each count: CER and WER with intervals on the test lines of both corpora, minutes, and what
-        repeats it.
+        For the start, and for each count: CER and WER with intervals on the test lines of both corpora, greedily and with
+        language, minutes, and what repeats it.
 
     Raises:
         InputError: a corpus lacks such lines, or the weights cannot be used.
@@ -42,7 +42,6 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
     from htr.errors import InputError
     from htr.finetuning.lines import write_lines
     from htr.finetuning.run import finetune
-    from htr.language import NONE
     from htr.reader import load
     from htr.training.config import TrainConfig
     from htr.training.run import train
@@ -54,8 +53,12 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
         raise InputError(f"{data}: has {len(samples)} train lines, not {max(counts)}; ask for fewer with --lines")
 
     def scored(file: str, **corpora: str) -> dict[str, Any]:
-        scores = {name: evaluate_lines(corpus, "test", file, NONE)["scores"] for name, corpus in corpora.items()}
-        return {"weights_sha256": sha256(file), **scores}
+        figures = {name: evaluate_lines(corpus, "test", file) for name, corpus in corpora.items()}
+        return {
+            "weights_sha256": sha256(file),
+            **{name: result["scores"] for name, result in figures.items()},
+            **{f"{name} with language": result["scores_with_language"] for name, result in figures.items()},
+        }
 
     start, rows = scored(reader.weights.file, test=data, general=general), []
     for count in counts:
@@ -108,12 +111,13 @@ def main() -> None:
     from htr.benchmark.results import collection_of, interval, result_name, write_result
 
     result = evaluate_finetuning(arguments.data, arguments.lines, arguments.weights, arguments.general)
-    print(f"before: CER {interval(result['start']['test']['CER'])} %")
-    for row in result["runs"]:
-        print(
-            f"{row['lines']} lines: {interval(row['tuned']['test']['CER'])} % in {row['minutes']:g} minutes, "
-            f"from ImageNet {interval(row['ImageNet']['test']['CER'])} %"
-        )
+    for lines, name in (("test", "CER"), ("test with language", "CER with language")):
+        print(f"{name} before: {interval(result['start'][lines]['CER'])} %")
+        for row in result["runs"]:
+            print(
+                f"{name} with {row['lines']} lines: {interval(row['tuned'][lines]['CER'])} % in {row['minutes']:g} minutes, "
+                f"from ImageNet {interval(row['ImageNet'][lines]['CER'])} %"
+            )
     file = arguments.out / result_name(("finetuning", collection_of(arguments.data)), result)
     write_result(file, result)
     print(f"written to {file}")

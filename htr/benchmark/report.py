@@ -66,7 +66,7 @@ def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> I
     if lines:
         yield from _overview(lines, peers)
         yield from _accuracy(lines, folder, examples)
-    yield from _pages(newest(results.pages, "pages", "split", "leave_out", "language"))
+    yield from _pages(results.pages)
     yield from _speed(newest(results.speed), peers)
     yield from _own_hand(newest(results.finetuning, "data"), newest(results.transcripts, "pages"))
     yield from _published(lines)
@@ -216,12 +216,12 @@ def _examples(file: Path) -> Iterator[Block]:
         )
 
 
-def _pages(pages: list[Result]) -> Iterator[Block]:
-    if not pages:
+def _pages(measured: list[Result]) -> Iterator[Block]:
+    if not measured:
         return
     yield Heading(2, "Whole pages")
-    rows = []
-    for result in pages:
+    rows, told = [], []
+    for result in newest(measured, "pages", "split", "leave_out", "language"):
         name, scores, seconds = pages_of(result["pages"]), result["scores"], result["seconds_a_page"]
         helped = ", with language" if result["language"] else ", without language"
         only = f" {result['split']}" if result["split"] else ""
@@ -236,7 +236,9 @@ def _pages(pages: list[Result]) -> Iterator[Block]:
                 f"{sum(seconds.values()):.2f}",
             ]
         )
-        for peer in result.get("peers", []):
+        # What others find does not depend on our weights: an earlier result of the same pages and machine tells it too.
+        alike = [other for other in measured if other.get("peers") and _same_pages(other, result)]
+        for peer in alike[-1]["peers"] if alike and alike[-1] not in told else []:
             rows.append(
                 [
                     f"{name}{only}, {peer['title']}",
@@ -248,6 +250,7 @@ def _pages(pages: list[Result]) -> Iterator[Block]:
                     "",
                 ]
             )
+        told += alike[-1:]
     yield Table(
         [
             "pages", "how many", "lines found: F1 of boxes, IoU 0.5", "IoU 0.75", "F1 of polygons, IoU 0.5", "CER of the page", "cost",
@@ -259,6 +262,10 @@ def _pages(pages: list[Result]) -> Iterator[Block]:
         "The cost is the page's CER minus that of its true lines, in points: what finding and ordering the lines adds to the errors. "
         "`htr/benchmark/pages.py` says how found and true lines are compared."
     )
+
+
+def _same_pages(one: Result, other: Result) -> bool:
+    return all(one.get(key) == other.get(key) for key in ("labels_sha256", "split", "leave_out", "machine"))
 
 
 def _found(lines: dict[str, Any]) -> list[str]:
@@ -343,19 +350,24 @@ def _own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block
             f"out), and the same network trained from ImageNet on the same lines for as many minutes; CER on {name}'s test "
             f"lines, and on those of {general}, for what was lost:"
         )
-        yield Table(
-            ["labelled lines", "minutes", f"{name}, fine-tuned", f"{name}, from ImageNet", f"{general}, fine-tuned"],
-            [
-                ["none", "", interval(start["test"]["CER"]), "", interval(start["general"]["CER"])],
-                *(
-                    [
-                        f"{run['lines']:,}", f"{run['minutes']:g}", interval(run["tuned"]["test"]["CER"]),
-                        interval(run["ImageNet"]["test"]["CER"]), interval(run["tuned"]["general"]["CER"]),
-                    ]
-                    for run in result["runs"]
-                ),
-            ],
-        )  # fmt: skip
+        for helped in ("", " with language"):
+            test, lost = f"test{helped}", f"general{helped}"
+            if test not in start:  # of an earlier release
+                continue
+            heads = f"{name}, fine-tuned", f"{name}, from ImageNet", f"{general}, fine-tuned"
+            yield Table(
+                ["labelled lines", "minutes", *(head + helped for head in heads)],
+                [
+                    ["none", "", interval(start[test]["CER"]), "", interval(start[lost]["CER"])],
+                    *(
+                        [
+                            f"{run['lines']:,}", f"{run['minutes']:g}", interval(run["tuned"][test]["CER"]),
+                            interval(run["ImageNet"][test]["CER"]), interval(run["tuned"][lost]["CER"]),
+                        ]
+                        for run in result["runs"]
+                    ),
+                ],
+            )  # fmt: skip
     for result in transcripts:
         found = "; ".join(
             f"{name}, {counts['right']} of {counts['true']} lines got their text and {counts['wrong']} another one"

@@ -13,7 +13,7 @@ from typing import Any
 from htr.benchmark.provenance import VERSION
 from htr.corpora import label
 from htr.files import write_whole
-from htr.weights import MODELS
+from htr.weights import MODELS, sha256
 
 log = logging.getLogger(__name__)
 
@@ -98,8 +98,12 @@ def load_results(folder: Path) -> Results:
             )
         else:
             getattr(results, kind).append({**result, "file name": file.name})
+    # Of one day, those of the weights that ship come last, and so before those that they replaced.
+    shipped = {sha256(file) for file in MODELS.glob("*.safetensors")}
     for kind in _NEEDED:
-        getattr(results, kind).sort(key=lambda result: result["date"])
+        getattr(results, kind).sort(
+            key=lambda result: (result["date"], result.get("weights", {}).get("sha256") in shipped)
+        )
     return results
 
 

@@ -154,11 +154,14 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
     def scores(cer):
         return {"CER": {"value": cer, "low": cer - 1, "high": cer + 1}}
 
-    tuned, untaught = ({"test": scores(test), "general": scores(6.5)} for test in (36.5, 80.5))
+    def read(test, general):
+        greedily = {"test": scores(test), "general": scores(general)}
+        return greedily | {"test with language": scores(test - 5), "general with language": scores(general - 2)}
+
     result = {
         "kind": "finetuning", "data": "lines:here/letters", "general": "iam:there/iam", "config": {},
-        "start": {"test": scores(60.5), "general": scores(5.5)},
-        "runs": [{"lines": 100, "minutes": 9.5, "tuned": tuned, "ImageNet": untaught}], **ABOUT,
+        "start": read(60.5, 5.5),
+        "runs": [{"lines": 100, "minutes": 9.5, "tuned": read(36.5, 6.5), "ImageNet": read(80.5, 90.5)}], **ABOUT,
     }  # fmt: skip
     (folder / "finetuning.json").write_text(json.dumps(result))
     counts = {"with line breaks": {"true": 182, "right": 179, "wrong": 1}}
@@ -169,6 +172,7 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
     page = (folder / "report.md").read_text()
     assert "| none |  | 60.50 [59.50, 61.50] |  | 5.50 [4.50, 6.50] |" in page
     assert "| 100 | 9.5 | 36.50 [35.50, 37.50] | 80.50 [79.50, 81.50] | 6.50 [5.50, 7.50] |" in page
+    assert "| 100 | 9.5 | 31.50 [30.50, 32.50] | 75.50 [74.50, 76.50] | 4.50 [3.50, 5.50] |" in page
     assert (
         "(20 pages of iam, htr default): with line breaks, 179 of 182 lines got their text and 1 another one." in page
     )
