@@ -21,6 +21,9 @@ from htr.pages.images import SUFFIXES, count_pages, grey, open_page
 if TYPE_CHECKING:
     from htr.reader import Reader
 
+OVERLAY = ".overlay.jpg"
+"""What the names of pictures end in that show pages beside their reading; in folders they are passed over."""
+
 _CHUNK_PIXELS = 8_000_000  # of pictures of lines that are opened before they are read together
 
 
@@ -63,10 +66,12 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
         links to folders, in the folders.
 
     Raises:
-        InputError: a folder holds no such file, cannot be listed, or is the folder of results.
+        InputError: a name is empty, or a folder holds no such file, cannot be listed, or is the folder of results.
     """
     results: dict[Path, Path] = {}
     others = 0
+    if "" in given:
+        raise InputError("an empty name was given; name a picture, a PDF file or a folder")
     for path in map(Path, given):
         if not os.path.isdir(path):
             results.setdefault(path, Path(path.stem))
@@ -76,7 +81,11 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
         found: list[Path] = []
         for folder, folders, names in os.walk(path, onerror=_refuse):
             folders[:] = [name for name in folders if name[0] != "." and not (out and _same(Path(folder, name), out))]
-            pictures = [name for name in names if name[0] != "." and Path(name).suffix.lower() in SUFFIXES]
+            pictures = [
+                name
+                for name in names
+                if name[0] != "." and Path(name).suffix.lower() in SUFFIXES and not name.endswith(OVERLAY)
+            ]
             others += len(names) - len(pictures) + sum(os.path.islink(Path(folder, name)) for name in folders)
             found += [Path(folder, name) for name in pictures]
         if not found:
@@ -116,6 +125,20 @@ def find_all_pages(files: dict[Path, Path]) -> tuple[list[Task], list[str]]:
             broken.append(str(error))
             complain(error)
     return tasks, broken
+
+
+def refuse_same_results(tasks: Sequence[Task], out: Path) -> None:
+    """Makes sure that no two pages' results would go to the same place below `out`.
+
+    Raises:
+        InputError: those of two would; both are named.
+    """
+    owners: dict[Path, Task] = {}
+    for task in tasks:
+        if (other := owners.setdefault(task.result, task)) is not task:
+            raise InputError(
+                f"{task.name} and {other.name} would both be written to {out / task.result}; rename one or use two folders"
+            )
 
 
 def read_pages(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence[Maker]) -> Iterator[Result]:

@@ -35,6 +35,8 @@ def make_writable(folder: Path) -> None:
     Raises:
         InputError: it cannot be made, or not be written to.
     """
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file where a folder is needed; choose another with --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -268,11 +268,9 @@ def load_model(path: Path) -> LanguageModel:
         return LanguageModel(characters, grams, counts)
     except (
         AttributeError, KeyError, IndexError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error
-    ) as error:  # fmt: skip
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+    ):  # fmt: skip
         raise InputError(
-            f"{path}: not a language model, or damaged ({reason}); copy it again, or make one with "
-            "python -m htr.language"
+            f"{path}: not a language model, or damaged; copy it again, or make one with python -m htr.language"
         ) from None
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from htr.decoding import Reading, Sign, beam_search, greedy
+from htr.errors import InputError
 from htr.language import AUTO, Languages, load_languages
 from htr.lineimage import Prepared, batches_of_like_width, collate, prepare
 from htr.machine import use_bfloat16
@@ -234,4 +235,10 @@ def _notes(picture: np.ndarray, page: Page) -> tuple[str, ...]:
 
 
 def _open(image: Picture) -> np.ndarray:
-    return grey(image) if isinstance(image, np.ndarray) else open_image(image)
+    if isinstance(image, np.ndarray):
+        return grey(image)
+    if not isinstance(image, (str, Path)):
+        raise InputError(
+            f"{type(image).__name__}: a picture of this type cannot be read; give the path of a file, or numpy.asarray(picture)"
+        )
+    return open_image(image)

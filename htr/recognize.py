@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from htr.batch import Task, find_all_pages, find_files, read_lines, read_pages
+from htr.batch import OVERLAY, Task, find_all_pages, find_files, read_lines, read_pages, refuse_same_results
 from htr.cli import complain, printable, run
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
@@ -26,7 +26,7 @@ def main() -> int:
     out: Path | None = arguments.out
     makers = {WRITERS[arguments.format].suffix: WRITERS[arguments.format].write}
     if arguments.overlay:
-        makers[".overlay.jpg"] = _overlay
+        makers[OVERLAY] = _overlay
     files, others = find_files(arguments.files, out)
     tasks, broken = find_all_pages(files)
     total = len(tasks) + len(broken)
@@ -121,15 +121,10 @@ def _arguments() -> argparse.Namespace:
 
 def _unwritten(tasks: list[Task], out: Path, suffixes: Iterable[str], resume: bool) -> list[Task]:
     """The pages whose results are still to be written; no file that is there, and none of two of a name, is written over."""
+    refuse_same_results(tasks, out)
     unwritten = []
-    owners: dict[Path, Task] = {}
     for task in tasks:
         targets = _targets(task, out, suffixes)
-        for target in targets:
-            if (other := owners.setdefault(target, task)) is not task:
-                raise InputError(
-                    f"{task.name} and {other.name} would both be written to {target}; rename one or use two folders"
-                )
         there = [target for target in targets if os.path.exists(target)]
         if there and not resume:
             raise InputError(f"{there[0]}: is there already; choose another folder, remove it, or go on with --resume")

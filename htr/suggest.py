@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from htr.batch import find_all_pages, find_files, read_pages
+from htr.batch import find_all_pages, find_files, read_pages, refuse_same_results
 from htr.cli import complain, run
 from htr.errors import InputError
 from htr.files import make_writable
@@ -31,6 +31,7 @@ def main() -> int:
         raise InputError(f"{out}: is not empty, and may hold texts that were corrected; choose another --out")
     files, _ = find_files(arguments.files, out)
     tasks, broken = find_all_pages(files)
+    refuse_same_results(tasks, out)
     make_writable(out)
     from htr.finetuning.suggestion import Candidate, choose, write_lines
     from htr.reader import load

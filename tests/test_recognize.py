@@ -8,11 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import htr
 from htr import recognize
 from htr.corpora.embedded import embedded_lines, sample_page
 from htr.corpora.iam import load_iam
+from htr.errors import InputError
 from htr.metrics import score
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
@@ -44,6 +46,13 @@ def test_shipped_weights_read_the_sample_page_well(reader):
     truth = (SAMPLE / "page.txt").read_text().splitlines()
     page = reader.read_page(SAMPLE / "page.png")
     assert score(truth, [line.text for line in page.lines]).cer.value < 6
+
+
+def test_what_is_neither_file_nor_array_is_named(reader):
+    with pytest.raises(
+        InputError, match=r"Image: a picture of this type cannot be read; give the path of a file, or numpy\.asarray"
+    ):
+        reader.read_page(Image.new("L", (100, 100)))
 
 
 def test_page_as_jsonl(read):

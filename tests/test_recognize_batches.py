@@ -209,6 +209,19 @@ def test_a_folder_without_pictures_is_an_error(read, scans):
     assert "scans: holds no pictures or PDF files" in err
 
 
+def test_pictures_that_an_earlier_reading_left_there_are_no_pages(read, reader, tmp_path, scans):
+    page(20).save(scans / "a.png")
+    page(20).save(scans / "a.overlay.jpg")
+    code, _, err = read(scans, "--out", tmp_path / "texts")
+    assert (code, len(reader.read)) == (0, 1)
+    assert "other files passed over: 1" in err
+
+
+def test_an_empty_name_is_not_the_current_folder(read):
+    code, _, err = read("")
+    assert (code, "an empty name was given" in err) == (2, True)
+
+
 def test_two_files_that_would_give_one_result_are_refused_before_reading(read, reader, tmp_path, scans):
     page(20).save(scans / "a.png")
     page(21).save(scans / "a.jpg")

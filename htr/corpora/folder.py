@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import logging
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from htr.alphabet import normalise
+from htr.cli import counted
 from htr.corpora.iam import SPLITS
 from htr.corpora.pages import split_of
 from htr.corpora.sample import Sample
@@ -22,9 +24,9 @@ def load_folder(path: str | Path) -> list[Sample]:
     """Reads labelled pictures of lines from a folder.
 
     Args:
-        path: the folder. It holds `lines.tsv` (tabs, quotes are text) or `lines.csv` (commas, quotes as spreadsheets write
-            them) with the columns `file` (below the folder) and `text`, and if wanted `page`, `writer` and `split`; or
-            it holds pictures, in sub-folders too, with the text of each in a `.txt` or `.gt.txt` of its name.
+        path: the folder. It holds `lines.tsv` (tabs, quotes are text) or `lines.csv` (commas or semicolons, quotes as
+            spreadsheets write them) with the columns `file` (below the folder) and `text`, and if wanted `page`, `writer` and
+            `split`; or it holds pictures, in sub-folders too, with the text of each in a `.txt` or `.gt.txt` of its name.
 
     Returns:
         The lines; marks that stand in a text stay in it. Without a column `split`, lines below folders named train, val
@@ -54,17 +56,32 @@ def load_folder(path: str | Path) -> list[Sample]:
 def _from_table(table: Path) -> list[Sample]:
     tabs = table.suffix == ".tsv"
     samples = []
+    quoted = 0
     with table.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(
-            file, delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL, strict=True
-        )
         try:
+            head = file.readline()
+            file.seek(0)
+            # Spreadsheets write semicolons where a comma is for decimals.
+            marks = ";" if head.count(";") > head.count(",") else ","
+            rows = csv.DictReader(
+                file,
+                delimiter="\t" if tabs else marks,
+                quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
+                strict=True,
+            )
             for row in rows:
                 samples.append(_sample(row, table.parent))
+                # With a comma in it or doubled quotes, as spreadsheets put them.
+                quoted += tabs and bool(re.fullmatch(r'".*(,|"").*"', row["text"]))
         except UnicodeDecodeError:
             raise InputError(f"{table}: not a text file in UTF-8; save it as one") from None
         except (csv.Error, InputError) as error:
             raise InputError(f"{table}: line {rows.line_num}: {error}") from None
+    if quoted:
+        log.warning(
+            "%s: %s in quotes, which are taken for what is written; if a spreadsheet put them there, save it as lines.csv",
+            table, counted(quoted, "text"),
+        )  # fmt: skip
     return samples
 
 

@@ -145,6 +145,18 @@ def _rectangle(left: float, top: float, width: float, height: float) -> Points:
 def _load_folder(folder: Path) -> list[PageTruth]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give one that holds pictures of pages and their ALTO or PAGE XML")
+    pages = pages_with_xml(folder)
+    if not pages:
+        raise InputError(f"{folder}: has no ALTO or PAGE XML with lines; export the pages with their text there")
+    return pages
+
+
+def pages_with_xml(folder: Path) -> list[PageTruth]:
+    """The pages of a folder that have ALTO or PAGE XML with lines, as `load_pages` reads them; there may be none.
+
+    Raises:
+        InputError: broken XML, a missing picture, or one of other proportions.
+    """
     found: dict[Path, tuple[bool, Path, Page]] = {}
     empty = 0
     for file in sorted(folder.rglob("*.xml")):
@@ -170,8 +182,6 @@ def _load_folder(folder: Path) -> list[PageTruth]:
             empty += 1
     if empty:
         log.warning("%s: %d pages have no lines in their XML and are left out, %d have some", folder, empty, len(pages))
-    if not pages:
-        raise InputError(f"{folder}: has no ALTO or PAGE XML with lines; export the pages with their text there")
     return pages
 
 

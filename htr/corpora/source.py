@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from htr.alphabet import normalise
 from htr.corpora.folder import line_beside, load_folder, pictures_with_texts
-from htr.corpora.pages import PageTruth, line_samples, load_pages, picture_size
+from htr.corpora.pages import PageTruth, line_samples, pages_with_xml, picture_size
 from htr.corpora.sample import Sample
 from htr.corpora.transcript import match_lines
 from htr.errors import InputError
@@ -42,10 +42,12 @@ class Source(NamedTuple):
     """What a source holds.
 
     Attributes:
+        folder: where it lies.
         samples: lines with their texts.
         doubts: lines that were found and are set aside.
     """
 
+    folder: Path
     samples: list[Sample]
     doubts: list[Doubt]
 
@@ -54,9 +56,10 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     """Reads labelled lines of any form.
 
     Args:
-        path: a folder with `lines.tsv` or `lines.csv` (see `htr.corpora.folder.load_folder`), one with ALTO or PAGE XML
-            (see `htr.corpora.pages.load_pages`), or one of pictures, each with the text in a `.txt` of its name: of a
-            line, or of a whole page, whose lines are then found, read, and laid beside the text.
+        path: a folder with any of: `lines.tsv` or `lines.csv` (see `htr.corpora.folder.load_folder`); ALTO or PAGE XML
+            (see `htr.corpora.pages.load_pages`); pictures, each with the text in a `.txt` of its name: of a line, or of a
+            whole page, whose lines are then found, read, and laid beside the text. Of a picture that has several, the
+            first of these counts.
         read_page: finds and reads the lines of a page.
 
     Raises:
@@ -67,14 +70,16 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
         raise InputError(
             f"{folder}: no such folder; give one with pictures of lines or pages and their texts (README, Your own hand)"
         )
-    if (folder / "lines.tsv").is_file() or (folder / "lines.csv").is_file():
-        return Source(load_folder(folder), [])
-    if any(folder.rglob("*.xml")):
-        return Source(line_samples(load_pages(str(folder))), [])
-    samples: list[Sample] = []
+    table = (folder / "lines.tsv").is_file() or (folder / "lines.csv").is_file()
+    samples: list[Sample] = load_folder(folder) if table else []
+    pages = pages_with_xml(folder)
+    known = {sample.id for sample in samples} | {page.id for page in pages}
+    samples += line_samples(pages)
     doubts: list[Doubt] = []
     without = 0
     for image, text in tqdm(list(pictures_with_texts(folder)), desc="reading pages", leave=False, disable=None):
+        if image.relative_to(folder).with_suffix("").as_posix() in known:
+            continue
         if not text.strip():
             without += 1
         elif _is_page(image, text):
@@ -90,7 +95,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
             f"{folder}: has no picture with a text; put beside page.png a page.txt with what stands on it, export ALTO or "
             "PAGE XML there, or give lines.tsv with columns file and text"
         )
-    return Source(samples, doubts)
+    return Source(folder, samples, doubts)
 
 
 def _is_page(image: Path, text: str) -> bool:
@@ -109,7 +114,7 @@ def _from_page(
     lines = page.lines
     matches = match_lines([line.text for line in lines], text)
     doubts = [
-        Doubt(f"{name}-{number:02d}", match.text, f"was read as {line.text!r}")
+        Doubt(f"{name}-{number:02d}", match.text, f"was read as {line.text!r}, too unlike the text")
         for number, (line, match) in enumerate(zip(lines, matches))
         if not match.sure
     ]
@@ -119,5 +124,5 @@ def _from_page(
     )
     truth = PageTruth(name, image, replace(page, regions=(Region("text", matched),)), "test")
     if not lines:
-        doubts.append(Doubt(name, normalise(text), "no lines of handwriting were found on this page"))
+        doubts.append(Doubt(name, normalise(text), "shows no lines of handwriting"))
     return line_samples([truth]), doubts

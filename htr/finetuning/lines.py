@@ -14,6 +14,7 @@ from statistics import median
 import cv2
 from tqdm import tqdm
 
+from htr.cli import counted
 from htr.corpora.sample import Sample
 from htr.corpora.source import Doubt, Source
 from htr.decoding import columns_needed
@@ -53,17 +54,20 @@ def keep_lines(source: Source, folder: Path, height: int, width_stride: int) -> 
     """
     samples, doubts = _fitting(_used(source.samples), height, width_stride)
     doubts = [*source.doubts, *doubts]
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = folder / "set-aside.tsv"
+    write_doubts(aside, doubts)
     if len(samples) < FEWEST:
-        because = f"; {len(doubts)} were set aside, the first since it {doubts[0].reason}" if doubts else ""
+        because = (
+            f"; {len(doubts)} are set aside ({aside}), {doubts[0].line} since it {doubts[0].reason}" if doubts else ""
+        )
         raise InputError(
-            f"{len(samples)} different lines with a text are too few to learn by and to check by{because}; give at least "
-            f"{FEWEST}, better a page or two"
+            f"{source.folder}: has {counted(len(samples), 'line')} to learn from and to check by, too few{because}; give at "
+            f"least {FEWEST} different ones with their texts, better a page or two"
         )
     if not any(sample.split == "val" for sample in samples):
         held = hold_out(samples)
         samples = [_in_split(sample, "val" if sample.id in held else "train") for sample in samples]
-    folder.mkdir(parents=True, exist_ok=True)
-    write_doubts(folder / "set-aside.tsv", doubts)
     write_lines(folder, samples)
     return samples, doubts
 

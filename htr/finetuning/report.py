@@ -14,6 +14,9 @@ _CONFUSIONS = 12
 # More lines help much where the second half of the lines took so large a share of the errors away.
 _MUCH, _LITTLE = 0.15, 0.05
 
+# Held-out lines below which chance decides that.
+_FEW = 8
+
 
 def verdict(outcome: Outcome) -> str:
     """The outcome in a sentence or two."""
@@ -34,6 +37,8 @@ def more_lines(outcome: Outcome) -> str:
     _, half, whole = outcome.curve
     gain = (half["CER"] - whole["CER"]) / max(half["CER"], 1e-9)
     seen = f"With {half['lines']} lines it was {half['CER']:.1f} %, with {whole['lines']} it is {whole['CER']:.1f} %"
+    if outcome.lines["held out"] < _FEW:
+        return f"{seen}: too few held-out lines to say whether more lines would help."
     if gain > _MUCH:
         return f"{seen}: more lines will help."
     if gain > _LITTLE:

@@ -144,8 +144,9 @@ def _claim(source: Path, out: Path, parent: Weights, overrides: list[str]) -> Pa
         raise InputError(f"{source}: no such folder; give one with pictures of lines or pages and their texts")
     folder = out.with_suffix(".run")
     mark = folder / "begun.json"
-    begun = {"source": _fingerprint(source), "parent": parent.sha256, "overrides": overrides}
-    if mark.is_file():
+    begun = {"source": _fingerprint(source, out), "parent": parent.sha256, "overrides": overrides}
+    # Before its lines are there, the run has nothing that other lines would harm.
+    if mark.is_file() and (folder / "lines" / "lines.tsv").is_file():
         if json.loads(mark.read_text(encoding="utf-8")) != begun:
             raise InputError(
                 f"{folder}: holds a run with other lines, weights or values; choose another --out, or delete this folder"
@@ -158,8 +159,14 @@ def _claim(source: Path, out: Path, parent: Weights, overrides: list[str]) -> Pa
     return folder
 
 
-def _fingerprint(source: Path) -> str:
-    files = sorted(file for file in source.rglob("*") if file.is_file())
+def _fingerprint(source: Path, out: Path) -> str:
+    """What shows whether a source changed; the run's own files may lie in it."""
+    own = {path.resolve() for path in (out, out.with_suffix(".run"), out.with_suffix(".md"))}
+    files = sorted(
+        file
+        for file in source.rglob("*")
+        if file.is_file() and own.isdisjoint([file.resolve(), *file.resolve().parents])
+    )
     rows = [f"{file.relative_to(source)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
     return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
 
@@ -189,8 +196,8 @@ def _config(parent: Weights, corpus: Path, run: Path, lines: int, share: float, 
         "average": 0.99,
     }
     config = checked(TrainConfig, overridden(values, overrides), "fine-tuning")
-    # About a dozen looks at the held-out lines, the last of them at the end.
-    every = max(1, config.epochs // 12)
+    # About a dozen looks at the held-out lines, the last of them at the end, which time may bring after any epoch.
+    every = 1 if config.minutes else max(1, config.epochs // 12)
     return replace(
         config,
         epochs=every * round(config.epochs / every),

@@ -32,6 +32,17 @@ def test_table_with_commas_and_without_splits(folder):
     assert rows(folder) == [("a", "one, two", "test", "kate", None), ("val/b", "three", "val", None, None)]
 
 
+def test_table_with_semicolons(folder):
+    (folder / "lines.csv").write_text('file;text;writer\na.png;"un, deux; trois";A\n')
+    assert rows(folder) == [("a", "un, deux; trois", "test", "A", None)]
+
+
+def test_quotes_of_a_spreadsheet_among_tabs_are_warned_of(folder, caplog):
+    (folder / "lines.tsv").write_text('file\ttext\na.png\t"Dear Margaret,"\nval/b.png\t"so"\n')
+    assert rows(folder)[0][1] == '"Dear Margaret,"'
+    assert "lines.tsv: 1 text in quotes, which are taken for what is written" in caplog.text
+
+
 def test_text_files_beside_pictures(folder, caplog):
     (folder / "a.gt.txt").write_text("one\n")
     (folder / "val" / "b.txt").write_text("two\n")

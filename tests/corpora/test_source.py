@@ -55,7 +55,7 @@ def test_a_page_without_lines_is_named(tmp_path):
     (tmp_path / "empty.txt").write_text("one line\nanother line\n")
     source = load_source(tmp_path, lambda image: StandIn().read_page(np.zeros((5, 5))))
     assert source.samples == []
-    assert "no lines of handwriting were found" in source.doubts[0].reason
+    assert "shows no lines of handwriting" in source.doubts[0].reason
 
 
 def test_pictures_of_lines_and_pages_may_lie_together(page):
@@ -71,6 +71,22 @@ def test_pictures_of_lines_and_pages_may_lie_together(page):
 def test_a_page_may_have_xml(tmp_path):
     write_page(tmp_path, "page", [(TEXTS[0], (20, 30, 560, 70))])
     assert rows(load_source(tmp_path, None)) == [("page-00", TEXTS[0], "page")]
+
+
+def test_all_kinds_may_lie_together_and_none_is_passed_over(page):
+    folder, read_page = page
+    (folder / "page.txt").write_text("\n".join(TEXTS))
+    write_page(folder, "second", [("read from its xml", (20, 30, 560, 70))])
+    (folder / "second.txt").write_text("not this text of the second page\nnor this\n")
+    (folder / "mets.xml").write_text('<mets xmlns="http://www.loc.gov/METS/"/>')
+    for name in "ab":
+        cv2.imwrite(str(folder / f"{name}.png"), np.full((60, 700), 128, np.uint8))
+    (folder / "lines.csv").write_text("file;text\na.png;some words\n")
+    (folder / "a.txt").write_text("not these words")
+    (folder / "b.txt").write_text("a line beside the table")
+    source = load_source(folder, read_page)
+    texts = ["some words", "read from its xml", "a line beside the table", *TEXTS]
+    assert [sample.text for sample in source.samples] == texts
 
 
 def test_a_table_of_lines(tmp_path):

@@ -212,3 +212,18 @@ def test_an_alphabet_of_which_nothing_is_known_is_learnt(run, source, tmp_path, 
     assert run(*QUICK, "epochs=1", "drawn={}")[0] == 0
     assert "characters are new to the weights and are learnt: " in caplog.text
     assert (tmp_path / "my.safetensors").exists()
+
+
+def test_what_was_wrong_with_the_lines_may_be_mended(run, source):
+    (source / "lines.tsv").write_text("picture\ttext\npage0/0.png\tsome text\n")
+    code, _, err = run(*STAYS)
+    assert (code, "the columns file and text must be named" in err) == (2, True), err
+    (source / "lines.tsv").unlink()
+    assert run(*STAYS)[0] == 0
+
+
+def test_a_run_may_lie_among_its_lines(command_line, source, parent):
+    words = [source, "--weights", parent, "--out", source / "my.safetensors", *STAYS]
+    assert command_line(finetune.main, *words)[0] == 0
+    code, out, err = command_line(finetune.main, *words)
+    assert (code, out.startswith("No weights read the 8 held-out lines better")) == (0, True), err

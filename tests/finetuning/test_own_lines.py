@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ def lines(count, pages=None):
 
 
 def kept(tmp_path, samples, doubts=()):
-    return keep_lines(Source(samples, list(doubts)), tmp_path, 64, 8)
+    return keep_lines(Source(Path("letters"), samples, list(doubts)), tmp_path, 64, 8)
 
 
 def refuse():
@@ -50,8 +51,17 @@ def test_lines_that_nothing_can_be_learnt_from_are_set_aside(tmp_path):
 
 @pytest.mark.parametrize("samples", [lines(2), 100 * lines(1)], ids=["two", "identical"])
 def test_too_few_different_lines_are_refused(tmp_path, samples):
-    with pytest.raises(InputError, match=r"^[12] different lines .* too few"):
+    with pytest.raises(InputError, match=r"^letters: has (1 line|2 lines) to learn from .* too few"):
         kept(tmp_path, samples)
+
+
+def test_what_was_set_aside_is_listed_also_where_too_little_is_left(tmp_path):
+    doubt = Doubt("page-01", "another text", "was read as 'x', too unlike the text")
+    with pytest.raises(
+        InputError, match=r"1 are set aside \(.*set-aside\.tsv\), page-01 since it was read as 'x', too unlike"
+    ):
+        kept(tmp_path, [], [doubt])
+    assert read_doubts(tmp_path / "set-aside.tsv") == [doubt]
 
 
 def test_splits_of_the_source_are_kept_and_its_test_lines_not_touched(tmp_path):

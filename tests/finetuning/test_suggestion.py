@@ -50,6 +50,15 @@ def test_what_is_written_is_a_source(run, tmp_path):
     assert all(sample.image().shape[1] > 4 * sample.image().shape[0] for sample in source.samples)
 
 
+def test_pages_of_one_name_do_not_write_over_each_other(run, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "page.png").write_bytes(SAMPLE.read_bytes())
+    code, _, err = run(tmp_path / "a" / "page.png", tmp_path / "b" / "page.png", "--out", tmp_path / "lines")
+    assert (code, "would both be written to" in err) == (2, True)
+    assert not (tmp_path / "lines").exists()
+
+
 def test_corrected_texts_are_not_written_over(run, tmp_path):
     (tmp_path / "001.txt").write_text("corrected")
     code, _, err = run(SAMPLE, "--out", tmp_path)
