@@ -27,6 +27,9 @@ _NOISE = 0.1
 # A line is made level whose slope and rise, in heights of the picture, are at most these, and its rows so much sharper then.
 _STEEPEST, _HIGHEST, _SHARPER = 0.3, 1.5, 1.05
 
+# Ink from which on a pixel belongs to a stroke, of 255; and pixels that a rule is long at least and thick at most.
+_STROKE, _SHORTEST_RULE, _THICKEST_RULE = 32, 40, 4
+
 # Slopes are tried on a picture of this height in pixels, whose columns are so many of them joined.
 _SLOPE_HEIGHT, _STRIP = 32, 4
 
@@ -141,6 +144,20 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
     # An empty picture has no strokes: its grain must not be stretched to look like some.
     strongest = max(float(np.percentile(strokes, 75)), 24.0) if strokes.size else 24.0
     return (np.clip((depth / strongest - _NOISE) / (1 - _NOISE), 0, 1) * 255).astype(np.uint8)
+
+
+def without_rules(ink: np.ndarray) -> np.ndarray:
+    """Takes rules of the paper out of what `ink_of` gives; strokes that cross them stay whole.
+
+    Args:
+        ink: shape (h, w), uint8; a rule is thin, level within a pixel or two over the height of the picture, and longer.
+    """
+    strokes = (ink > _STROKE).astype(np.uint8)
+    # Of rules that rise or sink a little, the parts in neighbouring rows hang together.
+    thick = cv2.dilate(strokes, np.ones((3, 1), np.uint8))
+    long = cv2.morphologyEx(thick, cv2.MORPH_OPEN, np.ones((1, max(_SHORTEST_RULE, ink.shape[0])), np.uint8))
+    tall = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, np.ones((_THICKEST_RULE + 1, 1), np.uint8))
+    return np.where((long > 0) & (tall == 0), 0, ink).astype(np.uint8)
 
 
 def _blurred(grey: np.ndarray, sigma: float) -> np.ndarray:

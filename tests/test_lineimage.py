@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from htr.corpora.embedded import embedded_lines
-from htr.lineimage import MAX_WIDTH, WIDTH_STEP, collate, prepare
+from htr.lineimage import MAX_WIDTH, WIDTH_STEP, collate, prepare, without_rules
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +75,15 @@ def test_collate_pads_with_paper_and_counts_columns():
     assert columns.tolist() == [13, 8]
     assert images[1, 0, :, :61].min() == 1
     assert images[1, 0, :, 61:].max() == 0
+
+
+def test_rules_are_taken_out_and_strokes_that_cross_them_stay():
+    written = np.zeros((80, 700), np.uint8)
+    for x in range(40, 660, 30):
+        cv2.line(written, (x, 15), (x + 10, 65), 255, 4)
+    rule = np.zeros_like(written)
+    cv2.line(rule, (0, 55), (699, 59), 200, 2)
+    cleaned = without_rules(np.maximum(written, rule))
+    assert cleaned[written > 0].mean() > 250
+    assert (cleaned[written == 0] > 0).sum() < 0.1 * (rule[written == 0] > 0).sum()
+    assert np.array_equal(without_rules(written), written)

@@ -13,7 +13,7 @@ from htr.alphabet import Alphabet
 from htr.corpora.iam import PlacedWord, WordLine
 from htr.corpora.sample import Sample
 from htr.decoding import Peak, align, columns_needed
-from htr.lineimage import Prepared, batches_of_like_width, collate, ink_of, prepare
+from htr.lineimage import Prepared, batches_of_like_width, collate, ink_of, prepare, without_rules
 from htr.reader import BATCH_PIXELS, Reader
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def _plain(text: str, alphabet: Alphabet) -> str:
 
 
 def _word_line(sample: Sample, seen: Prepared, peaks: Sequence[Peak], stride: int) -> WordLine:
-    strokes = ink_of(sample.image())
+    strokes = without_rules(ink_of(sample.image()))
     spaces = [index for index, character in enumerate(sample.text) if character == " "]
     edges = [0.0, *(seen.source(stride * (peaks[at].start + peaks[at].end) / 2) for at in spaces), strokes.shape[1]]
     words = []

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from htr.corpora.iam import Box, WordLine, natural_text
 from htr.errors import InputError
-from htr.lineimage import ink_of
+from htr.lineimage import ink_of, without_rules
 
 LINE_HEIGHT = 80
 """Height in pixels from the writer's ascenders to his descenders."""
@@ -346,7 +346,7 @@ def _cut_out(
     line: WordLine, slope: float, start: float, zoom: float, kinds: dict[tuple[str, str], int]
 ) -> Iterator[_Word]:
     """Cuts the words out of a line."""
-    ink = ink_of(line.image())
+    ink = without_rules(ink_of(line.image()))  # they would hang all words together
     # A stroke has an area that grows with its width, and edges that do not.
     edges = cv2.absdiff(ink[:, 1:], ink[:, :-1]).sum() + cv2.absdiff(ink[1:], ink[:-1]).sum()
     stroke = zoom * ink.sum() / max(edges, 1)
