@@ -11,6 +11,8 @@ import torch
 from htr import finetune
 from htr.corpora import load_corpus
 from htr.corpora.embedded import embedded_lines
+from htr.errors import InputError
+from htr.finetuning.run import _claim
 from htr.network import Recogniser
 from htr.reader import Reader
 from htr.weights import Header, load_weights, save_weights, sha256
@@ -214,16 +216,16 @@ def test_an_alphabet_of_which_nothing_is_known_is_learnt(run, source, tmp_path, 
     assert (tmp_path / "my.safetensors").exists()
 
 
-def test_what_was_wrong_with_the_lines_may_be_mended(run, source):
-    (source / "lines.tsv").write_text("picture\ttext\npage0/0.png\tsome text\n")
-    code, _, err = run(*STAYS)
-    assert (code, "the columns file and text must be named" in err) == (2, True), err
-    (source / "lines.tsv").unlink()
-    assert run(*STAYS)[0] == 0
-
-
-def test_a_run_may_lie_among_its_lines(command_line, source, parent):
-    words = [source, "--weights", parent, "--out", source / "my.safetensors", *STAYS]
-    assert command_line(finetune.main, *words)[0] == 0
-    code, out, err = command_line(finetune.main, *words)
-    assert (code, out.startswith("No weights read the 8 held-out lines better")) == (0, True), err
+def test_a_run_may_lie_among_its_lines_and_these_be_mended_until_it_begins(source, parent):
+    weights, text = load_weights(parent), source / "page0" / "0.txt"
+    claim = partial(_claim, source, source / "my.safetensors", weights, [])
+    folder = claim()
+    text.write_text("a mended text")
+    assert claim() == folder
+    (folder / "lines").mkdir()
+    (folder / "lines" / "lines.tsv").write_text("file\ttext\n")
+    (source / "my.safetensors").write_bytes(b"")
+    assert claim() == folder
+    text.write_text("another text")
+    with pytest.raises(InputError, match="holds a run with other lines, weights or values"):
+        claim()
