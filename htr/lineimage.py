@@ -27,8 +27,11 @@ _NOISE = 0.1
 # A line is made level whose slope and rise, in heights of the picture, are at most these, and its rows so much sharper then.
 _STEEPEST, _HIGHEST, _SHARPER = 0.3, 1.5, 1.05
 
-# Ink from which on a pixel belongs to a stroke, of 255; and pixels that a rule is long at least and thick at most.
-_STROKE, _SHORTEST_RULE, _THICKEST_RULE = 32, 40, 4
+STROKE = 32
+"""Ink from which on a pixel belongs to a stroke, of 255."""
+
+# Pixels that a rule of the paper is long at least and thick at most.
+_SHORTEST_RULE, _THICKEST_RULE = 40, 4
 
 # Slopes are tried on a picture of this height in pixels, whose columns are so many of them joined.
 _SLOPE_HEIGHT, _STRIP = 32, 4
@@ -152,7 +155,7 @@ def without_rules(ink: np.ndarray) -> np.ndarray:
     Args:
         ink: shape (h, w), uint8; a rule is thin, level within a pixel or two over the height of the picture, and longer.
     """
-    strokes = (ink > _STROKE).astype(np.uint8)
+    strokes = (ink > STROKE).astype(np.uint8)
     # Of rules that rise or sink a little, the parts in neighbouring rows hang together.
     thick = cv2.dilate(strokes, np.ones((3, 1), np.uint8))
     long = cv2.morphologyEx(thick, cv2.MORPH_OPEN, np.ones((1, max(_SHORTEST_RULE, ink.shape[0])), np.uint8))

@@ -13,7 +13,7 @@ from htr.alphabet import Alphabet
 from htr.corpora.iam import PlacedWord, WordLine
 from htr.corpora.sample import Sample
 from htr.decoding import Peak, align, columns_needed
-from htr.lineimage import Prepared, batches_of_like_width, collate, ink_of, prepare, without_rules
+from htr.lineimage import STROKE, Prepared, batches_of_like_width, collate, ink_of, prepare, without_rules
 from htr.reader import BATCH_PIXELS, Reader
 
 log = logging.getLogger(__name__)
@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 # Mean probability of a word's characters below which its place is not trusted.
 _SURE = 0.15
 
-# Ink from which on a pixel belongs to a stroke, of 255; and the share of a word's ink that tails of other lines may have.
-_STROKE, _TAILS = 32, 0.01
+# The share of a word's ink that tails of other lines may have.
+_TAILS = 0.01
 
 
 def place_words(samples: Sequence[Sample], reader: Reader) -> list[WordLine]:
@@ -78,7 +78,7 @@ def _word_line(sample: Sample, seen: Prepared, peaks: Sequence[Peak], stride: in
 
 def _box(ink: np.ndarray, left: int, right: int) -> tuple[int, int, int, int] | None:
     """The rectangle of the ink between two columns; None where there is none."""
-    piece = np.where(ink[:, max(left, 0) : right] > _STROKE, ink[:, max(left, 0) : right], 0)
+    piece = np.where(ink[:, max(left, 0) : right] > STROKE, ink[:, max(left, 0) : right], 0)
     columns = np.flatnonzero(piece.any(0))
     if not len(columns):
         return None

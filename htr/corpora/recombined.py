@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from htr.corpora.iam import Box, WordLine, natural_text
 from htr.errors import InputError
-from htr.lineimage import ink_of, without_rules
+from htr.lineimage import STROKE, ink_of, without_rules
 
 LINE_HEIGHT = 80
 """Height in pixels from the writer's ascenders to his descenders."""
@@ -31,9 +31,6 @@ _SMALL = frozenset("acemnorsuvwx")
 
 # Paper that a prepared line gets at its ends, in parts of its height, when that is 64 pixels.
 _ENDS = 0.25
-
-# Ink from which on a pixel belongs to a stroke, of 255.
-_STROKE = 32
 
 # Lines of a writer are taken to be in one pen where their strokes differ in width by less than this share.
 _SAME_PEN = 0.1
@@ -350,7 +347,7 @@ def _cut_out(
     # A stroke has an area that grows with its width, and edges that do not.
     edges = cv2.absdiff(ink[:, 1:], ink[:, :-1]).sum() + cv2.absdiff(ink[1:], ink[:-1]).sum()
     stroke = zoom * ink.sum() / max(edges, 1)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((ink > _STROKE).astype(np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((ink > STROKE).astype(np.uint8))
     for word in line.words:
         if word.box and (piece := _own_ink(ink, labels, stats[:, cv2.CC_STAT_AREA], word.box)) is not None:
             left, top, right, _ = word.box

@@ -162,12 +162,9 @@ def _claim(source: Path, out: Path, parent: Weights, overrides: list[str]) -> Pa
 def _fingerprint(source: Path, out: Path) -> str:
     """What shows whether a source changed; the run's own files may lie in it."""
     own = {path.resolve() for path in (out, out.with_suffix(".run"), out.with_suffix(".md"))}
-    files = sorted(
-        file
-        for file in source.rglob("*")
-        if file.is_file() and own.isdisjoint([file.resolve(), *file.resolve().parents])
-    )
-    rows = [f"{file.relative_to(source)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+    root = source.resolve()
+    files = sorted(file for file in root.rglob("*") if file.is_file() and own.isdisjoint([file, *file.parents]))
+    rows = [f"{file.relative_to(root)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
     return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
 
 
