@@ -30,6 +30,12 @@ _STEEPEST, _HIGHEST, _SHARPER = 0.3, 1.5, 1.05
 STROKE = 32
 """Ink from which on a pixel belongs to a stroke, of 255."""
 
+# Narrow writing is widened until its strokes are so far apart, in heights, but to at most so many times its width.
+_APART, _WIDEST = 0.28, 2.0
+
+# Ink above which a pixel parts one stroke from the next, of 255, and the share of the rows, those with most strokes, that count.
+_PARTS, _FULLEST = 96, 0.125
+
 # Pixels that a rule of the paper is long at least and thick at most.
 _SHORTEST_RULE, _THICKEST_RULE = 40, 4
 
@@ -60,7 +66,8 @@ def prepare(grey: np.ndarray, height: int) -> Prepared:
     """Turns a picture of one line into what the network sees.
 
     Light on dark is inverted, uneven paper flattened, the contrast stretched, a line that rises or sinks made level, the
-    margins cut off and the rest scaled to the height, width in proportion.
+    margins cut off and the rest scaled to the height, width in proportion; but narrow writing is made wider, for the
+    network's columns have to part its letters.
 
     Args:
         grey: shape (h, w), uint8, 0 = black.
@@ -72,10 +79,20 @@ def prepare(grey: np.ndarray, height: int) -> Prepared:
     width = round(ink.shape[1] * height / ink.shape[0])
     width = min(max(width, 4), MAX_WIDTH - 2 * _ROOM)
     shrinks = ink.shape[0] > height
-    line = cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    line = _widened(cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
+    width = line.shape[1]
     picture = cv2.copyMakeBorder(line, 0, 0, _ROOM, _ROOM, cv2.BORDER_CONSTANT, value=0)
     shrunk = grey.shape[1] / small.shape[1]
     return Prepared(picture, left * shrunk, width / ink.shape[1] / shrunk)
+
+
+def _widened(line: np.ndarray) -> np.ndarray:
+    """Stretches a line of the final height whose strokes stand close together."""
+    height, width = line.shape
+    inked = line > _PARTS
+    strokes = np.sort((inked[:, 1:] & ~inked[:, :-1]).sum(1))[-max(1, round(_FULLEST * height)) :].mean()
+    wider = min(_APART * height * max(strokes, 1) / width, _WIDEST, (MAX_WIDTH - 2 * _ROOM) / width)
+    return cv2.resize(line, (round(wider * width), height), interpolation=cv2.INTER_LINEAR) if wider > 1 else line
 
 
 def collate(lines: Sequence[np.ndarray], width_stride: int) -> tuple[Tensor, Tensor]:

@@ -12,8 +12,9 @@ def line() -> np.ndarray:
 
 
 def likeness(a: np.ndarray, b: np.ndarray) -> float:
-    width = min(a.shape[1], b.shape[1])
-    return float(np.corrcoef(a[:, :width].ravel(), b[:, :width].ravel())[0, 1])
+    """Correlation of two lines of about the same width, once they are of the same."""
+    assert a.shape[1] == pytest.approx(b.shape[1], rel=0.06)
+    return float(np.corrcoef(a.ravel(), cv2.resize(b, a.shape[::-1]).ravel())[0, 1])
 
 
 def test_ink_is_high_and_paper_is_zero(line):
@@ -44,9 +45,7 @@ def test_lines_that_rise_or_sink_are_made_level(line, slope):
     room = round(abs(slope) * line.shape[1])
     shear = np.array([[1.0, 0.0, 0.0], [slope, 1.0, room if slope < 0 else 0.0]])
     sloping = 255 - cv2.warpAffine(255 - line, shear, (line.shape[1], line.shape[0] + room))
-    level, levelled = prepare(line, 64).picture, prepare(sloping, 64).picture
-    assert levelled.shape[1] == pytest.approx(level.shape[1], rel=0.06)
-    assert likeness(cv2.resize(levelled, level.shape[::-1]), level) > 0.6
+    assert likeness(prepare(sloping, 64).picture, prepare(line, 64).picture) > 0.6
 
 
 @pytest.mark.parametrize("grey", [0, 128, 255])
@@ -66,6 +65,31 @@ def test_very_long_lines_are_bounded():
     stripes = np.full((20, 20_000), 255, np.uint8)
     stripes[5:15, ::40] = 0
     assert prepare(stripes, 64).picture.shape == (64, MAX_WIDTH)
+
+
+def test_narrow_writing_is_widened_and_wide_writing_is_left():
+    """Strokes 8 and 24 pixels apart at height 64: the first are set 0.28 heights apart, as far as twice their width goes."""
+
+    def strokes(apart: int) -> np.ndarray:
+        picture = np.full((64, 60 * apart), 255, np.uint8)
+        picture[3:61, apart // 2 :: apart] = 0
+        return picture
+
+    narrow, wide = prepare(strokes(8), 64), prepare(strokes(24), 64)
+    heights = 64 / (58 + 4)  # what is left of the margins
+    assert narrow.picture.shape[1] / 60 == pytest.approx(2 * 8 * heights, rel=0.05)
+    assert wide.picture.shape[1] / 60 == pytest.approx(24 * heights, rel=0.05)
+    # Places are still told in the picture's columns.
+    for prepared, apart in (narrow, 8), (wide, 24):
+        inked = np.flatnonzero(prepared.picture.max(0) > 128)
+        assert prepared.source(inked[0]) == pytest.approx(apart // 2, abs=1)
+        assert prepared.source(inked[-1]) == pytest.approx(60 * apart - apart // 2, abs=1.5)
+
+
+def test_the_same_writing_set_narrower_comes_out_as_wide(line):
+    narrow = cv2.resize(line, (round(0.7 * line.shape[1]), line.shape[0]), interpolation=cv2.INTER_AREA)
+    narrower = cv2.resize(line, (round(0.55 * line.shape[1]), line.shape[0]), interpolation=cv2.INTER_AREA)
+    assert prepare(narrower, 64).picture.shape[1] == pytest.approx(prepare(narrow, 64).picture.shape[1], rel=0.15)
 
 
 def test_collate_pads_with_paper_and_counts_columns():

@@ -141,8 +141,8 @@ class RecombinedLines:
 
         Args:
             rng: decides all; the same state gives the same line.
-            aspect: about the width that the line has at most once it is prepared (`htr.lineimage.prepare`), in parts of the
-                height. Where the writer has words for it, at least three quarters of it are filled; a word that alone is
+            aspect: about the width that the line has at most once it is prepared (`htr.lineimage.prepare`), before narrow
+                writing is made wider, in parts of the height. Where the writer has words for it, at least three quarters of it are filled; a word that alone is
                 wider is set if he has none that is narrower.
 
         Returns:

@@ -203,7 +203,8 @@ class SyntheticLines:
         Args:
             rng: the same state gives the same line.
             aspect: the line, prepared to height h by `htr.lineimage.prepare`, is at most about so many times h wide, and
-                mostly at least three quarters of that; below 1, where no word has room, words are squeezed.
+                mostly at least three quarters of that, before narrow writing is made wider; below 1, where no word has room,
+                words are squeezed.
 
         Returns:
             The picture, shape (height, width), uint8 grey, 0 = black, 48 to 100 pixels high; and its text.

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 # How much wider than the narrowest line of a batch the widest may be.
 _SPREAD = 1.5
 
+# From how many times its width on a drawn line is drawn anew rather than squeezed.
+_TOO_WIDE = 1.1
+
 # Width of a word, as a share of a line's.
 _WORD = 0.15
 
@@ -98,12 +101,24 @@ class LineData(Dataset):
                 return line, text
             line = stretch(line, width)
         else:
+            line, text = self._drawn(self.drawers[index - len(self.lines)], seed, width)
+        return augment(self.pipeline, line, seed), text
+
+    def _drawn(self, drawer: Drawer, seed: int, width: int) -> tuple[np.ndarray, str]:
+        """A line of about the width in pixels, at most."""
+
+        def draw(room: float) -> tuple[np.ndarray, str]:
             rng = np.random.default_rng(seed)
             factor = rng.uniform(1 - self.limit, 1 + self.limit)
-            picture, text = self.drawers[index - len(self.lines)].draw(rng, width / self.height / factor)
+            picture, text = drawer.draw(rng, room / self.height / factor)
             line = prepare(picture, self.height).picture
-            line = stretch(line, max(SHORTEST, min(width, round(factor * line.shape[1]))))
-        return augment(self.pipeline, line, seed), text
+            return stretch(line, max(SHORTEST, round(factor * line.shape[1]))), text
+
+        line, text = draw(width)
+        if line.shape[1] > _TOO_WIDE * width:
+            # Narrow writing was widened: the same hand writes less.
+            line, text = draw(width * width / line.shape[1])
+        return (stretch(line, width) if line.shape[1] > width else line), text
 
 
 class WidthBatches(Sampler):

@@ -164,6 +164,22 @@ def test_drawn_lines_are_squeezed_into_their_width():
         assert line.shape == (32, 32)
 
 
+def test_narrow_drawn_lines_say_less_rather_than_being_squeezed():
+    class NarrowBars(Bars):
+        def draw(self, rng: np.random.Generator, aspect: float) -> tuple[np.ndarray, str]:
+            count = max(1, round(5 * aspect))
+            picture = np.full((40, 8 * count), 255, np.uint8)
+            picture[5:35, 3::8] = 0
+            return picture, "l" * count
+
+    data = LineData([], 64, 1.0, [(NarrowBars(), 3)])
+    for seed in range(20):
+        line, text = data[1, seed, 1000]
+        assert 850 < line.shape[1] <= 1000
+        # Widened to 18 pixels a bar, and stretched by up to a fifth.
+        assert 0.75 * 18 < line.shape[1] / len(text) < 1.25 * 18
+
+
 def test_drawn_lines_alone_suffice_for_training(iam_folder):
     val = [sample for sample in load_iam(iam_folder) if sample.split == "val"]
     data = lines(val, Alphabet("l"), drawn=[(Bars(), 40)])
