@@ -24,7 +24,7 @@ CORPUS := $(if $(IAM),iam:$(IAM),sample)
 ENGLISH ?=
 FRENCH ?=
 
-.PHONY: help train finetune pretrain study train-finder evaluate evaluate-pages report peers recognize test lint format clean
+.PHONY: help train finetune pretrain recombine train-default study train-finder evaluate evaluate-pages report peers recognize test lint format clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -40,6 +40,12 @@ finetune: $(INSTALLED) ## teach the weights your own hand: DATA=folder of lines 
 
 pretrain: $(INSTALLED) ## train on lines drawn in handwriting fonts alone, to start from
 	$(BIN)/python -m htr.train --config configs/synthetic.yaml $(SET)
+
+recombine: $(INSTALLED) ## go on from make train IAM=folder with lines recombined from its words
+	$(BIN)/python -m htr.train --config configs/recombined.yaml $(if $(IAM),"data=iam:$(IAM)" "drawn={recombined:$(IAM): 3500}") $(SET)
+
+train-default: $(INSTALLED) ## go on from IAM's weights with all collections of configs/default.yaml
+	$(BIN)/python -m htr.train --config configs/default.yaml $(SET)
 
 study: $(INSTALLED) ## compare starts and amounts of labelled lines, for hours; data/README.md tells what has to be there
 	$(BIN)/python -m htr.study $(addprefix configs/studies/,pretraining.yaml transfer-iam.yaml transfer-hooker.yaml recipe.yaml)

@@ -296,6 +296,15 @@ def test_what_is_there_is_kept_when_another_result_is_wanted(read, tmp_path):
         assert overlay.format == "JPEG"
 
 
+def test_a_file_where_the_folder_of_results_should_be_is_named_and_kept(read, tmp_path, scans):
+    out = tmp_path / "out"
+    out.write_text("precious")
+    page(11).save(scans / "page.png")
+    code, _, err = read(scans, "--out", out)
+    assert (code, err.strip()) == (2, f"error: {out}: is a file where a folder is needed; choose another with --out")
+    assert out.read_text() == "precious"
+
+
 def test_a_full_disk_is_said_in_one_sentence(read, monkeypatch, tmp_path, scans):
     def full(path, content):
         path.touch()

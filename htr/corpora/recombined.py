@@ -142,8 +142,8 @@ class RecombinedLines:
         Args:
             rng: decides all; the same state gives the same line.
             aspect: about the width that the line has at most once it is prepared (`htr.lineimage.prepare`), before narrow
-                writing is made wider, in parts of the height. Where the writer has words for it, at least three quarters of it are filled; a word that alone is
-                wider is set if he has none that is narrower.
+                writing is made wider, in parts of the height. Where the writer has words for it, at least three quarters of
+                it are filled; a word that alone is wider is set if he has none that is narrower.
 
         Returns:
             The line, shape (height, width), uint8 grey, 0 = black, white paper; and its text in natural form.

@@ -2,6 +2,7 @@ import pickle
 import sys
 from collections import Counter
 from itertools import pairwise
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -107,6 +108,19 @@ def test_crossed_out_words_are_marked(monkeypatch):
     lines = SyntheticLines([font_path("Kalam")], Spoken("some", "words", "12"), crossed_out=1.0)
     _, text = lines.draw(np.random.default_rng(0), 12)
     assert set(text.split()) <= {CROSSED_OUT, "12"} and CROSSED_OUT in text
+
+
+def test_capitals_are_never_of_a_font_so_thin_that_the_pen_wipes_them_out(monkeypatch):
+    """A line may take its capitals from another font, but not from one with strokes a third as thick."""
+    body, thin = handwriting_fonts()[:2]
+    lines = SyntheticLines([body, thin], Spoken("A", "An"))
+    strokes = {path: Face(path).stroke for path in (body, thin)}
+    monkeypatch.setattr("htr.corpora.synthetic._face", lambda path: SimpleNamespace(
+        path=path, stroke=strokes[body] * (1 / 3 if path == thin else 1), has=lambda text: True
+    ))  # fmt: skip
+    pairs = [lines._faces(["An"], np.random.default_rng(seed)) for seed in range(200)]
+    mixed = [(face.path, other.path) for face, other in pairs if face.path != other.path]
+    assert mixed and set(mixed) == {(thin, body)}
 
 
 def test_one_letter_is_never_drawn_twice_alike():

@@ -3,6 +3,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from types import SimpleNamespace
 
 import cv2
 import pytest
@@ -12,7 +13,8 @@ from htr import finetune
 from htr.corpora import load_corpus
 from htr.corpora.embedded import embedded_lines
 from htr.errors import InputError
-from htr.finetuning.run import _claim
+from htr.finetuning.report import more_lines
+from htr.finetuning.run import _claim, _config
 from htr.network import Recogniser
 from htr.reader import Reader
 from htr.weights import Header, load_weights, save_weights, sha256
@@ -229,3 +231,26 @@ def test_a_run_may_lie_among_its_lines_and_these_be_mended_until_it_begins(sourc
     text.write_text("another text")
     with pytest.raises(InputError, match="holds a run with other lines, weights or values"):
         claim()
+
+
+def test_an_end_by_time_comes_after_a_look_at_the_held_out_lines(source, parent, tmp_path):
+    """Else the last weights would not be compared: 60 epochs are looked at after every fifth."""
+    looks = [
+        _config(load_weights(parent), source, tmp_path, 10, 1.0, words).trainer["check_val_every_n_epoch"]
+        for words in ([], ["minutes=3"])
+    ]
+    assert looks == [5, 1]
+
+
+@pytest.mark.parametrize(
+    ("held_out", "whole", "word"),
+    [
+        (7, 40.0, "too few held-out lines to say whether more lines would help"),
+        (8, 40.0, "more lines will help."),
+        (8, 46.0, "more lines will help a little"),
+        (8, 49.0, "more lines of this kind would hardly help"),
+    ],
+)
+def test_whether_more_lines_would_help(held_out, whole, word):
+    curve = [{"lines": 0, "CER": 60.0}, {"lines": 20, "CER": 50.0}, {"lines": 40, "CER": whole}]
+    assert word in more_lines(SimpleNamespace(curve=curve, lines={"held out": held_out}))
