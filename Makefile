@@ -33,7 +33,7 @@ help: ## show this list
 
 train: $(INSTALLED) ## train on IAM=folder, or for some minutes on the embedded sample
 	$(BIN)/python -m htr.train --config "$(CONFIG)" $(if $(IAM),"data=iam:$(IAM)") $(SET)
-	$(if $(filter configs/sample.yaml,$(CONFIG)),$(BIN)/python -m htr.evaluate --data sample --weights runs/sample/model.safetensors)
+	$(if $(filter configs/sample.yaml,$(CONFIG)),$(if $(findstring run=,$(SET)),,$(BIN)/python -m htr.evaluate --data sample --weights runs/sample/model.safetensors))
 
 finetune: $(INSTALLED) ## teach the weights your own hand: DATA=folder of lines or pages with their texts, OUT=file
 	$(BIN)/python -m htr.finetune "$(DATA)" --out "$(OUT)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(SET)
@@ -47,7 +47,8 @@ recombine: $(INSTALLED) ## go on from make train IAM=folder with lines recombine
 train-default: $(INSTALLED) ## go on from IAM's weights with all collections of configs/default.yaml
 	$(BIN)/python -m htr.train --config configs/default.yaml $(SET)
 
-study: $(INSTALLED) ## compare starts and amounts of labelled lines, for hours; data/README.md tells what has to be there
+study: $(INSTALLED) ## compare starts, amounts of labelled lines and recipes, for many hours; needs data/iam and data/hooker
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,encoders]'
 	$(BIN)/python -m htr.study $(addprefix configs/studies/,pretraining.yaml transfer-iam.yaml transfer-hooker.yaml recipe.yaml)
 
 train-finder: $(INSTALLED) ## train the finder of lines on the train lines of IAM=folder, or on lines drawn in fonts
@@ -57,6 +58,7 @@ evaluate: $(INSTALLED) ## score the weights on the test lines of IAM=folder, or 
 	$(BIN)/python -m htr.evaluate --data "$(CORPUS)" $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
 evaluate-pages: $(INSTALLED) ## score finding and reading on PAGES=folder with ALTO or PAGE XML, also turned and warped
+	$(if $(PAGES),,$(error give a folder of pages with their ALTO or PAGE XML: make evaluate-pages PAGES=folder))
 	$(BIN)/python -m htr.evaluate --pages "$(PAGES)" --distort $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
 report: $(INSTALLED) ## measure what reports/ lacks, on the embedded sample and IAM=folder, and draw the report

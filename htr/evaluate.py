@@ -104,7 +104,7 @@ def pages_table(result: dict[str, Any]) -> str:
         for threshold, values in lines[shape].items():
             figures = f"F1 {values['F1']:6.2f} %   precision {values['precision']:.2f}   recall {values['recall']:.2f}"
             rows.append((f"{shape}, IoU {threshold}", figures))
-    rows.append(("true lines", "   ".join(f"{name} {lines[name]:.2f} %" for name in ("missed", "split", "merged"))))
+    rows.append(("true lines", "   ".join(f"{name} {lines[name]:.2f} %" for name in ("missed", "parted", "merged"))))
     rows.append(("found lines", f"{counts['found']}, and {counts['outside']} outside of the transcribed area"))
     rows += [(name, _percent(rate)) for name, rate in scores.items()]
     if cost is not None:

@@ -143,9 +143,10 @@ def _html(block: Block) -> str:
                 f'<th scope="col"{_FLUSH if figure else ""}>{_marked(cell)}</th>' for cell, figure in zip(header, flush)
             )
             body = "".join(f"<tr>{''.join(_html_cell(i, cell) for i, cell in enumerate(row))}</tr>\n" for row in rows)
+            label = html.escape(", ".join(header).replace("`", ""), quote=True)
             # Reached by the keyboard, since wide tables are scrolled on a telephone.
             return (
-                f'<div class="table" tabindex="0" role="region" aria-label="{html.escape(", ".join(header), quote=True)}">'
+                f'<div class="table" tabindex="0" role="region" aria-label="{label}">'
                 f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>"
             )
         case Plot(svg, alt, _):

@@ -23,6 +23,9 @@ from htr.reader import BATCH_PIXELS, load
 
 log = logging.getLogger(__name__)
 
+# Writers below which an interval over writers says nothing.
+_FEWEST_WRITERS = 10
+
 # Lines that are prepared and read before the progress bar moves on.
 _CHUNK = 128
 
@@ -69,6 +72,8 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
     truths, texts = [sample.text for sample in samples], [reading.text for reading in greedily]
     scores = score(truths, texts)
     writers = [sample.writer for sample in samples]
+    known = all(writers) and len(set(writers)) >= _FEWEST_WRITERS
+    helped_texts = [reading.text for reading in helped]
     listed = [
         {
             "id": sample.id,
@@ -89,9 +94,10 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
         "labels_sha256": labels_sha256((sample.id, sample.text) for sample in samples),
         "complete_aachen": data.startswith("iam:") and len(samples) == FULL_SPLIT_LINES[split],
         "scores": named_rates(scores),
-        "scores_with_language": named_rates(score(truths, [reading.text for reading in helped])) if helped else {},
-        "scores_over_writers": named_rates(score(truths, texts, writers))
-        if all(writers) and len(set(writers)) > 1
+        "scores_with_language": named_rates(score(truths, helped_texts)) if helped else {},
+        "scores_over_writers": named_rates(score(truths, texts, writers)) if known else {},
+        "scores_with_language_over_writers": named_rates(score(truths, helped_texts, writers))
+        if known and helped
         else {},
         "intervals": "95 % percentile bootstrap over lines (and over writers where they are known), 1000 resamples, seed 0",
         "speed": {

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from htr.benchmark.lines import evaluate_lines, named_rates
 from htr.benchmark.pages import Truth, compare, evaluate_pages, load_truths, rates
 from htr.benchmark.peers import PEERS, Peer, PeerProcess, installed
-from htr.benchmark.provenance import labels_sha256, language_facts, provenance
+from htr.benchmark.provenance import READING, code_sha256, labels_sha256, language_facts, provenance
 from htr.benchmark.results import Result, Results, collection_of, load_results, pages_of, result_name, write_result
 from htr.benchmark.speed import first_result, measure_speed
 from htr.corpora import label, load_corpus
@@ -34,8 +34,9 @@ from htr.language import AUTO
 from htr.machine import describe
 from htr.metrics import count_edits, score
 from htr.pages.images import open_image
+from htr.pages.segmenter import DEFAULT as FINDER
 from htr.reader import Reader, load
-from htr.weights import load_weights
+from htr.weights import load_weights, sha256
 
 log = logging.getLogger(__name__)
 
@@ -116,12 +117,13 @@ def _checksum(weights: str) -> str:
 
 
 def _known(results: Sequence[Result], weights: str, **values: Any) -> bool:
-    """Whether a result of these weights on this machine is there, with these values."""
+    """Whether a result of these weights, of the code as it is, on this machine is there, with these values."""
     machine = describe("cuda" if torch.cuda.is_available() else "cpu")
     language = language_facts(AUTO)
     return any(
         result["weights"]["sha256"] == _checksum(weights)
         and result["language"] == language
+        and result.get("code") == code_sha256(READING)
         and all(result["machine"][name] == machine[name] for name in ("processor", "threads", "precision"))
         and all(result.get(name) == value for name, value in values.items())
         for result in results
@@ -292,6 +294,7 @@ def _pages(
         "labels_sha256": labels_sha256((truth.page.id, truth.text) for truth in truths),
         "leave_out": leave_out,
         "tried": [peer.name for peer in peers],
+        "finder": {"file": FINDER.name, "sha256": sha256(FINDER)},
     }
     if _known(known.pages, weights, **values):
         return

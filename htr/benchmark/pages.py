@@ -5,7 +5,7 @@ Stated once, for every figure of pages:
 - A found line is right if its IoU (the part shared, of the area of both together) with a true line is at least 0.5, or
   0.75. Each line pairs once. IoU is that of the polygons, filled in the page's pixels, and beside it that of the upright
   boxes around them. Precision, recall and F1 are micro averages over the lines of all pages.
-- Shares of the true lines: missed, if no found line covers half of it; split, if two or more of the found lines that
+- Shares of the true lines: missed, if no found line covers half of it; parted, if two or more of the found lines that
   belong to it each cover a fifth of it or more; merged, if a found line covers half of it or more and half of another
   true line, too.
 - The truth speaks of the area of its lines only: the upright box around them, with half of their median height (area of
@@ -54,7 +54,7 @@ THRESHOLDS = 0.5, 0.75
 """The IoU from which on a found line counts as right."""
 
 Counts = dict[str, int]
-"""How many lines are true, found, outside, missed, split, merged, and right by each measure; see `compare`."""
+"""How many lines are true, found, outside, missed, parted, merged, and right by each measure; see `compare`."""
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def evaluate_pages(
         edits, characters = count_edits(truth.text, reading)
         true_edits, _ = count_edits(truth.text, reading_of_true)
         rows.append(
-            {**about, **counts, "characters": characters, "edits": edits, "edits of the true lines": true_edits}
+            {**counts, **about, "characters": characters, "edits": edits, "edits of the true lines": true_edits}
         )
         readings.append({**about, "truth": truth.text, "reading": reading, "reading of true lines": reading_of_true})
     lines = rates(total)
@@ -162,7 +162,7 @@ def compare(
         "found": len(kept),
         "outside": int((~inside & ~left_out).sum()),
         "missed": int((~halves.any(0)).sum()),
-        "split": int((((covered >= 0.2) & belongs).sum(0) >= 2).sum()),
+        "parted": int((((covered >= 0.2) & belongs).sum(0) >= 2).sum()),
         "merged": int(halves[halves.sum(1) >= 2].any(0).sum()),
     }
     overlaps = {
@@ -181,7 +181,7 @@ def compare(
 def rates(counts: Counts) -> dict[str, Any]:
     """Turns counts into percent: F1, precision and recall by shape and IoU, and the shares of the true lines."""
     true, found = counts["true"], counts["found"]
-    result: dict[str, Any] = {name: 100 * counts[name] / true for name in ("missed", "split", "merged")}
+    result: dict[str, Any] = {name: 100 * counts[name] / true for name in ("missed", "parted", "merged")}
     for shape in ("polygons", "boxes"):
         result[shape] = {}
         for threshold in THRESHOLDS:

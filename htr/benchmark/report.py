@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import logging
 import statistics
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
@@ -28,6 +29,8 @@ from htr.benchmark.study_page import study_blocks
 from htr.cli import counted
 from htr.errors import InputError
 from htr.weights import DEFAULT
+
+log = logging.getLogger(__name__)
 
 # Of a collection's characters and confusions, as many as one takes in at a glance.
 _SHOWN = 12
@@ -61,7 +64,8 @@ def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> I
     yield Text(
         f"Measured from {dates[0]} to {dates[-1]}. Every figure stands in a result file (see Where the figures come from; those of "
         "studies are named there), and `make report` measures what is missing. Error rates are in percent, in brackets the 95 % "
-        "interval (bootstrap over lines). CER counts wrong characters, WER wrong words; `htr/metrics.py` says exactly what counts."
+        "interval (bootstrap over lines, of pages over pages). CER counts wrong characters, WER wrong words; `htr/metrics.py` says "
+        "exactly what counts."
     )
     if lines:
         yield from _overview(lines, peers)
@@ -147,6 +151,10 @@ def _together(lines: list[Result]) -> Iterator[Block]:
             [group["confidence"] for group in groups], [group["without error"] for group in groups], _name(result)
         )
     yield Plot(plot.svg(), "Share of lines without error against the confidence, for each collection", "confidence")
+    yield Text(
+        "The confidence of a line is the mean over its characters of what the network thinks of them, without the language models: it "
+        "puts lines in an order, and is not the chance that a line is right."
+    )
 
 
 def _collection(result: Result) -> Iterator[Block]:
@@ -154,7 +162,9 @@ def _collection(result: Result) -> Iterator[Block]:
     over_writers, helped = result["scores_over_writers"], result["scores_with_language"]
     header = ["rate", "greedily, percent [over lines]"]
     header += ["[over writers]"] if over_writers else []
-    header += ["with language"] if helped else []
+    header += ["with language [over lines]"] if helped else []
+    helped_over_writers = result.get("scores_with_language_over_writers")
+    header += ["[over writers]"] if helped_over_writers else []
     yield Table(
         header,
         [
@@ -163,6 +173,7 @@ def _collection(result: Result) -> Iterator[Block]:
                 interval(rate),
                 *([bounds(over_writers[name])] if over_writers else []),
                 *([interval(helped[name])] if helped else []),
+                *([bounds(helped_over_writers[name])] if helped_over_writers else []),
             ]
             for name, rate in result["scores"].items()
         ],
@@ -171,11 +182,11 @@ def _collection(result: Result) -> Iterator[Block]:
     if accepted["share"]:
         yield Text(
             f"{accepted['share']:.0f} % of the text can be taken unseen at {accepted['CER']:g} % character errors: the lines whose "
-            f"confidence is at least {accepted['confidence']:.4f}."
+            f"confidence is at least {accepted['confidence']:.4f} (chosen on these very lines; of others, check some first)."
         )
     else:
         yield Text(
-            f"No part of the text is so sure that it can be taken unseen at {accepted['CER']:g} % character errors."
+            f"No part of the text worth the name is so sure that it can be taken unseen at {accepted['CER']:g} % character errors."
         )
     writers = [writer["CER"] for writer in details["writers"]]
     if len(writers) > 2:
@@ -209,11 +220,20 @@ def _collection(result: Result) -> Iterator[Block]:
 def _examples(file: Path) -> Iterator[Block]:
     if not file.is_file():
         return
-    for name, lines in json.loads(file.read_text(encoding="utf-8")).items():
-        yield Lines(
-            name,
-            [Line(base64.b64decode(line["png"]), line["truth"], line["reading"], line["about"]) for line in lines],
+    try:
+        shown = [
+            Lines(
+                name,
+                [Line(base64.b64decode(line["png"]), line["truth"], line["reading"], line["about"]) for line in lines],
+            )
+            for name, lines in json.loads(file.read_text(encoding="utf-8")).items()
+        ]
+    except (OSError, ValueError, KeyError) as error:
+        log.warning(
+            "%s: no lines with their pictures (%s), and left out; measure them again, or delete it", file, error
         )
+        return
+    yield from shown
 
 
 def _pages(measured: list[Result]) -> Iterator[Block]:
@@ -262,6 +282,13 @@ def _pages(measured: list[Result]) -> Iterator[Block]:
         "The cost is the page's CER minus that of its true lines, in points: what finding and ordering the lines adds to the errors. "
         "`htr/benchmark/pages.py` says how found and true lines are compared."
     )
+    for result in newest(measured, "pages", "split", "leave_out", "language"):
+        learnt = sum(page["split"] == "train" for page in result.get("per_page", []))
+        if learnt:
+            yield Text(
+                f"Of the pages of {pages_of(result['pages'])}, {learnt} are of the train split: weights that have learnt from it know "
+                "their lines, so that their CER is flattering, and so may be what is found."
+            )
 
 
 def _same_pages(one: Result, other: Result) -> bool:
@@ -291,11 +318,12 @@ def _speed(speeds: list[Result], peers: list[Result]) -> Iterator[Block]:
             [[batch, *(f"{rate[count, batch]:.1f}" for count in threads)] for batch in batches],
         )
         page = result["page"]
-        whole = sum(page["steps"].values())
+        steps = {**page["steps"], "the rest": max(0.0, page["seconds"] - sum(page["steps"].values()))}
         yield Text(
             "Lines are read without language models here; with them the page below. "
+            "The lines were prepared beforehand. "
             f"A page of {page['lines']} lines ({page['pixels'] / 1e6:.1f} million pixels) takes {page['seconds']:.2f} s: "
-            + ", ".join(f"{name} {100 * seconds / whole:.0f} %" for name, seconds in page["steps"].items())
+            + ", ".join(f"{name} {100 * seconds / page['seconds']:.0f} %" for name, seconds in steps.items())
             + "."
         )
         yield Table(
@@ -346,9 +374,9 @@ def _own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block
         name, general = collection_of(result["data"]), collection_of(result["general"])
         start = result["start"]
         yield Text(
-            f"`{Path(result['weights']['file']).stem}`, which never saw {name}, fine-tuned with few of its lines (a part of them held "
-            f"out), and the same network trained from ImageNet on the same lines for as many minutes; CER on {name}'s test "
-            f"lines, and on those of {general}, for what was lost:"
+            f"`{Path(result['weights']['file']).stem}`, which {_saw(result, name)} {name}, fine-tuned with few of its lines "
+            "(a part of them held out), and the same network trained from ImageNet on the same lines for as many minutes; "
+            f"CER on {name}'s test lines, and on those of {general}, for what was lost:"
         )
         for helped in ("", " with language"):
             test, lost = f"test{helped}", f"general{helped}"
@@ -376,6 +404,11 @@ def _own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block
         yield Text(
             f"Pages and their plain text ({result['count']} pages of {pages_of(result['pages'])}, {_reader(result)}): {found}."
         )
+
+
+def _saw(result: Result, collection: str) -> str:
+    learnt = [collection_of(data) for data in result["weights"]["training"].get("data", [])]
+    return "has seen training lines of" if collection in learnt else "never saw"
 
 
 def _published(lines: list[Result]) -> Iterator[Block]:

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,19 @@ _ALL = {"weights", "machine", "date", "command"}
 
 # What a result can be of, and what it must hold.
 _NEEDED = {
-    "lines": _ALL | {"data", "split", "lines", "labels_sha256", "scores", "details", "language"},
+    "lines": _ALL
+    | {
+        "data",
+        "split",
+        "lines",
+        "labels_sha256",
+        "scores",
+        "scores_with_language",
+        "scores_over_writers",
+        "complete_aachen",
+        "details",
+        "language",
+    },
     "peers": _ALL | {"data", "split", "labels_sha256", "readers", "left_out", "threads"},
     "pages": _ALL | {"pages", "split", "count", "counts", "lines", "scores", "seconds_a_page", "language"},
     "speed": _ALL | {"lines", "page", "first", "size"},
@@ -86,7 +99,7 @@ def load_results(folder: Path) -> Results:
             log.warning("%s: cannot be read (%s) and is left out; copy it again, or delete it", file, error)
             continue
         kind = result.get("kind") if isinstance(result, dict) else None
-        if kind not in _NEEDED:
+        if not isinstance(kind, str) or kind not in _NEEDED:
             log.warning(
                 "%s: not a result of this htr, or of an earlier one, and left out; measure it again, or delete it", file
             )
@@ -99,10 +112,9 @@ def load_results(folder: Path) -> Results:
         else:
             getattr(results, kind).append({**result, "file name": file.name})
     # Of one day, those of the weights that ship come last, and so before those that they replaced.
-    shipped = {sha256(file) for file in MODELS.glob("*.safetensors")}
     for kind in _NEEDED:
         getattr(results, kind).sort(
-            key=lambda result: (result["date"], result.get("weights", {}).get("sha256") in shipped)
+            key=lambda result: (result["date"], result.get("weights", {}).get("sha256") in _shipped())
         )
     return results
 
@@ -121,8 +133,14 @@ def pages_of(source: str) -> str:
 
 def reader_of(result: Result) -> str:
     """What a report calls the weights of a result: by name if they ship, else with their checksum too."""
-    name = Path(result["weights"]["file"]).stem
-    return name if (MODELS / f"{name}.safetensors").is_file() else f"{name} {result['weights']['sha256'][:8]}"
+    name, checksum = Path(result["weights"]["file"]).stem, result["weights"]["sha256"]
+    return name if _shipped().get(checksum) == name else f"{name} {checksum[:8]}"
+
+
+@cache
+def _shipped() -> dict[str, str]:
+    """Names of the weights that come along, by their checksum."""
+    return {sha256(file): file.stem for file in MODELS.glob("*.safetensors")}
 
 
 def newest(results: list[Result], *keys: str) -> list[Result]:

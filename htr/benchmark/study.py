@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock
 
 from htr.benchmark.lines import evaluate_lines
-from htr.benchmark.provenance import VERSION
+from htr.benchmark.provenance import LEARNING, VERSION, code_sha256
 from htr.benchmark.results import write_result
 from htr.corpora import label, load_corpus
 from htr.errors import InputError
@@ -136,13 +136,17 @@ def run_study(path: Path, folder: Path) -> Path:
         InputError: the study, its data or an earlier result file cannot be used.
     """
     study, cells = load_study(path)
-    load_corpus(study.score["data"])  # a mistyped one is found before the first run, not after it
+    # A mistyped one is found before the first run, not after it.
+    if not any(sample.split == study.score["split"] and sample.text for sample in load_corpus(study.score["data"])):
+        raise InputError(
+            f"{path}: score: {study.score['data']} has no {study.score['split']} lines; choose another split"
+        )
     file = folder / f"{path.stem}.json"
     elsewhere = 0
     for number, cell in enumerate(cells, 1):
         key = settings_sha256(cell.config, study.score)
         runs = _runs(file)
-        if key in runs and _same_start(cell.config, runs[key]):
+        if key in runs and runs[key].get("code") == code_sha256(LEARNING) and _same_start(cell.config, runs[key]):
             continue
         log.warning(
             "run %d of %d: %s, %g of the train lines, seed %d",
@@ -185,6 +189,7 @@ def _run(study: Study, cell: Cell) -> dict[str, Any]:
         "start": summary["encoder_weights"],
         "scores": scored["scores"],
         "labels_sha256": scored["labels_sha256"],
+        "code": code_sha256(LEARNING),
         "machine": summary["machine"],
         "date": summary["date"],
     }

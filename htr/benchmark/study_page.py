@@ -15,6 +15,9 @@ from htr.benchmark.results import interval
 from htr.benchmark.study import load_result
 from htr.files import write_whole
 
+# A curve falls whose last CER is less than so much of its first.
+_FALLS = 0.85
+
 
 class Point(NamedTuple):
     """One amount of labelled lines.
@@ -98,8 +101,12 @@ def study_blocks(result: dict[str, Any], level: int = 2) -> Iterator[Block]:
         yield Plot(
             learning, f"{result['title']}: CER on validation lines while training", f"{result['study']}-learning"
         )
+    if len({run.get("code") for run in runs}) > 1:
+        yield Text(
+            "**Some of the runs are of other code than the others**, with other preparation or training: measure them again."
+        )
     if runs:
-        yield Heading(level + 1, "All runs")
+        yield Heading(level + 1, f"All runs of {result['study']}")
         yield from _all_runs(result)
         machines = sorted({
             f"{run['machine']['processor']}, threads: {run['machine']['threads']}, {run['machine']['precision']}" for run in runs
@@ -127,10 +134,13 @@ def _spread(point: Point | None) -> str:
 
 
 def _fewer(lines: dict[str, list[Point]], level: int) -> Iterator[Block]:
-    """How many times fewer labelled lines the other variants need for what the first one reaches."""
-    first, *others = lines
-    if not others:
+    """How many times fewer labelled lines the other variants need for what the first one that learns of more of them reaches."""
+    # One that more lines do not help had too little time to learn, and no number of lines to compare.
+    falling = [variant for variant, curve in lines.items() if curve[-1].cer < _FALLS * curve[0].cer]
+    others = [variant for variant in lines if variant not in falling[:1]]
+    if not falling or not others:
         return
+    first = falling[0]
     yield Heading(level, f"How many times fewer labelled lines give the CER of `{first}`")
     yield Table(
         [f"`{first}` with", "its CER", *others],

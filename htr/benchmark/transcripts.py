@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from htr.cli import run
+from htr.errors import InputError
 from htr.files import make_writable, write_whole
 
 
@@ -34,7 +35,9 @@ def evaluate_transcripts(source: str, count: int, weights: str | None = None) ->
     from htr.reader import load
 
     reader = load(weights)
-    truths = load_truths(source)[:count]
+    truths = [truth for truth in load_truths(source) if truth.text][:count]
+    if not truths:
+        raise InputError(f"{source}: has no pages with texts; give some whose lines are transcribed")
     results = {name: {"true": 0, "right": 0, "wrong": 0} for name in ("with line breaks", "without line breaks")}
     for truth in truths:
         true = [line for line in truth.page.page.lines if line.text]

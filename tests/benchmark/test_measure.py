@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from htr.benchmark import __main__ as benchmark
-from htr.benchmark import measure, peers, speed
+from htr.benchmark import measure, peers, provenance, speed
+from htr.benchmark.results import load_results
 
 SAMPLE_PAGE = Path(__file__).parents[2] / "data" / "sample" / "page.png"
 
@@ -49,6 +50,25 @@ def test_a_report_is_measured_once_and_drawn(echo, tmp_path, iam_folder, command
     times = {name: file.stat().st_mtime_ns for name, file in files.items()}
     code, _, _ = command_line(benchmark.main, *words)
     assert code == 0 and {file.name: file.stat().st_mtime_ns for file in out.glob("*.json")} == times
+    # What other code measured no longer counts.
+    monkeypatch.setattr(measure, "code_sha256", lambda modules: "0" * 64)
+    assert not measure._known(load_results(out).lines, "default")
+
+
+def test_comments_do_not_make_code_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
+    (tmp_path / "pages").mkdir()
+
+    def checksum(text):
+        (tmp_path / "pages" / "some.py").write_text(text)
+        provenance.code_sha256.cache_clear()
+        return provenance.code_sha256(("pages",))
+
+    code = 'def f(x):\n    """Halves."""\n    return x / 2\n'
+    alike = ['def f(x):\n    """By two."""\n    # Why.\n    return (x / 2)\n', "def f(x):\n\n    return x / 2\n"]
+    assert {checksum(code), *map(checksum, alike)} == {checksum(code)}
+    assert checksum(code.replace("2", "3")) != checksum(code)
+    provenance.code_sha256.cache_clear()
 
 
 def test_a_collection_without_test_lines_is_refused(tmp_path, command_line):

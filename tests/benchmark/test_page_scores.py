@@ -32,7 +32,7 @@ def test_perfect():
     counts, figures, partners = counted(TRUE)
     assert f1(figures) == [100] * 4
     assert counts["found"] == counts["true"] == 3
-    assert figures["missed"] == figures["split"] == figures["merged"] == 0
+    assert figures["missed"] == figures["parted"] == figures["merged"] == 0
     assert partners == {0: 0, 1: 1, 2: 2}
 
 
@@ -54,14 +54,14 @@ def test_two_merged():
     counts, figures, _ = counted([rectangle(100, 100, 500, 200), TRUE[2]])
     # The merged one has an IoU of 0.4 with each.
     assert figures["polygons"]["0.5"] == pytest.approx({"F1": 40, "precision": 50, "recall": 100 / 3})
-    assert (counts["merged"], counts["missed"], counts["split"]) == (2, 0, 0)
+    assert (counts["merged"], counts["missed"], counts["parted"]) == (2, 0, 0)
 
 
 def test_one_split():
     counts, figures, _ = counted([rectangle(100, 100, 310, 140), rectangle(330, 100, 500, 140), *TRUE[1:]])
     # The longer part, 210 of 400 columns, still has an IoU of 0.52.
     assert f1(figures) == pytest.approx([600 / 7, 400 / 7, 600 / 7, 400 / 7])
-    assert (counts["split"], counts["missed"], counts["merged"]) == (1, 0, 0)
+    assert (counts["parted"], counts["missed"], counts["merged"]) == (1, 0, 0)
 
 
 @pytest.mark.parametrize(("shift", "right"), [(5, [3, 3]), (8, [3, 0]), (12, [3, 0]), (15, [0, 0])])

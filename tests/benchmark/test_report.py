@@ -12,6 +12,7 @@ from htr.benchmark.lines import named_rates
 from htr.benchmark.provenance import VERSION
 from htr.benchmark.report import draw_report
 from htr.metrics import score
+from htr.weights import MODELS, sha256
 
 REPORTS = Path(__file__).parents[2] / "reports"
 
@@ -20,7 +21,7 @@ MACHINE = {
 }  # fmt: skip
 ABOUT = {
     "version": VERSION, "language": None, "machine": MACHINE, "date": "2026-01-02", "command": "python -m htr.benchmark",
-    "weights": {"file": "default.safetensors", "sha256": "5" * 64, "training": {"seed": 1}},
+    "weights": {"file": "default.safetensors", "sha256": sha256(MODELS / "default.safetensors"), "training": {"seed": 1}},
 }  # fmt: skip
 TRUTHS = ["the first line", "the second line", "a third"] * 5
 READINGS = ["the first line", "the sacond lime", "a third."] * 5
@@ -103,6 +104,14 @@ def test_other_weights_of_the_same_name_are_told_apart(folder):
     assert "htr model 11111111" in page and "htr model 22222222" in page
 
 
+def test_earlier_weights_of_a_shipped_name_are_told_apart(folder):
+    weights = {**ABOUT["weights"], "sha256": "5" * 64}
+    (folder / "earlier.json").write_text(json.dumps(lines_result(weights=weights)))
+    draw_report(folder)
+    page = (folder / "report.md").read_text()
+    assert "| htr default |" in page and "| htr default 55555555 |" in page
+
+
 def test_of_the_same_weights_and_lines_the_newest_counts(folder):
     older = lines_result(date="2025-01-01")
     older["scores"]["CER"]["value"] = 77.77
@@ -117,6 +126,7 @@ def test_of_the_same_weights_and_lines_the_newest_counts(folder):
         ("{", "cannot be read"),
         ("[1]", "not a result of this htr"),
         ('{"kind": "other"}', "not a result of this htr"),
+        ('{"kind": []}', "not a result of this htr"),
         ('{"kind": "lines", "version": 0}', "of another version"),
         ('{"kind": "lines", "version": 1}', "of another version"),
     ],
@@ -126,6 +136,12 @@ def test_wrong_and_old_files_are_named_and_left_out(folder, command_line, caplog
     code, out, _ = command_line(benchmark.main, "--draw", "--out", folder)
     assert code == 0 and "report.html" in out
     assert [complaint in message for message in caplog.messages if "bad.json" in message] == [True]
+
+
+def test_damaged_pictures_of_lines_are_named_and_left_out(folder, caplog):
+    (folder / "letters.examples.json").write_text('{"The worst lines": [{')
+    draw_report(folder)
+    assert [message.partition(": ")[0] for message in caplog.messages] == [str(folder / "letters.examples.json")]
 
 
 def test_nothing_to_draw_is_said(tmp_path, command_line):
@@ -182,7 +198,7 @@ def test_how_the_weights_learnt_is_drawn_where_they_tell_it(folder):
     draw_report(folder)
     assert "How the weights learnt" not in (folder / "report.md").read_text()
     training = {"seed": 1, "curve": [{"epoch": epoch, "minutes": epoch, "val_cer": 50 / epoch} for epoch in (1, 2)]}
-    result = lines_result(weights={"file": "default.safetensors", "sha256": "5" * 64, "training": training})
+    result = lines_result(weights={**ABOUT["weights"], "training": training})
     (folder / "letters.json").write_text(json.dumps(result))
     draw_report(folder)
     assert (

@@ -98,6 +98,19 @@ def test_the_page_is_drawn_from_the_result_alone(tmp_path, command_line):
     assert picture.startswith("<?xml") and "labelled lines" in picture and "synthetic" in picture
 
 
+def test_starts_are_compared_with_one_that_learns_of_more_lines(tmp_path):
+    """What nothing comes to is the same with all lines: it had no time to learn, and no number of lines is compared with."""
+    flat = {"nothing": {100: [58], 1000: [57]}}
+    for others, compared in (
+        ({"synthetic": {100: [40], 1000: [20]}}, "`synthetic`"),
+        ({"synthetic": {100: [40]}}, None),
+    ):
+        (tmp_path / "study.json").write_text(json.dumps(result_of({**flat, **others})))
+        write_page(tmp_path / "study.json")
+        page = (tmp_path / "study.md").read_text()
+        assert (f"give the CER of {compared}" in page) == ("How many times fewer" in page) == (compared is not None)
+
+
 def result_of(variants):
     rate = {"low": 0, "high": 0}
     runs = [
