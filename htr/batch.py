@@ -194,7 +194,7 @@ def _page_of_line(reader: Reader, picture: np.ndarray, line: Line) -> Page:
     from htr.pages.crop import looks_like_line
 
     notes = []
-    if not looks_like_line(picture, reader.find_page(picture).lines):
+    if not looks_like_line(picture, reader.find_page(picture)):
         notes.append("looks like a page rather than a single line; read it without --line")
     elif not line.text:
         notes.append("nothing could be read in this line")

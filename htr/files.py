@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ from htr.errors import InputError
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Gives a path beside the file to write to, and puts that in the file's place at the end."""
-    partial = path.with_name(path.name + ".partial")
+    # Another name each time: two runs may write the same file. And a short one, since that of the file may be as long as can be.
+    partial = path.with_name(f".{secrets.token_hex(6)}.partial")
     try:
         yield partial
         os.replace(partial, path)

@@ -150,7 +150,8 @@ class Languages:
         chances = self._chances(text.context)[self._rows.get(character, 0)].tolist()
         joint = [share * chance for share, chance in zip(text.shares, chances)]
         total = sum(joint)
-        written = Written((text.context + character)[-self._reach :], tuple([share / total for share in joint]))
+        context = text.context + character
+        written = Written(context[max(len(context) - self._reach, 0) :], tuple([share / total for share in joint]))
         return math.log(total), written
 
     def _chances(self, context: str) -> np.ndarray:

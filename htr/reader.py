@@ -132,7 +132,9 @@ class Reader:
                 prepare(part, self.weights.header.height),
                 prepare(part[::-1, ::-1], self.weights.header.height),
             ]
-        sure = [reading.confidence for reading in self.read_prepared(prepared, greedily=True)]
+        # An empty reading's confidence is that of there being nothing.
+        readings = self.read_prepared(prepared, greedily=True)
+        sure = [reading.confidence if reading.text.strip() else 0.0 for reading in readings]
         return sum(sure[1::2]) > sum(sure[::2])
 
     def read_prepared(
@@ -227,7 +229,7 @@ def _notes(picture: np.ndarray, page: Page) -> tuple[str, ...]:
         )
     if not page.lines:
         notes.append("no lines of handwriting found")
-    elif looks_like_line(picture, page.lines):
+    elif looks_like_line(picture, page):
         notes.append("looks like a single line rather than a page; read it with --line")
     if page.turn:
         notes.append(f"lies turned; read as if turned by {page.turn} degrees clockwise")

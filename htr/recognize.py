@@ -20,6 +20,9 @@ from htr.pages.containers import Page
 from htr.pages.images import PDF_DPI
 from htr.writers import WRITERS, draw_overlay
 
+# Bytes that file systems allow for a name.
+_LONGEST_NAME = 255
+
 
 def main() -> int:
     arguments = _arguments()
@@ -61,7 +64,7 @@ def main() -> int:
                     _write(target, content)
             elif contents[0]:
                 with tqdm.external_write_mode(file=sys.stdout):
-                    print(between * printed + contents[0].decode(), end="", flush=True)
+                    _show(between.encode() * printed + contents[0])
                 printed = True
     except KeyboardInterrupt:
         if out:
@@ -125,6 +128,8 @@ def _unwritten(tasks: list[Task], out: Path, suffixes: Iterable[str], resume: bo
     unwritten = []
     for task in tasks:
         targets = _targets(task, out, suffixes)
+        if long := [target for target in targets if len(os.fsencode(target.name)) > _LONGEST_NAME]:
+            raise InputError(f"{long[0]}: this name is too long for a file; give the page a shorter one")
         there = [target for target in targets if os.path.exists(target)]
         if there and not resume:
             raise InputError(f"{there[0]}: is there already; choose another folder, remove it, or go on with --resume")
@@ -132,6 +137,13 @@ def _unwritten(tasks: list[Task], out: Path, suffixes: Iterable[str], resume: bo
             unwritten.append(task)
     make_writable(out)
     return unwritten
+
+
+def _show(content: bytes) -> None:
+    """Prints UTF-8, whatever the screen's encoding is: in another, XML would be broken."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
 
 
 def _targets(task: Task, out: Path, suffixes: Iterable[str]) -> list[Path]:

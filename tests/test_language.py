@@ -120,6 +120,7 @@ def test_a_text_shows_its_language():
 def test_two_models_by_hand():
     a, b = train([("a", 30.0)], order=1), train([("b", 30.0)], order=1)
     languages = Languages([a, b])
+    assert languages.add(languages.start, "a")[1].context == ""  # models of single characters look at none before
     # 30 of the character and 60 spaces, two different ones: with the unknown three, alike before anything is counted.
     seen, unseen = (30 + 2 / 3) / 92, 2 / 3 / 92
     seen, unseen = ((1 - UNEXPECTED) * chance + UNEXPECTED / 100 for chance in (seen, unseen))

@@ -14,6 +14,7 @@ import htr
 from htr import recognize
 from htr.corpora.embedded import embedded_lines, sample_page
 from htr.corpora.iam import load_iam
+from htr.decoding import Reading
 from htr.errors import InputError
 from htr.metrics import score
 
@@ -193,6 +194,23 @@ def test_the_language_from_the_command_line(read, language):
     page = htr.load(language=language).read_page(SAMPLE / "page.png")
     assert out.split() == page.text.split()
     assert all(word.characters for line in page.lines for word in line.words)
+
+
+def test_a_page_that_reads_as_empty_upside_down_is_not_turned(reader, monkeypatch):
+    """Where nothing is read, the confidence is that of nothing being there, and may be high."""
+    page, _ = sample_page()
+    turned: list[int] = []
+
+    def readings(prepared, greedily):
+        turned.append(len(prepared))
+        return [
+            Reading("a", 0.84, []) if upright else Reading("", 0.94, [])
+            for upright in [True, False] * (len(prepared) // 2)
+        ]
+
+    monkeypatch.setattr(reader, "read_prepared", readings)
+    assert reader.find_page(page).turn == 0
+    assert turned
 
 
 def test_an_unknown_language_model_is_named(read, line_file):

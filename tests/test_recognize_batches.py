@@ -5,6 +5,7 @@ import io
 import json
 import os
 import struct
+import subprocess
 import sys
 import zlib
 from dataclasses import replace
@@ -58,7 +59,7 @@ def reader(monkeypatch):
     reader = StandIn()
     # Without PyTorch, which the rest of such a run does not need.
     monkeypatch.setitem(sys.modules, "htr.reader", SimpleNamespace(load=lambda weights, language: reader))
-    monkeypatch.setitem(sys.modules, "htr.pages.lines", SimpleNamespace(looks_like_line=lambda picture, lines: True))
+    monkeypatch.setitem(sys.modules, "htr.pages.lines", SimpleNamespace(looks_like_line=lambda picture, page: True))
     return reader
 
 
@@ -273,7 +274,7 @@ def test_a_stopped_run_goes_on(read, reader, tmp_path, scans):
     code, _, err = read(*command)
     assert code == 2
     assert "1.txt: is there already" in err
-    (tmp_path / "texts" / "4.txt.partial").write_text("left by a power cut")
+    (tmp_path / "texts" / ".4f1c.partial").write_text("left by a power cut")
     reader.read.clear()
     code, _, err = read(*command, "--resume")
     assert code == 2
@@ -283,7 +284,8 @@ def test_a_stopped_run_goes_on(read, reader, tmp_path, scans):
     reader.read.clear()
     code, _, err = read(*command, "--resume")
     assert (code, reader.read) == (0, [24])
-    assert files_below(tmp_path / "texts") == [f"{number}.txt" for number in range(1, 6)]
+    names = [name for name in files_below(tmp_path / "texts") if not name.startswith(".")]
+    assert names == [f"{number}.txt" for number in range(1, 6)]
 
 
 def test_what_is_there_is_kept_when_another_result_is_wanted(read, tmp_path):
@@ -303,6 +305,26 @@ def test_a_file_where_the_folder_of_results_should_be_is_named_and_kept(read, tm
     code, _, err = read(scans, "--out", out)
     assert (code, err.strip()) == (2, f"error: {out}: is a file where a folder is needed; choose another with --out")
     assert out.read_text() == "precious"
+
+
+def test_a_name_that_leaves_no_room_for_a_suffix_is_said_before_reading(read, reader, tmp_path, scans):
+    page(11).save(scans / f"{'a' * 249}.png")
+    code, _, err = read(scans, "--out", tmp_path / "texts")
+    assert (code, "too long" in err, reader.read) == (0, False, [11]), err
+    code, _, err = read(scans, "--out", tmp_path / "xml", "--format", "alto")
+    assert (code, "this name is too long for a file; give the page a shorter one" in err, reader.read) == (
+        2,
+        True,
+        [11],
+    )
+
+
+def test_what_is_printed_is_utf_8_on_any_screen(scans):
+    words = "import sys; from htr.recognize import _show; _show('œuvre é'.encode())"
+    done = subprocess.run(
+        [sys.executable, "-c", words], capture_output=True, env={**os.environ, "PYTHONIOENCODING": "latin-1"}
+    )
+    assert done.stdout.decode() == "œuvre é", done.stderr
 
 
 def test_a_full_disk_is_said_in_one_sentence(read, monkeypatch, tmp_path, scans):

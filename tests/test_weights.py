@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from htr.errors import InputError
+from htr.files import written_whole
 from htr.network import Recogniser
 from htr.weights import Header, load_weights, save_weights
 
@@ -28,7 +29,19 @@ def test_round_trip(file):
     images = torch.rand(1, 1, 32, 128)
     # Matrices are kept in half precision.
     assert torch.allclose(weights.network(images)[0], network(images)[0], atol=0.02)
-    assert not (file.parent / "model.safetensors.partial").exists()
+    assert not list(file.parent.glob("*.partial"))
+
+
+def test_two_that_write_one_file_at_once_leave_a_whole_one(tmp_path):
+    file = tmp_path / "page.txt"
+    with written_whole(file) as first:
+        first.write_text("the first")
+        with written_whole(file) as second:
+            second.write_text("the second")
+            assert not file.exists()
+        assert file.read_text() == "the second"
+    assert file.read_text() == "the first"
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_weights_of_the_first_release_still_load_and_score_the_same():

@@ -8,8 +8,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from htr.pages.containers import Line, Point
+from htr.pages.containers import Line, Page, Point
 from htr.pages.ink import find_paper, ink_mask, is_negative
+
+# Columns that OpenCV's remapping takes at once, at most.
+_REMAPPED = 30_000
 
 
 class Strip(NamedTuple):
@@ -90,13 +93,18 @@ def straighten(
     x = (start[0] + across * frame.along[0] - down * frame.along[1]).astype(np.float32)
     y = (start[1] + across * frame.along[1] + down * frame.along[0]).astype(np.float32)
     kind = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
-    # OpenCV's remapping bounds the size of its pictures: only the part of the page around the strip is given to it.
+    pieces = [slice(first, first + _REMAPPED) for first in range(0, columns, _REMAPPED)]
+    picture = np.hstack([_remap(page, x[:, piece], y[:, piece], kind, fill) for piece in pieces])
+    return Strip(picture, start, frame.along, rises, above)
+
+
+def _remap(page: np.ndarray, x: np.ndarray, y: np.ndarray, kind: int, fill: int) -> np.ndarray:
+    """The page at these places; only the part around them is given to OpenCV, which bounds the size of pictures."""
     x0, y0 = max(int(x.min()) - 1, 0), max(int(y.min()) - 1, 0)
     part = page[y0 : int(y.max()) + 3, x0 : int(x.max()) + 3]
     if part.size == 0:
-        return Strip(np.full(down.shape, fill, page.dtype), start, frame.along, rises, above)
-    picture = cv2.remap(part, x - x0, y - y0, kind, borderMode=cv2.BORDER_CONSTANT, borderValue=fill)
-    return Strip(picture, start, frame.along, rises, above)
+        return np.full(x.shape, fill, page.dtype)
+    return cv2.remap(part, x - x0, y - y0, kind, borderMode=cv2.BORDER_CONSTANT, borderValue=fill)
 
 
 def cut_strip(page: np.ndarray, line: Line) -> Strip:
@@ -148,15 +156,18 @@ def crop_line(page: np.ndarray, line: Line) -> np.ndarray:
     return cut_strip(page, line).picture
 
 
-def looks_like_line(picture: np.ndarray, lines: Sequence[Line]) -> bool:
+def looks_like_line(picture: np.ndarray, page: Page) -> bool:
     """Says whether a picture is probably one line of writing, cut out, and not a page.
 
     Args:
         picture: shape (height, width).
-        lines: those that were found there.
+        page: what was found there.
     """
     height, width = picture.shape
-    if not lines:
+    if not page.lines:
         return width > 2 * height
-    tallest = max(line.box[3] - line.box[1] for line in lines)
-    return tallest > (0.25 if len(lines) == 1 else 0.65) * height
+    if page.turn in (90, 270):  # the lines run from top to bottom of the picture
+        thickest, side = max(line.box[2] - line.box[0] for line in page.lines), width
+    else:
+        thickest, side = max(line.box[3] - line.box[1] for line in page.lines), height
+    return thickest > (0.25 if len(page.lines) == 1 else 0.65) * side

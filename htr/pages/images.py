@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from pypdfium2 import PdfDocument, PdfiumError
 from pypdfium2.raw import FPDF_ERR_PASSWORD
 
@@ -35,6 +35,12 @@ SUFFIXES = frozenset({".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pdf", ".png", "
 """What the names of files that can be opened end in; the content decides, whatever the name."""
 
 _FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+# How a picture is turned upright that lies as EXIF says.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+_PHOTOMETRIC = 262  # TIFF: 0 = white is 0
 _NEW_SUBFILE_TYPE, _REDUCED_OR_MASK = 254, 0b101  # TIFF: bits of the tag that say what a picture is in the file
 
 
@@ -203,13 +209,24 @@ def _page(document: Image.Image | PdfDocument, number: int, dpi: float) -> Image
     _check_size(width, height)
     if width * height > MAX_PIXELS:
         raise Image.DecompressionBombError
+    sideways = _orientation(document) > 4
     document.load()
-    ImageOps.exif_transpose(document, in_place=True)
-    picture = _plain(document)
+    turn = _TURNS.get(_orientation(document))  # TIFF files have turned themselves by now
+    picture = _plain(document if turn is None else document.transpose(turn))
     resolution = [float(value) for value in document.info.get("dpi", ())]
+    if sideways:
+        resolution.reverse()
     known = len(resolution) == 2 and all(math.isfinite(value) and value >= 1 for value in resolution)
     picture.info = {"dpi": tuple(resolution)} if known else {}
     return picture
+
+
+def _orientation(document: Image.Image) -> int:
+    """EXIF's number of how a picture lies; 1, upright, also where its EXIF is odd: that need not cost the page."""
+    try:
+        return int(document.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # decoders raise nearly everything on damaged data
+        return 1
 
 
 def _frames(image: Image.Image) -> Iterator[Exception | None]:
@@ -261,7 +278,10 @@ def _check_size(width: int, height: int) -> None:
 def _plain(image: Image.Image) -> Image.Image:
     """Reduces Pillow's many modes to L and RGB."""
     if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_eight_bit(np.asarray(image)))
+        grey = _eight_bit(np.asarray(image))
+        # Pillow does not turn deep grey over of which 0 is white.
+        negative = image.mode.startswith("I;16") and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
+        return Image.fromarray(255 - grey if negative else grey)
     if image.has_transparency_data:
         return _over_white(image if image.mode == "RGBA" else image.convert("RGBA"))
     if image.mode in ("L", "RGB"):

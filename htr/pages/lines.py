@@ -274,7 +274,7 @@ def _outline(upright: np.ndarray, seen: _Seen) -> tuple[list[Line], list[float],
         line = _outline_one(mask, owners, number, frame, core.letter * ratio)
         if line is None:
             continue
-        scaled = [tuple((x / zoom, y / zoom) for x, y in points) for points in line]
+        scaled = [tuple(_within([(x / zoom, y / zoom) for x, y in points], upright.shape)) for points in line]
         lines.append(Line(*scaled))
         letters.append(core.letter / seen.zoom)
         printed.append(core.printed > 0.6)
@@ -300,7 +300,7 @@ def _outline_one(
     baseline = [strip.place(x, above) for x in knots]
     polygon = [strip.place(x, above + y) for x, y in zip(knots, tops)]
     polygon += [strip.place(x, above + y) for x, y in zip(knots[::-1], bottoms[::-1])]
-    return _within(baseline, mask.shape), _within(polygon, mask.shape)
+    return baseline, polygon
 
 
 def _within(points: list[Point], shape: tuple[int, int]) -> list[Point]:

@@ -11,6 +11,8 @@ from htr.pages.containers import Line, Region
 
 _MARGIN = 0.45  # a column narrower than this share of its neighbour is a margin
 
+_ACROSS = 0.25  # a line runs across both columns if so much of it lies in each
+
 
 class _Placed(NamedTuple):
     """A line with its extent once the page is level, in pixels; letter = height of the small letters."""
@@ -66,13 +68,13 @@ def _blocks(lines: list[_Placed]) -> list[tuple[bool, list[_Placed]]]:
             blocks.extend((note or inner, block) for inner, block in _blocks(side))
 
     for line in sorted(lines, key=lambda line: line.row):
-        if line.right <= gutter:
-            left.append(line)
-        elif line.left >= gutter:
-            right.append(line)
-        else:  # it runs across both columns and parts what is above from what is below
+        inside = min(gutter - line.left, line.right - gutter)
+        if inside > _ACROSS * (line.right - line.left):
+            # It runs across both columns and parts what is above from what is below.
             close()
             blocks.append((False, [line]))
+        else:
+            (left if line.left + line.right < 2 * gutter else right).append(line)
     close()
     return blocks
 

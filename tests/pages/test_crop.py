@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from htr.pages.containers import Line
+from htr.pages.containers import Line, Page, Region
 from htr.pages.crop import crop_line, cut_strip, looks_like_line
 
 
@@ -105,8 +105,24 @@ def test_line_or_page():
     def tall(height: float, count: int = 1) -> list[Line]:
         return [boxed((0, 100 * n, 500, 100 * n + height), 100 * n + height) for n in range(count)]
 
-    assert looks_like_line(np.zeros((100, 500)), tall(70))
-    assert not looks_like_line(np.zeros((700, 500)), tall(80))
-    assert not looks_like_line(np.zeros((300, 500)), tall(90, 3))
-    assert looks_like_line(np.zeros((100, 500)), [])
-    assert not looks_like_line(np.zeros((700, 500)), [])
+    def is_line(height: int, lines: list[Line], turn: int = 0) -> bool:
+        regions = (Region("text", tuple(lines)),)
+        return looks_like_line(np.zeros((height, 500)), Page(500, height, regions, turn=turn))
+
+    assert is_line(100, tall(70))
+    assert not is_line(700, tall(80))
+    assert not is_line(300, tall(90, 3))
+    assert is_line(100, [])
+    assert not is_line(700, [])
+    # Of a page that lies on its side, lines are as high in the picture as they are long.
+    sideways = [boxed((100 * n, 20, 100 * n + 40, 680), 680) for n in range(4)]
+    assert not is_line(700, sideways, turn=90)
+    assert is_line(700, [boxed((100, 20, 450, 680), 680)], turn=270)
+
+
+def test_a_line_longer_than_opencv_takes_at_once_is_cut_out_whole():
+    page = np.full((60, 40_000), 245, np.uint8)
+    page[20:40, 50:39_950:20] = 30
+    strip = crop_line(page, boxed((50, 20, 39_950, 40), 40))
+    assert strip.shape[1] >= 39_900
+    assert ((strip < 100).any(0)).sum() == len(range(50, 39_950, 20))

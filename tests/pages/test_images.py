@@ -1,5 +1,6 @@
 import io
 import os
+import struct
 import tracemalloc
 
 import numpy as np
@@ -63,6 +64,41 @@ def test_exif_orientation_is_followed(tmp_path):
     exif[274] = 6  # turned a quarter to the left
     opened = saved(tmp_path, Image.fromarray(GREY), "picture.jpg", exif=exif, quality=100)
     assert np.abs(opened.astype(int) - np.rot90(GREY, -1)).max() < 12
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF"])
+def test_the_resolution_turns_with_the_picture(format):
+    exif = Image.Exif()
+    exif[274] = 6
+    file = io.BytesIO()
+    Image.fromarray(GREY).save(file, format, exif=exif, dpi=(200, 100))
+    page = open_page(file.getvalue())
+    assert page.size == (40, 60)
+    assert page.info["dpi"] == pytest.approx((100, 200), abs=0.1)
+
+
+@pytest.mark.parametrize("tag", [256, 282, 296])
+def test_odd_exif_costs_no_picture(tag):
+    """Width, resolution and its unit given as text; the picture lies a quarter to the left."""
+    text, number = 2, 3
+    lies, odd = struct.pack("<HHIHH", 274, number, 1, 6, 0), struct.pack("<HHI4s", tag, text, 4, b"odd")
+    entries = sorted([lies, odd], key=lambda entry: struct.unpack("<H", entry[:2]))
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + b"".join(entries) + bytes(4)
+    file = io.BytesIO()
+    Image.fromarray(GREY).save(file, "JPEG", exif=exif, quality=100)
+    assert open_page(file.getvalue()).size == (40, 60)
+
+
+def test_exif_that_is_none_costs_no_picture():
+    file = io.BytesIO()
+    Image.fromarray(GREY).save(file, "PNG", exif=b"no exif at all")
+    assert np.array_equal(np.asarray(open_page(file.getvalue())), GREY)
+
+
+def test_deep_grey_of_which_white_is_zero_is_no_negative():
+    file = io.BytesIO()
+    Image.fromarray(65535 - GREY.astype(np.uint16) * 257).save(file, "TIFF", tiffinfo={262: 0})
+    assert np.array_equal(np.asarray(open_page(file.getvalue())), GREY)
 
 
 def test_bytes_are_opened_like_files(tmp_path):

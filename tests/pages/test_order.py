@@ -65,6 +65,12 @@ def test_a_heading_across_two_columns_comes_first():
     assert " ".join(text for _, text in order(lines)) == "head a0 a1 a2 a3 b0 b1 b2 b3 foot"
 
 
+def test_a_line_that_reaches_past_the_gutter_stays_in_its_column():
+    left, right = column("a", 100, 480, 100, 6), column("b", 520, 900, 110, 6)
+    left[3] = line("a3", 100, 530, 280)
+    assert order(left + right) == [("text", "a0 a1 a2 a3 a4 a5"), ("text", "b0 b1 b2 b3 b4 b5")]
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_notes_in_the_margin_come_after_their_block(side):
     main, note = ((300, 900), (50, 220)) if side == "left" else ((100, 700), (760, 900))
