@@ -186,7 +186,7 @@ def _collection(result: Result) -> Iterator[Block]:
         )
     else:
         yield Text(
-            f"No part of the text worth the name is so sure that it can be taken unseen at {accepted['CER']:g} % character errors."
+            f"No 30 lines or more are so sure that they can be taken unseen at {accepted['CER']:g} % character errors."
         )
     writers = [writer["CER"] for writer in details["writers"]]
     if len(writers) > 2:
@@ -374,7 +374,7 @@ def _own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block
         name, general = collection_of(result["data"]), collection_of(result["general"])
         start = result["start"]
         yield Text(
-            f"`{Path(result['weights']['file']).stem}`, which {_saw(result, name)} {name}, fine-tuned with few of its lines "
+            f"`{reader_of(result)}`, which {_saw(result, name)} {name}, fine-tuned with few of its lines "
             "(a part of them held out), and the same network trained from ImageNet on the same lines for as many minutes; "
             f"CER on {name}'s test lines, and on those of {general}, for what was lost:"
         )
