@@ -23,6 +23,21 @@ VERSION = 1
 
 PACKAGE = Path(__file__).parents[1]
 
+READING = (
+    "alphabet.py",
+    "decoding.py",
+    "language.py",
+    "lineimage.py",
+    "metrics.py",
+    "network.py",
+    "pages",
+    "reader.py",
+)
+"""Code that decides what is read, and what that scores."""
+
+LEARNING = ("lineimage.py", "network.py", "training/augmentation.py", "training/data.py", "training/module.py")
+"""Code that decides what is learnt of labelled lines."""
+
 
 def provenance(reader: Reader, language: str = NONE) -> dict[str, Any]:
     """Weights, language, machine, date and command of a measurement.
@@ -46,22 +61,6 @@ def provenance(reader: Reader, language: str = NONE) -> dict[str, Any]:
         "date": date.today().isoformat(),
         "command": _command(),
     }
-
-
-READING = (
-    "alphabet.py",
-    "decoding.py",
-    "language.py",
-    "lineimage.py",
-    "metrics.py",
-    "network.py",
-    "pages",
-    "reader.py",
-)
-"""Code that decides what is read, and what that scores."""
-
-LEARNING = ("lineimage.py", "network.py", "training/augmentation.py", "training/data.py", "training/module.py")
-"""Code that decides what is learnt of labelled lines."""
 
 
 @cache
