@@ -18,11 +18,11 @@ _CONFUSIONS = 40
 # Groups of like confidence.
 _GROUPS = 10
 
-# Of fewer lines chance decides whether they are right.
-_FEWEST_ACCEPTED = 30
-
 ACCEPTED_CER = 1.0
 """In percent: how wrong text may be that is accepted without being looked at."""
+
+FEWEST_ACCEPTED = 30
+"""Of fewer lines chance decides whether they are right."""
 
 
 def details(readings: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _accepted(counted: Sequence[tuple[dict[str, Any], int, int]]) -> dict[str, A
         rate = 100 * edits / max(characters, 1)
         # Equally sure lines are accepted together.
         last = number == len(counted) or counted[number][0]["confidence"] < line["confidence"]
-        if last and rate <= ACCEPTED_CER and number >= _FEWEST_ACCEPTED:
+        if last and rate <= ACCEPTED_CER and number >= FEWEST_ACCEPTED:
             share, threshold = 100 * characters / total, line["confidence"]
         if number == len(counted) or number * 50 // len(counted) > (number - 1) * 50 // len(counted):
             curve.append({"share": round(100 * characters / max(total, 1), 1), "CER": round(rate, 2)})

@@ -21,7 +21,7 @@ import torch
 from tqdm import tqdm
 
 from htr.benchmark.lines import evaluate_lines, named_rates
-from htr.benchmark.pages import Truth, compare, evaluate_pages, load_truths, rates
+from htr.benchmark.pages import Truth, compare, evaluate_pages, finder_facts, load_truths, rates
 from htr.benchmark.peers import PEERS, Peer, PeerProcess, installed
 from htr.benchmark.provenance import READING, code_sha256, labels_sha256, language_facts, provenance
 from htr.benchmark.results import Result, Results, collection_of, load_results, pages_of, result_name, write_result
@@ -34,9 +34,8 @@ from htr.language import AUTO
 from htr.machine import describe
 from htr.metrics import count_edits, score
 from htr.pages.images import open_image
-from htr.pages.segmenter import DEFAULT as FINDER
 from htr.reader import Reader, load
-from htr.weights import load_weights, sha256
+from htr.weights import load_weights
 
 log = logging.getLogger(__name__)
 
@@ -294,7 +293,7 @@ def _pages(
         "labels_sha256": labels_sha256((truth.page.id, truth.text) for truth in truths),
         "leave_out": leave_out,
         "tried": [peer.name for peer in peers],
-        "finder": {"file": FINDER.name, "sha256": sha256(FINDER)},
+        "finder": finder_facts(),
     }
     if _known(known.pages, weights, **values):
         return

@@ -127,10 +127,15 @@ def evaluate_pages(
         "intervals": "95 % percentile bootstrap over pages, 1000 resamples, seed 0",
         "seconds_a_page": {name: round(value / len(truths), 3) for name, value in seconds.items()},
         **provenance(reader, language),
-        "finder": {"file": FINDER.name, "sha256": sha256(FINDER)},
+        "finder": finder_facts(),
         "per_page": rows,
         "readings": readings,
     }
+
+
+def finder_facts() -> dict[str, str]:
+    """With what lines are found."""
+    return {"file": FINDER.name, "sha256": sha256(FINDER)}
 
 
 def compare(

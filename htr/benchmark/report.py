@@ -14,6 +14,7 @@ from typing import Any
 
 from htr.benchmark import plots
 from htr.benchmark.blocks import Block, Heading, Line, Lines, Plot, Table, Text, write_report
+from htr.benchmark.details import FEWEST_ACCEPTED
 from htr.benchmark.results import (
     Result,
     Results,
@@ -186,7 +187,7 @@ def _collection(result: Result) -> Iterator[Block]:
         )
     else:
         yield Text(
-            f"No 30 lines or more are so sure that they can be taken unseen at {accepted['CER']:g} % character errors."
+            f"No {FEWEST_ACCEPTED} lines or more are so sure that they can be taken unseen at {accepted['CER']:g} % character errors."
         )
     writers = [writer["CER"] for writer in details["writers"]]
     if len(writers) > 2:
@@ -241,7 +242,8 @@ def _pages(measured: list[Result]) -> Iterator[Block]:
         return
     yield Heading(2, "Whole pages")
     rows, told = [], []
-    for result in newest(measured, "pages", "split", "leave_out", "language"):
+    shown = newest(measured, "pages", "split", "leave_out", "language")
+    for result in shown:
         name, scores, seconds = pages_of(result["pages"]), result["scores"], result["seconds_a_page"]
         helped = ", with language" if result["language"] else ", without language"
         only = f" {result['split']}" if result["split"] else ""
@@ -282,7 +284,7 @@ def _pages(measured: list[Result]) -> Iterator[Block]:
         "The cost is the page's CER minus that of its true lines, in points: what finding and ordering the lines adds to the errors. "
         "`htr/benchmark/pages.py` says how found and true lines are compared."
     )
-    for result in newest(measured, "pages", "split", "leave_out", "language"):
+    for result in shown:
         learnt = sum(page["split"] == "train" for page in result.get("per_page", []))
         if learnt:
             yield Text(
