@@ -151,10 +151,12 @@ def _together(lines: list[Result]) -> Iterator[Block]:
         plot.line(
             [group["confidence"] for group in groups], [group["without error"] for group in groups], _name(result)
         )
+    lowest = min((group["confidence"] for result in usual for group in result["details"]["confidence"]), default=0)
+    plot.axes.plot([lowest, 100], [lowest, 100], color="#777777", linestyle=":")
     yield Plot(plot.svg(), "Share of lines without error against the confidence, for each collection", "confidence")
     yield Text(
         "The confidence of a line is the mean over its characters of what the network thinks of them, without the language models: it "
-        "puts lines in an order, and is not the chance that a line is right."
+        "puts lines in an order, and is not the chance that a line is right, which would follow the dotted line."
     )
 
 
@@ -409,7 +411,8 @@ def _own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block
 
 
 def _saw(result: Result, collection: str) -> str:
-    learnt = [collection_of(data) for data in result["weights"]["training"].get("data", [])]
+    data = result["weights"]["training"].get("data", [])
+    learnt = [collection_of(name) for name in ([data] if isinstance(data, str) else data)]
     return "has seen training lines of" if collection in learnt else "never saw"
 
 
@@ -465,26 +468,34 @@ def _training(lines: list[Result]) -> Iterator[Block]:
 
 def _origin(results: Results) -> Iterator[Block]:
     yield Heading(2, "Where the figures come from")
-    rows = []
-    for result in [
-        *results.lines,
-        *results.peers,
-        *results.pages,
-        *results.speed,
-        *results.finetuning,
-        *results.transcripts,
-    ]:
+    measured = [
+        *results.lines, *results.peers, *results.pages, *results.speed, *results.finetuning, *results.transcripts
+    ]  # fmt: skip
+    # One command may have written many files.
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for result in measured:
         machine = result["machine"]
-        training = result["weights"]["training"]
-        rows.append(
-            [
-                f"[{result['file name']}]({result['file name']})", f"`{result['command']}`",
-                f"{result['weights']['file']} `{result['weights']['sha256'][:8]}`, seed {training.get('seed', '')}",
-                f"{machine['processor']}, {machine['threads']} threads, {machine['precision']}",
-                f"Python {machine['python']}, torch {machine['torch']}, timm {machine['timm']}, htr {machine['htr']}",
-            ]
-        )  # fmt: skip
-    yield Table(["result file", "command", "weights", "machine", "versions"], rows)
+        key = (
+            f"`{result['command']}`",
+            f"{machine['processor']}, {machine['threads']} threads, {machine['precision']}",
+            f"Python {machine['python']}, torch {machine['torch']}, timm {machine['timm']}, htr {machine['htr']}, "
+            f"code `{result.get('code', 'unknown')[:8]}`",
+        )
+        rows.setdefault(key, []).append(f"[{result['file name']}]({result['file name']})")
+    yield Table(
+        ["command", "result files", "machine", "versions"],
+        [[key[0], ", ".join(files), *key[1:]] for key, files in rows.items()],
+    )
+    if len({result.get("code") for result in measured}) > 1:
+        yield Text(
+            "The code that reads and scores differs between these results: figures of different code do not compare exactly; "
+            "`make report` measures anew what is of other code."
+        )
+    weights = {result["weights"]["sha256"]: result["weights"] for result in measured}
+    yield Table(
+        ["weights", "SHA-256", "seed"],
+        [[entry["file"], f"`{sha}`", str(entry["training"].get("seed", ""))] for sha, entry in weights.items()],
+    )
     yield Text("The weights files themselves say on which data, with which config and seed they were trained.")
 
 
