@@ -50,7 +50,7 @@ def main() -> None:
         split = arguments.split or "test"
         result = evaluate_lines(arguments.data, split, arguments.weights, arguments.language)
         print(table(result))
-        about = collection_of(arguments.data), split
+        about = [collection_of(arguments.data), split]
     else:
         from htr.benchmark.distort import DISTORTIONS
         from htr.benchmark.pages import evaluate_pages
@@ -65,7 +65,9 @@ def main() -> None:
             arguments.language,
         )
         print(pages_table(result))
-        about = "pages", pages_of(arguments.pages), *([arguments.split] if arguments.split else [])
+        about = ["pages", pages_of(arguments.pages), *([arguments.split] if arguments.split else [])]
+    if arguments.language != "auto":
+        about.append(f"language-{Path(arguments.language).stem}")
     readings = result.pop("readings")
     out = out or folder / result_name(about, result)
     write_result(out, result)

@@ -38,6 +38,9 @@ _BITS = 7
 # Characters seen less often than this are not learnt.
 _RARE = 20
 
+# Of so many characters of text or more, longer n-grams that were seen once are left out: the file would be twice as large.
+_MANY, _LONGER = 20_000_000, 4
+
 # The contexts of a hundred lines, in at most 150 MB with two models.
 _REMEMBERED = 40_000
 
@@ -165,13 +168,12 @@ class Languages:
         return known
 
 
-def train(texts: Iterable[tuple[str, float]], order: int = ORDER, seldom: int = 1) -> LanguageModel:
+def train(texts: Iterable[tuple[str, float]], order: int = ORDER) -> LanguageModel:
     """Counts the n-grams of some texts.
 
     Args:
         texts: paragraphs or single words, each with how often it counts.
         order: characters of the longest n-grams, 1 to 9.
-        seldom: n-grams of four characters or more that were seen at most this often are left out.
 
     Raises:
         InputError: the texts have more different characters than a model holds.
@@ -203,7 +205,7 @@ def train(texts: Iterable[tuple[str, float]], order: int = ORDER, seldom: int = 
         inside = inside[: len(ends)] & (ends != 0)
         kept, index = np.unique(gram[inside], return_inverse=True)
         count = np.rint(np.bincount(index, weight[: len(ends)][inside])).astype(np.uint32)
-        enough = count > (seldom if length >= 4 else 0)
+        enough = count > (1 if length >= _LONGER and len(codes) >= _MANY else 0)
         grams.append(kept[enough])
         counts.append(count[enough])
     return LanguageModel(characters, grams, counts)

@@ -53,6 +53,16 @@ def test_no_n_gram_reaches_from_one_text_into_the_next():
     assert chance(model, " c", "d") > 0.9
 
 
+def test_of_much_text_long_n_grams_seen_once_are_left_out(monkeypatch):
+    texts = [("abcd", 1.0), *[(character, 30.0) for character in "abcd"]]
+    few = train(texts, order=4)
+    monkeypatch.setattr("htr.language._MANY", 10)
+    many = train(texts, order=4)
+    assert [len(grams) for grams in few.grams[:3]] == [len(grams) for grams in many.grams[:3]]
+    # " abc", "abcd" and "bcd "
+    assert [len(few.grams[3]), len(many.grams[3])] == [3, 0]
+
+
 def test_a_saved_model_is_the_same(model, tmp_path):
     save_model(tmp_path / "a.npz", model)
     loaded = load_model(tmp_path / "a.npz")
