@@ -38,10 +38,10 @@ _BITS = 7
 # Characters seen less often than this are not learnt.
 _RARE = 20
 
-# Of so many characters of text or more, longer n-grams that were seen once are left out: the file would be twice as large.
+# Of texts of so many characters or more, n-grams of at least so many that count once are left out: the file would be twice as large.
 _MANY, _LONGER = 20_000_000, 4
 
-# The contexts of a hundred lines, in at most 150 MB with two models.
+# The contexts of a hundred lines, in at most 180 MB with two models.
 _REMEMBERED = 40_000
 
 # How many words of running text the word list stands for.
@@ -169,7 +169,7 @@ class Languages:
 
 
 def train(texts: Iterable[tuple[str, float]], order: int = ORDER) -> LanguageModel:
-    """Counts the n-grams of some texts.
+    """Counts the n-grams of some texts; of much text (`_MANY` characters), long ones that count once are left out.
 
     Args:
         texts: paragraphs or single words, each with how often it counts.

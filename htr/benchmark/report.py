@@ -400,6 +400,9 @@ def _own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block
                     ),
                 ],
             )  # fmt: skip
+        yield Text(
+            "With language, mind that the models that come along have read the train lines' texts of some collections."
+        )
     for result in transcripts:
         found = "; ".join(
             f"{name}, {counts['right']} of {counts['true']} lines got their text and {counts['wrong']} another one"
@@ -486,10 +489,15 @@ def _origin(results: Results) -> Iterator[Block]:
         ["command", "result files", "machine", "versions"],
         [[key[0], ", ".join(files), *key[1:]] for key, files in rows.items()],
     )
-    if len({result.get("code") for result in measured}) > 1:
+    shown = [
+        *newest(results.lines, "data", "split"), *newest(results.peers, "data", "split"),
+        *newest(results.pages, "pages", "split", "leave_out", "language"), *newest(results.speed),
+        *newest(results.finetuning, "data"), *newest(results.transcripts, "pages"),
+    ]  # fmt: skip
+    if len({result.get("code") for result in shown}) > 1:
         yield Text(
-            "The code that reads and scores differs between these results: figures of different code do not compare exactly; "
-            "`make report` measures anew what is of other code."
+            "The code that reads and scores differs between these results, so they do not compare exactly; the command beside a file "
+            "measures it anew."
         )
     weights = {result["weights"]["sha256"]: result["weights"] for result in measured}
     yield Table(
