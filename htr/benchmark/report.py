@@ -60,6 +60,9 @@ def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> I
     lines = newest(results.lines, "data", "split")
     lines.sort(key=lambda result: reader_of(result) != DEFAULT)
     peers = newest(results.peers, "data", "split")
+    pages = newest(results.pages, "pages", "split", "leave_out", "language")
+    speeds = newest(results.speed)
+    taught, transcripts = newest(results.finetuning, "data"), newest(results.transcripts, "pages")
     yield Heading(1, "How well and how fast htr reads")
     dates = sorted(result["date"] for result in lines + results.pages)
     yield Text(
@@ -71,14 +74,14 @@ def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> I
     if lines:
         yield from _overview(lines, peers)
         yield from _accuracy(lines, folder, examples)
-    yield from _pages(results.pages)
-    yield from _speed(newest(results.speed), peers)
-    yield from _own_hand(newest(results.finetuning, "data"), newest(results.transcripts, "pages"))
+    yield from _pages(pages, results.pages)
+    yield from _speed(speeds, peers)
+    yield from _own_hand(taught, transcripts)
     yield from _published(lines)
     yield from _training(lines)
     for result in {result["study"]: result for result in results.study}.values():
         yield from study_blocks(result)
-    yield from _origin(results)
+    yield from _origin(results, [*lines, *peers, *pages, *speeds, *taught, *transcripts])
 
 
 def _overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
@@ -239,12 +242,12 @@ def _examples(file: Path) -> Iterator[Block]:
     yield from shown
 
 
-def _pages(measured: list[Result]) -> Iterator[Block]:
-    if not measured:
+def _pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
+    """Of all that were measured, those that are shown."""
+    if not shown:
         return
     yield Heading(2, "Whole pages")
     rows, told = [], []
-    shown = newest(measured, "pages", "split", "leave_out", "language")
     for result in shown:
         name, scores, seconds = pages_of(result["pages"]), result["scores"], result["seconds_a_page"]
         helped = ", with language" if result["language"] else ", without language"
@@ -469,7 +472,7 @@ def _training(lines: list[Result]) -> Iterator[Block]:
         yield Plot(plot.svg(), f"CER on the validation lines while training: {', '.join(curves)}", "training")
 
 
-def _origin(results: Results) -> Iterator[Block]:
+def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
     yield Heading(2, "Where the figures come from")
     measured = [
         *results.lines, *results.peers, *results.pages, *results.speed, *results.finetuning, *results.transcripts
@@ -489,11 +492,6 @@ def _origin(results: Results) -> Iterator[Block]:
         ["command", "result files", "machine", "versions"],
         [[key[0], ", ".join(files), *key[1:]] for key, files in rows.items()],
     )
-    shown = [
-        *newest(results.lines, "data", "split"), *newest(results.peers, "data", "split"),
-        *newest(results.pages, "pages", "split", "leave_out", "language"), *newest(results.speed),
-        *newest(results.finetuning, "data"), *newest(results.transcripts, "pages"),
-    ]  # fmt: skip
     if len({result.get("code") for result in shown}) > 1:
         yield Text(
             "The code that reads and scores differs between these results, so they do not compare exactly; the command beside a file "
