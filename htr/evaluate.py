@@ -42,7 +42,7 @@ def main() -> None:
     folder = out.parent if out else Path("runs")
     make_writable(folder)
     # Loaded late, so that --help and mistyped arguments answer at once.
-    from htr.benchmark.results import collection_of, pages_of, result_name, write_result
+    from htr.benchmark.results import collection_of, language_of, pages_of, result_name, write_result
 
     if arguments.data:
         from htr.benchmark.lines import evaluate_lines
@@ -67,7 +67,7 @@ def main() -> None:
         print(pages_table(result))
         about = ["pages", pages_of(arguments.pages), *([arguments.split] if arguments.split else [])]
     if arguments.language != "auto":
-        about.append(f"language-{Path(arguments.language).stem}")
+        about.append(f"language-{language_of(result).replace(' ', '-')}")
     readings = result.pop("readings")
     out = out or folder / result_name(about, result)
     write_result(out, result)

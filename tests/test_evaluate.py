@@ -2,6 +2,7 @@ import csv
 import json
 from functools import partial
 
+import numpy as np
 import pytest
 from standin import StandIn, line, write_page
 
@@ -12,7 +13,7 @@ from htr.corpora.iam import load_iam
 from htr.language import find_models
 from htr.metrics import score
 from htr.pages.containers import Region
-from htr.weights import load_weights, sha256
+from htr.weights import MODELS, load_weights, sha256
 
 
 @pytest.fixture
@@ -54,6 +55,20 @@ def test_both_figures_where_language_models_help(run, iam_folder, tmp_path):
     plain = json.loads((tmp_path / "plain.json").read_text())
     assert plain["language"] is None and plain["scores_with_language"] == {} and "with language" not in out
     assert plain["scores"] == result["scores"]
+
+
+def test_results_of_two_language_models_get_two_names(run, iam_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, other = MODELS / "english.npz", tmp_path / "english.npz"
+    np.savez_compressed(other, **np.load(MODELS / "french.npz"))
+    for language in ("none", "english", model, other):
+        code, _, _ = run("--data", f"iam:{iam_folder}", "--language", language)
+        assert code == 0
+    names = {file.name.partition("_")[0].partition("test-")[2] for file in (tmp_path / "runs").glob("*.json")}
+    assert names == {
+        "language-none", "language-english", f"language-english-{sha256(model)[:8]}",
+        f"language-english-{sha256(other)[:8]}",
+    }  # fmt: skip
 
 
 def test_table_and_json_of_pages(run, tmp_path, monkeypatch):

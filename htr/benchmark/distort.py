@@ -77,7 +77,7 @@ DISTORTIONS: dict[str, Distortion] = {
     "darkened": darken,
     **{f"photographed, way {seed}": partial(photograph, seed=seed) for seed in (1, 2, 3)},
 }
-"""What `python -m htr.evaluate --pages PATH --distort` tries, by name."""
+"""What reports and `python -m htr.evaluate --pages PATH --distort` try, by name."""
 
 
 def distort(

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from htr.benchmark.distort import DISTORTIONS
 from htr.benchmark.lines import evaluate_lines, named_rates
 from htr.benchmark.pages import Truth, compare, evaluate_pages, finder_facts, load_truths, rates
 from htr.benchmark.peers import PEERS, Peer, PeerProcess, installed
@@ -295,9 +296,10 @@ def _pages(
         "tried": [peer.name for peer in peers],
         "finder": finder_facts(),
     }
-    if _known(known.pages, weights, **values):
+    distorted = [result for result in known.pages if set(result.get("distortions", ())) == set(DISTORTIONS)]
+    if _known(distorted, weights, **values):
         return
-    result = evaluate_pages(source, weights, None, leave_out)
+    result = evaluate_pages(source, weights, None, leave_out, list(DISTORTIONS))
     result.pop("readings")
     found = [found for peer in peers if (found := _found_by(peer, truths, environments))]
     write_result(folder / result_name(["pages", pages_of(source)], result), {**result, **values, "peers": found})

@@ -21,6 +21,7 @@ from htr.benchmark.results import (
     bounds,
     collection_of,
     interval,
+    language_of,
     load_results,
     newest,
     pages_of,
@@ -29,6 +30,7 @@ from htr.benchmark.results import (
 from htr.benchmark.study_page import study_blocks
 from htr.cli import counted
 from htr.errors import InputError
+from htr.language import AUTO, NONE
 from htr.weights import DEFAULT
 
 log = logging.getLogger(__name__)
@@ -57,7 +59,7 @@ def draw_report(folder: Path, examples: Sequence[str] | None = None) -> list[Pat
 
 
 def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> Iterator[Block]:
-    lines = newest(results.lines, "data", "split")
+    lines = newest(results.lines, "data", "split", "language")
     lines.sort(key=lambda result: reader_of(result) != DEFAULT)
     peers = newest(results.peers, "data", "split")
     pages = newest(results.pages, "pages", "split", "leave_out", "language")
@@ -97,7 +99,7 @@ def _overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
             reader = _reader(result)
             columns.setdefault(reader, {})[row] = interval(result["scores"][rate])
             if result["language"]:
-                helped = f"{reader}, with language"
+                helped = f"{reader}, with {_language(result)}"
                 columns.setdefault(helped, {})[row] = interval(result["scores_with_language"][rate])
         for result in peers:
             for reader in result["readers"]:
@@ -126,7 +128,8 @@ def _accuracy(lines: list[Result], folder: Path, examples: Sequence[str] | None)
     yield Text("Of the readings as users get them: with the language models, where the result names some.")
     yield from _together(lines)
     for result in lines:
-        yield Heading(3, f"{_name(result)}, {_reader(result)}")
+        other = "" if language_of(result) in (AUTO, NONE) else f", with {_language(result)}"
+        yield Heading(3, f"{_name(result)}, {_reader(result)}{other}")
         yield from _collection(result)
         if examples is None or collection_of(result["data"]) in examples:
             yield from _examples(folder / result["file name"].replace(".json", ".examples.json"))
@@ -250,7 +253,7 @@ def _pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
     rows, told = [], []
     for result in shown:
         name, scores, seconds = pages_of(result["pages"]), result["scores"], result["seconds_a_page"]
-        helped = ", with language" if result["language"] else ", without language"
+        helped = f", with {_language(result)}" if result["language"] else ", without language"
         only = f" {result['split']}" if result["split"] else ""
         rows.append(
             [
@@ -289,6 +292,17 @@ def _pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
         "The cost is the page's CER minus that of its true lines, in points: what finding and ordering the lines adds to the errors. "
         "`htr/benchmark/pages.py` says how found and true lines are compared."
     )
+    # Other weights and languages find the same.
+    distorted = {pages_of(result["pages"]): result for result in reversed(shown) if result.get("distortions")}
+    if distorted:
+        columns = dict(reversed(distorted.items()))
+        names = dict.fromkeys(name for result in columns.values() for name in result["distortions"])
+        yield Text("Lines found on the same pages as careless hands and cameras take them, F1 of polygons, IoU 0.5:")
+        yield Table(
+            ["pages", *columns],
+            [["as they are", *(_found(result["lines"])[-1] for result in columns.values())]]
+            + [[name, *(_f1(result["distortions"].get(name)) for result in columns.values())] for name in names],
+        )
     for result in shown:
         learnt = sum(page["split"] == "train" for page in result.get("per_page", []))
         if learnt:
@@ -300,6 +314,10 @@ def _pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
 
 def _same_pages(one: Result, other: Result) -> bool:
     return all(one.get(key) == other.get(key) for key in ("labels_sha256", "split", "leave_out", "machine"))
+
+
+def _f1(distorted: dict[str, float] | None) -> str:
+    return f"{distorted['F1']:.1f}" if distorted else ""
 
 
 def _found(lines: dict[str, Any]) -> list[str]:
@@ -512,6 +530,12 @@ def _name(result: Result) -> str:
 def _reader(result: Result) -> str:
     machine = result["machine"]
     return f"htr {reader_of(result)}" + ("" if machine["device"] == "cpu" else f" on {machine['processor']}")
+
+
+def _language(result: Result) -> str:
+    """What helped, after `with`; the models that help unless told otherwise need no name."""
+    name = language_of(result)
+    return "language" if name == AUTO else f"language {name}"
 
 
 def _sign(character: str) -> str:

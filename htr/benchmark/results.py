@@ -14,6 +14,7 @@ from typing import Any
 from htr.benchmark.provenance import VERSION
 from htr.corpora import label
 from htr.files import write_whole
+from htr.language import NONE
 from htr.weights import MODELS, sha256
 
 log = logging.getLogger(__name__)
@@ -143,12 +144,21 @@ def _shipped() -> dict[str, str]:
     return {sha256(file): file.stem for file in MODELS.glob("*.safetensors")}
 
 
+def language_of(result: Result) -> str:
+    """What helped a result, as it was asked for: `auto`, `english`, `none`; a file by its name and checksum."""
+    facts = result["language"]
+    if not facts:
+        return NONE
+    name = Path(facts["name"])
+    return f"{name.stem} {facts['models'][name.name][:8]}" if name.suffix else name.name
+
+
 def newest(results: list[Result], *keys: str) -> list[Result]:
     """Of results that are alike, the newest; in the order in which they first occur.
 
     Args:
-        keys: values that are compared; weights, processor and precision are compared in any case, and of `data` and `pages`
-            only the collection counts.
+        keys: values that are compared; weights, processor and precision are compared in any case, and of `data`, `pages` and
+            `language` only their names count.
     """
     found: dict[str, Result] = {}
     for result in results:
@@ -161,6 +171,8 @@ def newest(results: list[Result], *keys: str) -> list[Result]:
 def _value(result: Result, key: str) -> Any:
     if key == "data":
         return collection_of(result["data"])
+    if key == "language":
+        return language_of(result)
     return pages_of(result["pages"]) if key == "pages" else result.get(key)
 
 

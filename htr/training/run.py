@@ -53,9 +53,10 @@ def train(config: TrainConfig) -> dict[str, Any]:
         return summary
     with claim(folder, config) as checkpoint:
         L.seed_everything(config.seed, workers=True, verbose=False)
+        start = _start(config)
         samples = _chosen(config)
         drawn = [(drawer(config, name, samples), lines) for name, lines in config.drawn.items()]
-        network, alphabet, header = _network(config, samples, drawn)
+        network, alphabet, header = _network(config, start, samples, drawn)
         lines = Lines(
             samples, alphabet, config.height, config.width_stride, config.batch_pixels, config.augmentation, config.workers,
             config.seed, drawn, config.curriculum * config.epochs,
@@ -195,10 +196,24 @@ def drawer(config: TrainConfig, name: str, samples: Sequence[Sample]) -> Drawer:
     return load_drawer(name, config.start, lines)
 
 
+def _start(config: TrainConfig) -> Weights | None:
+    """The weights to go on from, if any; their height may be another, since letters of other sizes are soon learnt.
+
+    Raises:
+        InputError: they cannot be used, or the config asks for another network.
+    """
+    if not config.start:
+        return None
+    start = load_weights(config.start)
+    for name, value in start.header.network.items():
+        if name != "dropout" and getattr(config, name) != value:
+            raise InputError(f"{start.file}: its {name} is {value}, not {getattr(config, name)}; set {name}={value}")
+    return start
+
+
 def _network(
-    config: TrainConfig, samples: list[Sample], drawn: list[tuple[Drawer, int]]
+    config: TrainConfig, start: Weights | None, samples: list[Sample], drawn: list[tuple[Drawer, int]]
 ) -> tuple[Recogniser, Alphabet, Header]:
-    start = load_weights(config.start) if config.start else None
     if config.alphabet:
         alphabet = Alphabet(config.alphabet)
     else:
@@ -216,7 +231,7 @@ def _network(
     }
     network = Recogniser(classes=alphabet.classes, **arguments)
     if start:
-        _take_over(network, alphabet, start, config)
+        _take_over(network, alphabet, start)
         origin = f"{Path(config.start).name} {start.sha256}"
     elif config.pretrained == "none":
         origin = "none"
@@ -236,16 +251,8 @@ def _network(
     return network.to(memory_format=torch.channels_last), alphabet, header
 
 
-def _take_over(network: Recogniser, alphabet: Alphabet, start: Weights, config: TrainConfig) -> None:
-    """Fills a network with weights of another alphabet: classes of characters that both have are kept.
-
-    Raises:
-        InputError: the config asks for another network or height.
-    """
-    there = {**start.header.network, "height": start.header.height}
-    for name, value in there.items():
-        if name != "dropout" and getattr(config, name) != value:
-            raise InputError(f"{start.file}: its {name} is {value}, not {getattr(config, name)}; set {name}={value}")
+def _take_over(network: Recogniser, alphabet: Alphabet, start: Weights) -> None:
+    """Fills a network with weights of another alphabet: classes of characters that both have are kept."""
     state, fresh = start.network.state_dict(), network.state_dict()
     shared = [character for character in alphabet.characters if character in start.alphabet.characters]
     places = [BLANK, *alphabet.encode("".join(shared))]

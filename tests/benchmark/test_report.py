@@ -120,6 +120,33 @@ def test_of_the_same_weights_and_lines_the_newest_counts(folder):
     assert "77.77" not in (folder / "report.md").read_text()
 
 
+def test_results_of_other_language_models_stand_beside_the_usual_ones(folder):
+    helped = named_rates(score(TRUTHS, TRUTHS))
+    for name, models in (
+        ("auto", {"english.npz": "1" * 64}), ("french", {"french.npz": "2" * 64}), ("mine.npz", {"mine.npz": "3" * 64}),
+    ):  # fmt: skip
+        language = {"name": name, "models": models, "weight": 0.5, "bonus": 0.1, "unexpected": 5.0}
+        result = lines_result(language=language, scores_with_language=helped)
+        (folder / f"letters-{name}.json").write_text(json.dumps(result))
+    draw_report(folder)
+    header = next(row for row in (folder / "report.md").read_text().splitlines() if row.startswith("| lines |"))
+    columns = "htr default", "htr default, with language", "htr default, with language french"
+    assert header.split(" | ")[2:6] == [*columns, "htr default, with language mine 33333333"]
+
+
+def test_lines_found_on_distorted_pages_are_told(folder):
+    rates = {shape: {iou: {"F1": 97.0} for iou in ("0.5", "0.75")} for shape in ("boxes", "polygons")}
+    result = {
+        "kind": "pages", "pages": "here/letters/pages", "split": None, "leave_out": None, "count": 2, "counts": {"true": 9},
+        "lines": rates, "scores": {}, "seconds_a_page": {"finding": 1.0, "reading": 2.0}, "labels_sha256": "1" * 64,
+        "distortions": {"darkened": {"F1": 95.55, "lost": 1.45}}, **ABOUT,
+    }  # fmt: skip
+    (folder / "pages.json").write_text(json.dumps(result))
+    draw_report(folder)
+    page = (folder / "report.md").read_text()
+    assert "| as they are | 97.0 |" in page and "| darkened | 95.5 |" in page
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

@@ -103,6 +103,19 @@ def test_going_on_from_weights(tiny_config, tmp_path):
         train(load_config(CONFIG, [*tiny_config, f"run={tmp_path / 'third'}", f"start={start}", "lstm_units=8"]))
 
 
+def test_going_on_with_larger_pictures(tiny_config, tmp_path):
+    config = load_config(CONFIG, tiny_config)
+    train(config)
+    start = Path(config.run) / "model.safetensors"
+    height = config.height + 16
+    train(
+        load_config(
+            CONFIG, [*tiny_config, f"run={tmp_path / 'second'}", f"start={start}", f"height={height}", "epochs=1"]
+        )
+    )
+    assert load_weights(tmp_path / "second" / "model.safetensors").header.height == height
+
+
 def test_classes_of_known_characters_are_kept_and_new_ones_added(tiny_config, tmp_path):
     config = load_config(CONFIG, [*tiny_config, "alphabet=null"])
     train(config)
