@@ -15,7 +15,7 @@ from htr.alphabet import BLANK, Alphabet
 from htr.errors import InputError
 from htr.language import Languages, Written
 
-WEIGHT, BONUS = 0.5, 1.0
+WEIGHT, BONUS = 0.6, 1.2
 """Of the language in `beam_search`; chosen on the validation lines of IAM and the other collections."""
 
 # What the search drops: classes less likely than this in a column, all but so many texts, and those whose logarithm is

@@ -1,7 +1,8 @@
 """Character n-gram models of languages: how likely a character is after those before it.
 
-Interpolated counts after Witten and Bell, "The zero-frequency problem" (1991): a context gives its counts as much trust
-as it has seen more characters than different ones; the rest goes to the context that is one character shorter.
+Interpolated counts after Witten and Bell, "The zero-frequency problem" (1991): a context gives its counts the more trust
+the more characters it has seen for each different one; the rest goes to the context that is one character shorter. It
+gets more of it than they give, since the texts that a model has counted are not those that are read.
 
 `python -m htr.language FILE` trains a model (needs `pip install 'htr[synthetic]'`), of English or French, and with `--data` and
 `--text` on your own texts too.
@@ -41,6 +42,10 @@ _RARE = 20
 # Of texts of so many characters or more, n-grams of at least so many that count once are left out: the file would be twice as large.
 _MANY, _LONGER = 20_000_000, 4
 
+# Characters that a context must have seen for each different one to be trusted as much as the shorter ones; 1 in the method of Witten
+# and Bell. Chosen on the texts of validation lines.
+_DOUBT = 16
+
 # The contexts of a hundred lines, in at most 180 MB with two models.
 _REMEMBERED = 40_000
 
@@ -48,7 +53,7 @@ _REMEMBERED = 40_000
 _WORDS = 4_000_000
 
 # How often the few texts of a user's own lines count.
-_OWN = 3.0
+_OWN = 8.0
 
 UNEXPECTED = 0.05
 """Share of characters that follow no model, such as those of names and numbers; chosen on validation lines."""
@@ -111,9 +116,10 @@ class LanguageModel:
         if start == end:
             return shorter
         counts = self.counts[len(context)][start:end]
-        mixed = (end - start) * shorter
+        doubt = _DOUBT * (end - start)
+        mixed = doubt * shorter
         mixed[(grams[start:end] - np.uint64(first)).astype(np.int64)] += counts
-        return mixed / (int(counts.sum()) + end - start)
+        return mixed / (int(counts.sum()) + doubt)
 
 
 class Written(NamedTuple):

@@ -34,11 +34,12 @@ def test_what_was_seen_after_a_context_is_likelier(model):
 
 def test_counts_by_hand():
     model = train([("ab", 1.0)] * 30 + [("a", 1.0)] * 30, order=2)
-    # 30 of " ab " and 30 of " a ": 210 characters, 120 of them spaces, 60 a and 30 b; 3 known ones and the unknown.
-    alone = {" ": (120 + 3 / 4) / 213, "b": (30 + 3 / 4) / 213}
+    # 30 of " ab " and 30 of " a ": 210 characters, 120 of them spaces, 60 a and 30 b; 3 known ones and the unknown. Each of
+    # the three weighs 16 for what was thought before, that all four are alike.
+    alone = {" ": (120 + 48 / 4) / 258, "b": (30 + 48 / 4) / 258}
     assert chance(model, "", " ") == pytest.approx(alone[" "])
     # After the 60 a come 30 spaces and 30 b: two different characters.
-    assert chance(model, "a", "b") == pytest.approx((30 + 2 * alone["b"]) / 62)
+    assert chance(model, "a", "b") == pytest.approx((30 + 32 * alone["b"]) / 92)
 
 
 def test_texts_are_normalised_and_weighed():
@@ -48,7 +49,7 @@ def test_texts_are_normalised_and_weighed():
 
 
 def test_no_n_gram_reaches_from_one_text_into_the_next():
-    model = train([("ab", 30.0), ("cd", 30.0)], order=4)
+    model = train([("ab", 300.0), ("cd", 300.0)], order=4)
     assert chance(model, "ab ", "c") == chance(model, " ", "c")
     assert chance(model, " c", "d") > 0.9
 
@@ -132,7 +133,7 @@ def test_two_models_by_hand():
     languages = Languages([a, b])
     assert languages.add(languages.start, "a")[1].context == ""  # models of single characters look at none before
     # 30 of the character and 60 spaces, two different ones: with the unknown three, alike before anything is counted.
-    seen, unseen = (30 + 2 / 3) / 92, 2 / 3 / 92
+    seen, unseen = (30 + 32 / 3) / 122, 32 / 3 / 122
     seen, unseen = ((1 - UNEXPECTED) * chance + UNEXPECTED / 100 for chance in (seen, unseen))
     score, written = languages.add(languages.start, "a")
     assert score == pytest.approx(math.log((seen + unseen) / 2))
@@ -159,7 +160,7 @@ def test_texts_of_ones_own_lines_are_learnt(tmp_path, command_line):
     assert command_line(language.main, tmp_path / "book.npz", "--text", book)[0] == 0
     own = load_model(tmp_path / "book.npz")
     # A paragraph is one text, however its lines are broken.
-    assert chance(own, " Zvux", " ") > 0.9 and chance(own, "x zvux", ".") > 0.9
+    assert chance(own, " Zvux", " ") > 0.8 and chance(own, "x zvux", ".") > 0.8
     book.write_bytes(b"\xff\xfe\x00")
     for file in book, tmp_path / "none.txt":
         code, _, err = command_line(language.main, tmp_path / "my.npz", "--text", file)
