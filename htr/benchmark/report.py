@@ -293,9 +293,8 @@ def _pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
         "`htr/benchmark/pages.py` says how found and true lines are compared."
     )
     # Other weights and languages find the same.
-    distorted = {pages_of(result["pages"]): result for result in reversed(shown) if result.get("distortions")}
-    if distorted:
-        columns = dict(reversed(distorted.items()))
+    columns = {pages_of(result["pages"]): result for result in shown if result.get("distortions")}
+    if columns:
         names = dict.fromkeys(name for result in columns.values() for name in result["distortions"])
         yield Text("Lines found on the same pages as careless hands and cameras take them, F1 of polygons, IoU 0.5:")
         yield Table(

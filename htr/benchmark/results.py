@@ -149,8 +149,8 @@ def language_of(result: Result) -> str:
     facts = result["language"]
     if not facts:
         return NONE
-    name = Path(facts["name"])
-    return f"{name.stem} {facts['models'][name.name][:8]}" if name.suffix else name.name
+    name, models = facts["name"], facts["models"]
+    return f"{Path(name).stem} {models[name][:8]}" if name in models else name
 
 
 def newest(results: list[Result], *keys: str) -> list[Result]:
