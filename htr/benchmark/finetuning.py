@@ -19,7 +19,7 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
     """Fine-tunes weights on so many train lines of a corpus, and trains as long from ImageNet on the same lines.
 
     The lines are those of whole pages, in random order, of which the last is cut short: what a user labels who goes from page
-    to page. A part of them is held out, as fine-tuning does it. All weights are scored on the test lines.
+    to page. A part of them is held out at first, as fine-tuning does it. All weights are scored on the test lines.
 
     Args:
         data: a corpus with train and test lines.
@@ -41,7 +41,7 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
     from htr.corpora import load_corpus
     from htr.errors import InputError
     from htr.finetuning.lines import write_lines
-    from htr.finetuning.run import finetune
+    from htr.finetuning.run import ALL_LINES, finetune
     from htr.reader import load
     from htr.training.config import TrainConfig
     from htr.training.run import train
@@ -63,20 +63,23 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
     start, rows = scored(reader.weights.file, test=data, general=general), []
     for count in counts:
         chosen = labelled(samples, count)
-        folder = _RUNS / f"{collection_of(data)}-{count}-{reader.weights.sha256[:8]}"
+        texts = labels_sha256((sample.id, sample.text) for sample in chosen)
+        folder = _RUNS / f"{collection_of(data)}-{count}-{reader.weights.sha256[:8]}-{texts[:8]}"
         if not (folder / "lines" / "lines.tsv").is_file():
             write_lines(folder / "lines", chosen)
         outcome = finetune(folder / "lines", folder / "tuned.safetensors", reader.weights.file)
+        corpus = folder / "tuned.run" / ("lines" if outcome.kept else ALL_LINES)
         config = {
-            **outcome.config, "run": str(folder / "imagenet"), "start": None, "pretrained": "imagenet", "alphabet": None,
-            "minutes": outcome.minutes, "epochs": 100_000, "learning_rate": 1e-3, "encoder_learning_rate": 5e-4,
+            **outcome.config, "run": str(folder / "imagenet"), "data": [f"lines:{corpus}"], "start": None,
+            "pretrained": "imagenet", "alphabet": None, "minutes": outcome.minutes, "epochs": 100_000, "learning_rate": 1e-3,
+            "encoder_learning_rate": 5e-4,
         }  # fmt: skip
         untaught = train(TrainConfig(**config))
         rows.append({
             "lines": count, **outcome.lines, "minutes": outcome.minutes, "kept": outcome.kept,
             "held out before": outcome.before["scores"], "held out after": outcome.after["scores"],
             "tuned": scored(outcome.weights, test=data, general=general), "ImageNet": scored(untaught["weights"], test=data),
-            "labels_sha256": labels_sha256((sample.id, sample.text) for sample in chosen),
+            "labels_sha256": texts,
         })  # fmt: skip
     return {
         "kind": "finetuning", "data": data, "general": general, "start": start, "runs": rows,

@@ -177,6 +177,11 @@ def _installed(task: str, folder: Path) -> tuple[list[Peer], dict[str, str]]:
     return there, {peer.title: "not installed" for peer in peers if peer not in there}
 
 
+def _with(readers: Sequence[str], results: Sequence[Result]) -> list[Result]:
+    """The results for which at least these readers were tried; others of theirs may no longer be installed."""
+    return [result for result in results if set(readers) <= set(result.get("tried", ()))]
+
+
 def _peers(
     known: Results, collection: Collection, samples: list[Sample], weights: str, folder: Path, environments: Path
 ) -> None:
@@ -187,9 +192,8 @@ def _peers(
         "split": "test",
         "labels_sha256": labels_sha256((sample.id, sample.text) for sample in samples),
         "language_told": collection.language,
-        "tried": names,
     }
-    if not peers or _known(known.peers, weights, **values):
+    if not peers or _known(_with(names, known.peers), weights, **values):
         return
     threads = torch.get_num_threads()
     reader = load(weights)
@@ -252,6 +256,7 @@ def _peers(
         "kind": "peers",
         "data": collection.data,
         **values,
+        "tried": names,
         "lines": len(samples),
         "threads": threads,
         "how": f"one line after the other, in turns of {_TURN}, warm; opening of files not included",
@@ -293,16 +298,17 @@ def _pages(
     values = {
         "labels_sha256": labels_sha256((truth.page.id, truth.text) for truth in truths),
         "leave_out": leave_out,
-        "tried": [peer.name for peer in peers],
         "finder": finder_facts(),
     }
+    names = [peer.name for peer in peers]
     distorted = [result for result in known.pages if set(result.get("distortions", ())) == set(DISTORTIONS)]
-    if _known(distorted, weights, **values):
+    if _known(_with(names, distorted), weights, **values):
         return
     result = evaluate_pages(source, weights, None, leave_out, list(DISTORTIONS))
     result.pop("readings")
     found = [found for peer in peers if (found := _found_by(peer, truths, environments))]
-    write_result(folder / result_name(["pages", pages_of(source)], result), {**result, **values, "peers": found})
+    result |= {**values, "tried": names, "peers": found}
+    write_result(folder / result_name(["pages", pages_of(source)], result), result)
 
 
 def _found_by(peer: Peer, truths: Sequence[Truth], environments: Path) -> dict[str, Any] | None:

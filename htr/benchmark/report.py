@@ -399,7 +399,7 @@ def _own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block
         start = result["start"]
         yield Text(
             f"`{reader_of(result)}`, which {_saw(result, name)} {name}, fine-tuned with few of its lines "
-            "(a part of them held out), and the same network trained from ImageNet on the same lines for as many minutes; "
+            "(a part of them held out at first), and the same network trained from ImageNet on the same lines for as many minutes; "
             f"CER on {name}'s test lines, and on those of {general}, for what was lost:"
         )
         for helped in ("", " with language"):

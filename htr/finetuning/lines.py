@@ -127,6 +127,11 @@ def hold_out(samples: list[Sample], seed: int = 0) -> set[str]:
     return {name for lines in pages.values() for name in lines[-max(1, round(share * len(lines))) :]}
 
 
+def learn_all(samples: list[Sample]) -> list[Sample]:
+    """All lines as train lines, and after them those held out as they are."""
+    return [*(_in_split(sample, "train") for sample in samples), *(s for s in samples if s.split == "val")]
+
+
 def _used(samples: list[Sample]) -> list[Sample]:
     if any(sample.split == "train" for sample in samples):
         return [sample for sample in samples if sample.split != "test"]

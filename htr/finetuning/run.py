@@ -14,11 +14,12 @@ from htr.alphabet import named
 from htr.benchmark.lines import evaluate_lines
 from htr.cli import counted
 from htr.corpora import load_corpus, load_drawer
+from htr.corpora.sample import Sample
 from htr.corpora.source import Doubt, load_source
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
-from htr.finetuning.lines import keep_lines, read_doubts
-from htr.finetuning.mixing import mix
+from htr.finetuning.lines import keep_lines, learn_all, read_doubts, write_lines
+from htr.finetuning.mixing import LEARNT, mix
 from htr.language import AUTO, NONE, load_languages
 from htr.reader import Reader
 from htr.training.config import TrainConfig, checked, overridden
@@ -26,6 +27,9 @@ from htr.training.run import train
 from htr.weights import Weights, load_weights, save_weights
 
 log = logging.getLogger(__name__)
+
+ALL_LINES = "all-lines"
+"""Of a run, the folder of the corpus from which the new weights have learnt."""
 
 # Set-aside lines that are named on the screen; all are in the report.
 _NAMED = 5
@@ -39,10 +43,11 @@ class Outcome:
         weights: the new file.
         parent: name and checksum of the weights that it went on from.
         kept: whether the new weights are the parent's, since no others read the held-out lines better.
-        lines: how many were learnt, held out, and set aside.
+        lines: how many were learnt, held out (and learnt once the weights had passed), and set aside.
         pages: how many the lines are of; 0 where that is not known.
         new: characters that the parent could not write.
-        before, after: figures of `htr.benchmark.lines.evaluate_lines` on the held-out lines, without the readings.
+        before, after: figures of `htr.benchmark.lines.evaluate_lines` on the held-out lines, without the readings; `after` of
+            weights that had not learnt these.
         sample_before, sample_after: the same on the test lines of the embedded sample, for what was lost.
         mended: confusions (what stands there, what was read) with their numbers before and after, most mended first.
         curve: numbers of learnt lines and CER on the held-out ones in percent, from 0 lines on.
@@ -75,6 +80,9 @@ class Outcome:
 def finetune(source: Path, out: Path, start: str | None = None, overrides: list[str] | None = None) -> Outcome:
     """Teaches weights the lines of a source, or goes on where that was stopped.
 
+    Weights that have learnt all but some held-out lines must read these better than the parent does. If they do, all lines are
+    learnt in another training, and the new weights are those of both, mixed with the parent's.
+
     Args:
         source: labelled lines; see `htr.corpora.source.load_source`.
         out: the new weights file. What a run needs to go on, and the lines that were set aside, lie in a folder beside it
@@ -100,26 +108,35 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
         _config(parent, corpus, folder / name, len(learnt), share, overrides or [])
         for name, share in (("all", 1.0), ("half", 0.5))
     ]
-    texts = [sample.text for sample in learnt]
+    texts = [sample.text for sample in samples]
     new = parent.alphabet.missing([*texts, *_drawn_characters(configs[0])])
     _say(counts, pages, doubts, new, corpus)
 
     before, sample_before = _read(parent.file, _checks(corpus))
-    runs = [train(replace(config, alphabet=parent.alphabet.characters + new)) for config in configs]
-    (taught, (after, sample_after)), (_, half) = (
-        _taught(parent, Path(run["weights"]), checks, _cer(before))
-        for run, checks in zip(runs, (_checks(corpus), _checks(corpus)[:1]))
-    )
+    alphabet = parent.alphabet.characters + new
+    runs = [train(replace(config, alphabet=alphabet)) for config in configs]
+    (share, after), (_, half) = (_taught(parent, Path(run["weights"]), corpus, before) for run in runs)
     kept = _cer(after) >= _cer(before)
     curve = [
         {"lines": lines, "CER": _cer(figures)}
-        for lines, figures in ((0, before), (runs[1]["train_lines"], half[0]), (len(learnt), after))
+        for lines, figures in ((0, before), (runs[1]["train_lines"], half), (len(learnt), after))
     ]
-    best = parent if kept else load_weights(taught)
+    best, sample_after = parent, sample_before
+    if not kept:
+        config = _config_of_all(parent, samples, folder, overrides or [])
+        runs.append(train(replace(config, alphabet=alphabet)))
+        mixed = folder / "mixed.safetensors"
+        # Should the last training have failed, what passed is there.
+        for tuned in ([runs[0], runs[-1]], [runs[0]]):
+            mix(parent, [Path(run["weights"]) for run in tuned], mixed, share)
+            own, sample_after = _read(mixed, _checks(corpus))
+            if _cer(own) < _cer(before):
+                break
+        best = load_weights(mixed)
     training = {
         **best.header.training,
         "data": [source.name],
-        "train_lines": len(learnt),
+        "train_lines": 0 if kept else len(samples),
         "date": date.today().isoformat(),
         "parent": {"file": Path(parent.file).name, "sha256": parent.sha256, "training": parent.header.training},
     }
@@ -127,7 +144,7 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
     return Outcome(
         weights=str(out), parent={"file": Path(parent.file).name, "sha256": parent.sha256}, kept=kept, lines=counts,
         pages=len(pages), new=new, before=_figures(before), after=_figures(before if kept else after),
-        sample_before=_figures(sample_before), sample_after=_figures(sample_before if kept else sample_after),
+        sample_before=_figures(sample_before), sample_after=_figures(sample_after),
         mended=[] if kept else _mended(before, after), curve=curve, doubts=doubts,
         minutes=round(sum(run["minutes"] for run in runs), 1), config=runs[0]["config"], machine=runs[0]["machine"],
         date=date.today().isoformat(),
@@ -202,6 +219,17 @@ def _config(parent: Weights, corpus: Path, run: Path, lines: int, share: float, 
     )
 
 
+def _config_of_all(parent: Weights, samples: list[Sample], folder: Path, overrides: list[str]) -> TrainConfig:
+    """The recipe for all lines, written to a corpus of their own in which those held out are learnt too."""
+    corpus = folder / ALL_LINES
+    if not (corpus / "lines.tsv").is_file():
+        write_lines(corpus, learn_all(samples))
+    config = _config(parent, corpus, folder / "whole", len(samples), 1.0, overrides)
+    # Another order of the lines, and, as all are learnt, nothing to choose by before the end.
+    last = {**config.trainer, "check_val_every_n_epoch": 1 if config.minutes else config.epochs}
+    return replace(config, seed=config.seed + 1, trainer=last)
+
+
 def _drawn_characters(config: TrainConfig) -> list[str]:
     return [load_drawer(name, config.start).characters for name in config.drawn]
 
@@ -230,17 +258,15 @@ def _cer(result: dict[str, Any]) -> float:
     return result["scores"]["CER"]["value"]
 
 
-def _taught(
-    parent: Weights, tuned: Path, checks: list[tuple[str, str, str]], before: float
-) -> tuple[Path, list[dict[str, Any]]]:
-    """The tuned weights mixed with the parent's and their figures; or as they are, if mixed they are no better than the parent."""
+def _taught(parent: Weights, tuned: Path, corpus: Path, before: dict[str, Any]) -> tuple[float, dict[str, Any]]:
+    """The share of what was learnt with which weights read the held-out lines better than the parent, and their figures there."""
     mixed = tuned.with_name("mixed.safetensors")
-    mix(parent, tuned, mixed)
-    for file in (mixed, tuned):
-        figures = _read(file, checks)
-        if _cer(figures[0]) < before:
+    for share in (LEARNT, 1.0):
+        mix(parent, [tuned], mixed, share)
+        (figures,) = _read(mixed, _checks(corpus)[:1])
+        if _cer(figures) < _cer(before):
             break
-    return file, figures
+    return share, figures
 
 
 def _figures(result: dict[str, Any]) -> dict[str, Any]:

@@ -79,3 +79,10 @@ def test_a_collection_without_test_lines_is_refused(tmp_path, command_line):
     (folder / "train" / "a.txt").write_text("a")
     code, _, err = command_line(benchmark.main, "--english", f"lines:{folder}", "--out", tmp_path / "reports")
     assert code == 2 and "has no test lines" in err and err.strip().count("\n") == 0
+
+
+def test_what_was_measured_beside_more_readers_than_are_installed_counts():
+    results = [{"kind": "pages", "tried": ["kraken", "another"]}, {"kind": "pages"}]
+    assert measure._with(["kraken"], results) == results[:1]
+    assert measure._with([], results) == results
+    assert measure._with(["a third"], results) == []

@@ -70,7 +70,7 @@ def test_it_learns_and_tells_what_it_did(command_line, source, tmp_path, caplog)
     weights = load_weights(tmp_path / "my.safetensors")
     assert sha256(parent.file) == parent.sha256 == weights.header.training["parent"]["sha256"]
     assert weights.header.training["parent"]["training"] == parent.header.training
-    assert (weights.header.training["data"], weights.header.training["train_lines"]) == (["letters"], 16)
+    assert (weights.header.training["data"], weights.header.training["train_lines"]) == (["letters"], 24)
     # What was known keeps its place, what is new comes after it and is named.
     known = parent.alphabet.characters
     assert weights.alphabet.characters.startswith(known)
@@ -78,6 +78,9 @@ def test_it_learns_and_tells_what_it_did(command_line, source, tmp_path, caplog)
     assert ACUTE in new
     assert f"{len(new)} characters are new to the weights and are learnt: " in caplog.text
     assert "16 lines of 3 pages to learn from, 8 held out" in caplog.text
+    # Once the weights had passed, the lines held out were learnt too.
+    learnt = [sample for sample in load_corpus(f"lines:{tmp_path / 'my.run' / 'all-lines'}") if sample.split == "train"]
+    assert len({sample.text for sample in learnt}) == 24
     held_out = [sample for sample in load_corpus(f"lines:{tmp_path / 'my.run' / 'lines'}") if sample.split == "val"]
     readings = [line.text for line in Reader(weights).read_lines([sample.image() for sample in held_out])]
     assert sum(reading.count(ACUTE) for reading in readings) > 8
@@ -85,6 +88,7 @@ def test_it_learns_and_tells_what_it_did(command_line, source, tmp_path, caplog)
     report = (tmp_path / "my.md").read_text(encoding="utf-8")
     for part in (
         "| 8 held-out lines, CER | ",
+        "Then all lines were learnt",
         "200 lines in fonts",
         "| 16 |",
         "| 8 |",

@@ -15,17 +15,29 @@ NETWORK = {
 }
 
 
+def weights(file, value, alphabet):
+    """Weights that are all of one value."""
+    network = Recogniser(classes=len(alphabet) + 1, **NETWORK).eval()
+    for tensor in network.state_dict().values():
+        tensor.fill_(value)
+    save_weights(file, network, Header(alphabet, 32, NETWORK, {}))
+    return file
+
+
 def test_known_classes_lie_between_and_new_ones_are_as_learnt(tmp_path):
-    files = {}
-    for value, alphabet in ((0.0, "ab"), (1.0, "abé")):
-        network = Recogniser(classes=len(alphabet) + 1, **NETWORK).eval()
-        for tensor in network.state_dict().values():
-            tensor.fill_(value)
-        files[alphabet] = tmp_path / f"{len(alphabet)}.safetensors"
-        save_weights(files[alphabet], network, Header(alphabet, 32, NETWORK, {}))
-    mix(load_weights(files["ab"]), files["abé"], tmp_path / "mixed.safetensors", 0.25)
+    parent, tuned = weights(tmp_path / "a.safetensors", 0.0, "ab"), weights(tmp_path / "b.safetensors", 1.0, "abé")
+    mix(load_weights(parent), [tuned], tmp_path / "mixed.safetensors", 0.25)
     mixed = load_weights(tmp_path / "mixed.safetensors")
     assert mixed.alphabet.characters == "abé"
     assert mixed.network.head.bias.tolist() == pytest.approx([0.25, 0.25, 0.25, 1.0])
     assert torch.equal(mixed.network.head.weight[-1], torch.ones(16))
     assert next(mixed.network.encoder.parameters()).unique().tolist() == [0.25]
+
+
+def test_several_trainings_are_averaged(tmp_path):
+    parent = weights(tmp_path / "parent.safetensors", 0.0, "ab")
+    tuned = [weights(tmp_path / f"{value}.safetensors", value, "abé") for value in (1.0, 2.0, 6.0)]
+    mix(load_weights(parent), tuned, tmp_path / "mixed.safetensors", 0.5)
+    assert load_weights(tmp_path / "mixed.safetensors").network.head.bias.tolist() == pytest.approx(
+        [1.5, 1.5, 1.5, 3.0]
+    )
