@@ -55,8 +55,8 @@ def report(outcome: Outcome) -> str:
         f"Went on from {parent['file']} ({parent['sha256'][:12]}…) with {lines['learnt']} lines{pages} on {outcome.date}, in "
         f"{outcome.minutes:g} minutes ({outcome.machine['processor']}, {outcome.machine['threads']} threads). "
         f"{lines['held out']} lines were held out: the best state was chosen by them, so that the figures on them are a "
-        "little too good. "
-        + ("" if outcome.kept else "Then all lines were learnt: the new weights know those held out, too."),
+        "little too good."
+        + ("" if outcome.kept else " Then all lines were learnt: the new weights know those held out, too."),
         verdict(outcome),
         _table(
             ["", "before", "after"],

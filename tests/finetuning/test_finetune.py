@@ -14,7 +14,7 @@ from htr.corpora import load_corpus
 from htr.corpora.embedded import embedded_lines
 from htr.errors import InputError
 from htr.finetuning.report import more_lines
-from htr.finetuning.run import _claim, _config
+from htr.finetuning.run import _claim, _config, _passes
 from htr.network import Recogniser
 from htr.reader import Reader
 from htr.weights import Header, load_weights, save_weights, sha256
@@ -258,3 +258,9 @@ def test_an_end_by_time_comes_after_a_look_at_the_held_out_lines(source, parent,
 def test_whether_more_lines_would_help(held_out, whole, word):
     curve = [{"lines": 0, "CER": 60.0}, {"lines": 20, "CER": 50.0}, {"lines": 40, "CER": whole}]
     assert word in more_lines(SimpleNamespace(curve=curve, lines={"held out": held_out}))
+
+
+@pytest.mark.parametrize(("after", "before", "passes"), [(4.0, 5.0, True), (5.0, 5.0, False), (0.0, 0.0, True)])
+def test_weights_pass_that_read_better_or_without_an_error(after, before, passes):
+    figures = [{"scores": {"CER": {"value": value}}} for value in (after, before)]
+    assert _passes(*figures) is passes
