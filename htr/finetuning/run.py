@@ -112,10 +112,15 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
     new = parent.alphabet.missing([*texts, *_drawn_characters(configs[0])])
     _say(counts, pages, doubts, new, corpus)
 
-    before, sample_before = _read(parent.file, _checks(corpus))
+    checks = _checks(corpus)
+    before, sample_before = _read(parent.file, checks)
     alphabet = parent.alphabet.characters + new
     runs = [train(replace(config, alphabet=alphabet)) for config in configs]
-    (share, after), (_, half) = (_taught(parent, Path(run["weights"]), corpus, before) for run in runs)
+    tuned = [Path(run["weights"]) for run in runs]
+    (share, (after,)), (_, (half,)) = (
+        _mixed(parent, [([file], LEARNT), ([file], 1.0)], file.with_name("mixed.safetensors"), checks[:1], before)
+        for file in tuned
+    )
     kept = not _passes(after, before)
     curve = [
         {"lines": lines, "CER": _cer(figures)}
@@ -125,14 +130,11 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
     if not kept:
         config = _config_of_all(parent, samples, folder, overrides or [])
         runs.append(train(replace(config, alphabet=alphabet)))
-        mixed = folder / "mixed.safetensors"
+        both = [tuned[0], Path(runs[-1]["weights"])]
         # Should the last training have failed, what passed is there.
-        for tuned in ([runs[0], runs[-1]], [runs[0]]):
-            mix(parent, [Path(run["weights"]) for run in tuned], mixed, share)
-            own, sample_after = _read(mixed, _checks(corpus))
-            if _passes(own, before):
-                break
-        best = load_weights(mixed)
+        choices = [(both, share), (tuned[:1], share)]
+        _, (_, sample_after) = _mixed(parent, choices, folder / "mixed.safetensors", checks, before)
+        best = load_weights(folder / "mixed.safetensors")
     training = {
         **best.header.training,
         "data": [source.name],
@@ -263,13 +265,22 @@ def _passes(after: dict[str, Any], before: dict[str, Any]) -> bool:
     return _cer(after) < _cer(before) or _cer(after) == 0
 
 
-def _taught(parent: Weights, tuned: Path, corpus: Path, before: dict[str, Any]) -> tuple[float, dict[str, Any]]:
-    """The share of what was learnt with which weights read the held-out lines better than the parent, and their figures there."""
-    mixed = tuned.with_name("mixed.safetensors")
-    for share in (LEARNT, 1.0):
-        mix(parent, [tuned], mixed, share)
-        (figures,) = _read(mixed, _checks(corpus)[:1])
-        if _passes(figures, before):
+def _mixed(
+    parent: Weights,
+    choices: list[tuple[list[Path], float]],
+    out: Path,
+    checks: list[tuple[str, str, str]],
+    before: dict[str, Any],
+) -> tuple[float, list[dict[str, Any]]]:
+    """Writes the first mixture (trainings, share of what they learnt) that passes on the lines of the first check, or the last.
+
+    Returns:
+        Its share, and its figures of each check.
+    """
+    for tuned, share in choices:
+        mix(parent, tuned, out, share)
+        figures = _read(out, checks)
+        if _passes(figures[0], before):
             break
     return share, figures
 
