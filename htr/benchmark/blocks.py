@@ -160,7 +160,7 @@ def _figure(line: Line) -> str:
     true, read = _differences(line.truth, line.reading)
     return (
         f'<figure><img src="{_data(line.png, "png")}" alt="{html.escape("A line that says: " + line.truth, quote=True)}">'
-        f"<figcaption><span>{html.escape(line.about)}</span><br>{true}<br>{read}</figcaption></figure>"
+        f"<figcaption><span>{_marked(line.about)}</span><br>{true}<br>{read}</figcaption></figure>"
     )
 
 

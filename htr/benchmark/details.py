@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from htr.alphabet import normalise
@@ -62,20 +63,16 @@ def _rate(counts: Sequence[tuple[int, int]]) -> dict[str, Any]:
 
 def _characters(readings: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """How often each character is wrong, and what is read for what."""
-    seen, wrong = Counter(), Counter()
-    confused, inserted, deleted = Counter(), Counter(), Counter()
+    seen, found = Counter(), Counter()
     for line in readings:
         seen.update(normalise(line["truth"]))
-        for true, read in align(line["truth"], line["reading"]):
-            if true == read:
-                continue
-            wrong.update(true)
-            if not read:
-                deleted.update(true)
-            elif not true:
-                inserted.update(read)
-            else:
-                confused.update(zip(true, read))
+        found.update(mistakes(line["truth"], line["reading"]))
+    wrong = Counter[str]()
+    for (true, _), count in found.items():
+        wrong[true] += count
+    confused = Counter({mistake: count for mistake, count in found.items() if all(mistake)})
+    inserted = Counter({read: count for (true, read), count in found.items() if not true})
+    deleted = Counter({true: count for (true, read), count in found.items() if not read})
     return {
         "characters": [
             {"character": character, "count": count, "wrong": wrong[character]} for character, count in seen.most_common()
@@ -87,6 +84,27 @@ def _characters(readings: Iterable[dict[str, Any]]) -> dict[str, Any]:
         "insertions": _commonest(inserted),
         "deletions": _commonest(deleted),
     }  # fmt: skip
+
+
+def mistakes(truth: str, reading: str) -> Iterator[tuple[str, str]]:
+    """Each character that is read wrongly, and what is read in its place; one of them is empty where it was passed over, or
+    where nothing stands."""
+    for true, read in align(truth, reading):
+        if true != read:
+            yield from zip_longest(true, read, fillvalue="")
+
+
+def told(mistake: tuple[str, str]) -> str:
+    """A mistake in words."""
+    true, read = map(sign, mistake)
+    if not mistake[0]:
+        return f"{read} read where none is"
+    return f"{true} read as {read}" if mistake[1] else f"{true} passed over"
+
+
+def sign(character: str) -> str:
+    """A character so that it is seen in a text."""
+    return "space" if character == " " else f"`{character}`" if character != "`" else "backtick"
 
 
 def _commonest(counts: Counter[str]) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from htr.benchmark.details import mistakes, told
 from htr.benchmark.distort import DISTORTIONS
 from htr.benchmark.lines import evaluate_lines, named_rates
 from htr.benchmark.pages import Truth, compare, evaluate_pages, finder_facts, load_truths, rates
@@ -27,6 +28,7 @@ from htr.benchmark.peers import PEERS, Peer, PeerProcess, installed
 from htr.benchmark.provenance import READING, code_sha256, labels_sha256, language_facts, provenance
 from htr.benchmark.results import Result, Results, collection_of, load_results, pages_of, result_name, write_result
 from htr.benchmark.speed import first_result, measure_speed
+from htr.cli import counted
 from htr.corpora import label, load_corpus
 from htr.corpora.sample import Sample
 from htr.errors import InputError
@@ -42,6 +44,9 @@ log = logging.getLogger(__name__)
 
 # Lines of a collection that are shown: the worst, and some drawn by lot.
 _EXAMPLES = 20
+
+# And of the commonest confusions, of characters read where none is, and of those passed over, so many.
+_MISTAKES = 4
 
 # Lines that one reader reads before the next one has its turn.
 _TURN = 25
@@ -137,29 +142,45 @@ def _lines(known: Results, collection: Collection, samples: list[Sample], weight
     result = evaluate_lines(collection.data, "test", weights)
     readings = result.pop("readings")
     file = folder / result_name([collection_of(collection.data), "test"], result)
+    # Before the result, which tells that all of it is there.
+    examples = _examples(samples, readings, result["details"])
+    write_whole(file.with_suffix(".examples.json"), json.dumps(examples, ensure_ascii=False))
     write_result(file, result)
-    write_whole(file.with_suffix(".examples.json"), json.dumps(_examples(samples, readings), ensure_ascii=False))
 
 
-def _examples(samples: Sequence[Sample], readings: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """The worst lines, and some drawn by lot, with their pictures."""
+def _examples(
+    samples: Sequence[Sample], readings: Sequence[dict[str, Any]], details: dict[str, Any]
+) -> dict[str, list[dict[str, Any]]]:
+    """The worst lines, some drawn by lot, and one of each of the commonest mistakes, with their pictures."""
     errors = [count_edits(line["truth"], line["reading"]) for line in readings]
     worst = sorted(range(len(readings)), key=lambda index: errors[index][0] / errors[index][1], reverse=True)[
         :_EXAMPLES
     ]
     drawn = sorted(random.Random(0).sample(range(len(readings)), min(_EXAMPLES, len(readings))))
 
-    def shown(index: int) -> dict[str, Any]:
+    def shown(index: int, about: str = "") -> dict[str, Any]:
         line, (edits, length) = readings[index], errors[index]
-        about = f"{edits} of {length} characters wrong; confidence {line['confidence']:.2f}"
+        about = about or f"{edits} of {length} characters wrong; confidence {line['confidence']:.2f}"
         return {
             "png": base64.b64encode(_png(samples[index].image())).decode(), "truth": line["truth"],
             "reading": line["reading"], "about": about,
         }  # fmt: skip
 
+    found = [set(mistakes(line["truth"], line["reading"])) for line in readings]
+    common = [((entry["true"], entry["read"]), entry["count"]) for entry in details["confusions"][:_MISTAKES]]
+    common += [(("", entry["character"]), entry["count"]) for entry in details["insertions"][:_MISTAKES]]
+    common += [((entry["character"], ""), entry["count"]) for entry in details["deletions"][:_MISTAKES]]
+
+    def clearest(mistake: tuple[str, str]) -> int:
+        """The line with the fewest other errors."""
+        return min((edits[0], index) for index, edits in enumerate(errors) if mistake in found[index])[1]
+
     return {
         f"The {len(worst)} worst lines": [shown(index) for index in worst],
         f"{len(drawn)} lines drawn by lot": [shown(index) for index in drawn],
+        "The commonest mistakes, a line for each": [
+            shown(clearest(mistake), f"{told(mistake)}, {counted(count, 'time')} in all") for mistake, count in common
+        ],
     }
 
 
@@ -238,12 +259,12 @@ def _peers(
         truths = [sample.text for sample in samples]
         readers = []
         for name in ["htr", *processes]:
-            process = processes.get(name)
-            about = (
-                {"version": _version(process.facts), **process.facts, "peak_megabytes": round(process.peak_mb())}
-                if process
-                else _about_us(reader, files[0])
-            )
+            try:
+                about = _about(processes[name]) if name in processes else _about_us(reader, files[0])
+            except InputError as error:
+                log.warning("%s", error)
+                left_out[PEERS[name].title] = "it stopped after it had read"
+                continue
             readers.append(
                 {
                     "name": name,
@@ -273,6 +294,10 @@ def _version(facts: dict[str, Any]) -> str:
     )
 
 
+def _about(process: PeerProcess) -> dict[str, Any]:
+    return {"version": _version(process.facts), **process.facts, "peak_megabytes": round(process.peak_mb())}
+
+
 def _about_us(reader: Reader, file: Path) -> dict[str, Any]:
     weights = Path(reader.weights.file)
     first = first_result(weights, "reader.read_lines([sys.argv[2]])", file)
@@ -294,7 +319,7 @@ def _pages(
     folder: Path,
     environments: Path,
 ) -> None:
-    peers, _ = _installed("finding", environments)
+    peers, left_out = _installed("finding", environments)
     values = {
         "labels_sha256": labels_sha256((truth.page.id, truth.text) for truth in truths),
         "leave_out": leave_out,
@@ -306,32 +331,40 @@ def _pages(
         return
     result = evaluate_pages(source, weights, None, leave_out, list(DISTORTIONS))
     result.pop("readings")
-    found = [found for peer in peers if (found := _found_by(peer, truths, environments))]
-    result |= {**values, "tried": names, "peers": found}
+    found = []
+    for peer in peers:
+        try:
+            found.append(_found_by(peer, truths, environments))
+        except InputError as error:
+            log.warning("%s", error)
+            left_out[peer.title] = "it failed"
+    result |= {**values, "tried": names, "peers": found, "left_out": left_out}
     write_result(folder / result_name(["pages", pages_of(source)], result), result)
 
 
-def _found_by(peer: Peer, truths: Sequence[Truth], environments: Path) -> dict[str, Any] | None:
-    """How well a peer finds the lines of pages."""
+def _found_by(peer: Peer, truths: Sequence[Truth], environments: Path) -> dict[str, Any]:
+    """How well a peer finds the lines of pages.
+
+    Raises:
+        InputError: it does not start, or stops.
+    """
     total: Counter[str] = Counter()
     seconds = 0.0
-    with tempfile.TemporaryDirectory() as place:
-        try:
-            with PeerProcess(peer, torch.get_num_threads(), environments) as process:
-                files = [Path(place) / f"{number}.png" for number in range(len(truths))]
-                for truth, file in zip(truths, files):
-                    cv2.imwrite(str(file), open_image(truth.page.image))
-                process.find(files[:1])  # the first page of a process is slow: not timed
-                progress = tqdm(files, desc=peer.title, unit=" pages", leave=False, disable=None)
-                for truth, file in zip(truths, progress):
-                    found = process.find([file])[0]
-                    polygons = [np.array(polygon, float) for _, polygon in found.lines if len(polygon) > 2]
-                    total.update(compare(polygons, truth.polygons, truth.ignored, truth.area)[0])
-                    seconds += found.seconds
-                facts = process.facts
-        except InputError as error:
-            log.warning("%s", error)
-            return None
+    with (
+        tempfile.TemporaryDirectory() as place,
+        PeerProcess(peer, torch.get_num_threads(), environments) as process,
+    ):
+        files = [Path(place) / f"{number}.png" for number in range(len(truths))]
+        for truth, file in zip(truths, files):
+            cv2.imwrite(str(file), open_image(truth.page.image))
+        process.find(files[:1])  # the first page of a process is slow: not timed
+        progress = tqdm(files, desc=peer.title, unit=" pages", leave=False, disable=None)
+        for truth, file in zip(truths, progress):
+            found = process.find([file])[0]
+            polygons = [np.array(polygon, float) for _, polygon in found.lines if len(polygon) > 2]
+            total.update(compare(polygons, truth.polygons, truth.ignored, truth.area)[0])
+            seconds += found.seconds
+        facts = process.facts
     return {
         "version": _version(facts), **facts, "counts": dict(total), "lines": rates(total),
         "seconds_a_page": round(seconds / len(truths), 3),

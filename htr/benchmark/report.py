@@ -14,7 +14,7 @@ from typing import Any
 
 from htr.benchmark import plots
 from htr.benchmark.blocks import Block, Heading, Line, Lines, Plot, Table, Text, write_report
-from htr.benchmark.details import FEWEST_ACCEPTED
+from htr.benchmark.details import FEWEST_ACCEPTED, sign, told
 from htr.benchmark.results import (
     Result,
     Results,
@@ -34,6 +34,11 @@ from htr.language import AUTO, NONE
 from htr.weights import DEFAULT
 
 log = logging.getLogger(__name__)
+
+_OTHERS_KNOW = (
+    " The others have not, as far as their authors say; but PP-OCRv6 does not tell all of its training data, and may know IAM, "
+    "which is public."
+)
 
 # Of a collection's characters and confusions, as many as one takes in at a glance.
 _SHOWN = 12
@@ -66,12 +71,13 @@ def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> I
     speeds = newest(results.speed)
     taught, transcripts = newest(results.finetuning, "data"), newest(results.transcripts, "pages")
     yield Heading(1, "How well and how fast htr reads")
-    dates = sorted(result["date"] for result in lines + results.pages)
+    shown = [*lines, *peers, *pages, *speeds, *taught, *transcripts]
+    _name_machines(shown)
+    dates = sorted(result["date"] for result in [*shown, *results.study])
     yield Text(
-        f"Measured from {dates[0]} to {dates[-1]}. Every figure stands in a result file (see Where the figures come from; those of "
-        "studies are named there), and `make report` measures what is missing. Error rates are in percent, in brackets the 95 % "
-        "interval (bootstrap over lines, of pages over pages). CER counts wrong characters, WER wrong words; `htr/metrics.py` says "
-        "exactly what counts."
+        f"Measured from {dates[0]} to {dates[-1]}. Every figure but the published ones stands in a result file; they are named at the "
+        "end, with the commands that repeat them. Error rates are in percent, in brackets the 95 % interval (bootstrap over "
+        "lines, of pages over pages). CER counts wrong characters, WER wrong words; `htr/metrics.py` says exactly what counts."
     )
     if lines:
         yield from _overview(lines, peers)
@@ -83,7 +89,20 @@ def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> I
     yield from _training(lines)
     for result in {result["study"]: result for result in results.study}.values():
         yield from study_blocks(result)
-    yield from _origin(results, [*lines, *peers, *pages, *speeds, *taught, *transcripts])
+    yield from _origin(results, shown)
+
+
+def _name_machines(results: list[Result]) -> None:
+    """Gives each result what tells it from those of other machines: of several their names, of one only that of a GPU."""
+    several = len({_machine(result) for result in results}) > 1
+    for result in results:
+        named = several or result["machine"]["device"] != "cpu"
+        result["where"] = f" on {_machine(result)}" if named else ""
+
+
+def _machine(result: Result) -> str:
+    machine = result["machine"]
+    return f"{machine['processor']}, {counted(machine['threads'], 'thread')}, {machine['precision']}"
 
 
 def _overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
@@ -118,6 +137,15 @@ def _overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
         "Other readers got the same line pictures, and their texts passed the same normalisation; those that are not installed "
         "(`make peers`) are left out."
     )
+    if known := [text for reader in dict.fromkeys(map(reader_of, lines)) if (text := _learnt(reader, lines))]:
+        yield Text("**What the readers know:** " + " ".join(known) + _OTHERS_KNOW * bool(peers))
+
+
+def _learnt(reader: str, lines: list[Result]) -> str:
+    """On which of the collections a reader of ours was trained."""
+    own = [result for result in lines if reader_of(result) == reader]
+    seen = [name for name in dict.fromkeys(collection_of(result["data"]) for result in own) if _has_seen(own[0], name)]
+    return f"`{reader}` has learnt from train lines of {', '.join(seen)}." if seen else ""
 
 
 def _accuracy(lines: list[Result], folder: Path, examples: Sequence[str] | None) -> Iterator[Block]:
@@ -125,7 +153,8 @@ def _accuracy(lines: list[Result], folder: Path, examples: Sequence[str] | None)
     # Validation lines would say the same once more.
     tested = {collection_of(result["data"]) for result in lines if result["split"] == "test"}
     lines = [result for result in lines if result["split"] == "test" or collection_of(result["data"]) not in tested]
-    yield Text("Of the readings as users get them: with the language models, where the result names some.")
+    yield Text("Of the readings as users get them: with the language models, where any helped.")
+    yield from _without_writers(lines)
     yield from _together(lines)
     for result in lines:
         other = "" if language_of(result) in (AUTO, NONE) else f", with {_language(result)}"
@@ -135,9 +164,21 @@ def _accuracy(lines: list[Result], folder: Path, examples: Sequence[str] | None)
             yield from _examples(folder / result["file name"].replace(".json", ".examples.json"))
 
 
+def _without_writers(lines: list[Result]) -> Iterator[Block]:
+    """Why some collections have no intervals over writers."""
+    known = {_name(result): len(result["details"]["writers"]) for result in lines if not result["scores_over_writers"]}
+    if known:
+        why = (
+            f"{name} ({counted(count, 'writer') if count else 'which does not say who wrote'})"
+            for name, count in known.items()
+        )
+        yield Text(f"There are no intervals over writers of {', '.join(why)}.")
+
+
 def _together(lines: list[Result]) -> Iterator[Block]:
     """What is best seen of all collections in one picture."""
-    usual = [result for result in lines if _reader(result) == f"htr {DEFAULT}"] or lines
+    usual = [result for result in lines if reader_of(result) == DEFAULT] or lines
+    usual = {_name(result): result for result in usual}.values()  # one machine's tells as much as another's
     plot = plots.Plot("characters of the line", "CER, %")
     for result in usual:
         steps = [step for step in result["details"]["lengths"] if step["lines"] >= 5]
@@ -210,16 +251,15 @@ def _collection(result: Result) -> Iterator[Block]:
     worst = sorted(often, key=lambda entry: -entry["wrong"] / entry["count"])
     columns = {
         "most often wrong": [
-            f"{_sign(entry['character'])} {100 * entry['wrong'] / entry['count']:.0f} % of {entry['count']:,}"
+            f"{sign(entry['character'])} {100 * entry['wrong'] / entry['count']:.0f} % of {entry['count']:,}"
             for entry in worst
             if entry["wrong"]
         ],
         "taken for another": [
-            f"{_sign(entry['true'])} read as {_sign(entry['read'])}: {entry['count']:,}"
-            for entry in details["confusions"]
+            f"{told((entry['true'], entry['read']))}: {entry['count']:,}" for entry in details["confusions"]
         ],
-        "read where none is": [f"{_sign(entry['character'])}: {entry['count']:,}" for entry in details["insertions"]],
-        "passed over": [f"{_sign(entry['character'])}: {entry['count']:,}" for entry in details["deletions"]],
+        "read where none is": [f"{sign(entry['character'])}: {entry['count']:,}" for entry in details["insertions"]],
+        "passed over": [f"{sign(entry['character'])}: {entry['count']:,}" for entry in details["deletions"]],
     }
     rows = list(zip_longest(*(entries[:_SHOWN] for entries in columns.values()), fillvalue=""))
     if rows:
@@ -237,7 +277,7 @@ def _examples(file: Path) -> Iterator[Block]:
             )
             for name, lines in json.loads(file.read_text(encoding="utf-8")).items()
         ]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         log.warning(
             "%s: no lines with their pictures (%s), and left out; measure them again, or delete it", file, error
         )
@@ -263,11 +303,13 @@ def _pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
                 interval(scores["CER"]) if scores else "",
                 f"{scores['CER minus CER of the true lines']:+.2f}" if scores else "",
                 f"{seconds['finding']:.2f}",
+                "",
                 f"{sum(seconds.values()):.2f}",
             ]
         )
         # What others find does not depend on our weights: an earlier result of the same pages and machine tells it too.
         alike = [other for other in measured if other.get("peers") and _same_pages(other, result)]
+        finding = alike[-1]["seconds_a_page"]["finding"] if alike else 0.0
         for peer in alike[-1]["peers"] if alike and alike[-1] not in told else []:
             rows.append(
                 [
@@ -277,21 +319,24 @@ def _pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
                     "",
                     "",
                     f"{peer['seconds_a_page']:.2f}",
+                    f"{peer['seconds_a_page'] / finding:.1f}" if finding else "",
                     "",
                 ]
             )
         told += alike[-1:]
     yield Table(
         [
-            "pages", "how many", "lines found: F1 of boxes, IoU 0.5", "IoU 0.75", "F1 of polygons, IoU 0.5", "CER of the page", "cost",
-            "s to find lines", "s in all",
+            "pages", "how many", "lines found: F1 of boxes, IoU 0.5", "IoU 0.75", "F1 of polygons, IoU 0.5", "IoU 0.75",
+            "CER of the page", "cost", "s to find lines", "times htr's", "s in all",
         ],
         rows,
     )  # fmt: skip
     yield Text(
         "The cost is the page's CER minus that of its true lines, in points: what finding and ordering the lines adds to the errors. "
-        "`htr/benchmark/pages.py` says how found and true lines are compared."
+        "`htr/benchmark/pages.py` says how found and true lines are compared. Other finders read nothing; their time is also "
+        "given as a multiple of htr's in the same run."
     )
+    yield from _left_out(shown)
     # Other weights and languages find the same.
     columns = {pages_of(result["pages"]): result for result in shown if result.get("distortions")}
     if columns:
@@ -299,7 +344,7 @@ def _pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
         yield Text("Lines found on the same pages as careless hands and cameras take them, F1 of polygons, IoU 0.5:")
         yield Table(
             ["pages", *columns],
-            [["as they are", *(_found(result["lines"])[-1] for result in columns.values())]]
+            [["as they are", *(_found(result["lines"])[2] for result in columns.values())]]
             + [[name, *(_f1(result["distortions"].get(name)) for result in columns.values())] for name in names],
         )
     for result in shown:
@@ -309,6 +354,13 @@ def _pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
                 f"Of the pages of {pages_of(result['pages'])}, {learnt} are of the train split: weights that have learnt from it know "
                 "their lines, so that their CER is flattering, and so may be what is found."
             )
+
+
+def _left_out(results: list[Result]) -> Iterator[Block]:
+    """Which other readers or finders are missing from some results, and why."""
+    why = {f"{name} ({reason})" for result in results for name, reason in result.get("left_out", {}).items()}
+    if why:
+        yield Text("Left out: " + "; ".join(sorted(why)) + ".")
 
 
 def _same_pages(one: Result, other: Result) -> bool:
@@ -322,7 +374,7 @@ def _f1(distorted: dict[str, float] | None) -> str:
 def _found(lines: dict[str, Any]) -> list[str]:
     return [
         f"{lines[shape][threshold]['F1']:.1f}"
-        for shape, threshold in (("boxes", "0.5"), ("boxes", "0.75"), ("polygons", "0.5"))
+        for shape, threshold in (("boxes", "0.5"), ("boxes", "0.75"), ("polygons", "0.5"), ("polygons", "0.75"))
     ]
 
 
@@ -333,7 +385,7 @@ def _speed(speeds: list[Result], peers: list[Result]) -> Iterator[Block]:
     for result in speeds:
         machine = result["machine"]
         size, first = result["size"], result["first"]
-        yield Heading(3, f"{_reader(result)} on {machine['processor']}, {machine['precision']}")
+        yield Heading(3, f"htr {reader_of(result)} on {machine['processor']}, {machine['precision']}")
         batches = list(dict.fromkeys(row["batch"] for row in result["lines"]))
         threads = list(dict.fromkeys(row["threads"] for row in result["lines"]))
         rate = {(row["threads"], row["batch"]): row["lines_per_second"] for row in result["lines"]}
@@ -342,12 +394,19 @@ def _speed(speeds: list[Result], peers: list[Result]) -> Iterator[Block]:
             [[batch, *(f"{rate[count, batch]:.1f}" for count in threads)] for batch in batches],
         )
         page = result["page"]
-        steps = {**page["steps"], "the rest": max(0.0, page["seconds"] - sum(page["steps"].values()))}
+        # Each step is timed by itself, so that together they may take a little longer than the whole.
+        whole = max(page["seconds"], sum(page["steps"].values()))
+        steps = {**page["steps"], "the rest": whole - sum(page["steps"].values())}
+        alone = "".join(
+            f", {values['seconds']:.2f} s with {counted(values['threads'], 'thread')}"
+            for values in page.get("with", [])
+        )
         yield Text(
             "Lines are read without language models here; with them the page below. "
             "The lines were prepared beforehand. "
-            f"A page of {page['lines']} lines ({page['pixels'] / 1e6:.1f} million pixels) takes {page['seconds']:.2f} s: "
-            + ", ".join(f"{name} {100 * seconds / page['seconds']:.0f} %" for name, seconds in steps.items())
+            f"A page of {page['lines']} lines ({page['pixels'] / 1e6:.1f} million pixels) takes {page['seconds']:.2f} s{alone}. "
+            "Shares of the steps: "
+            + ", ".join(f"{name} {100 * seconds / whole:.0f} %" for name, seconds in steps.items())
             + "."
         )
         yield Table(
@@ -386,8 +445,7 @@ def _speed(speeds: list[Result], peers: list[Result]) -> Iterator[Block]:
         notes = [f"{reader['title']}: {reader['notes']}" for reader in result["readers"] if reader.get("notes")]
         if notes:
             yield Text(". ".join(notes) + ".")
-        if result["left_out"]:
-            yield Text("Left out: " + "; ".join(f"{name} ({why})" for name, why in result["left_out"].items()) + ".")
+        yield from _left_out([result])
 
 
 def _own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]:
@@ -396,9 +454,10 @@ def _own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block
     yield Heading(2, "Taught one's own hand")
     for result in taught:
         name, general = collection_of(result["data"]), collection_of(result["general"])
+        seen = "has seen training lines of" if _has_seen(result, name) else "never saw"
         start = result["start"]
         yield Text(
-            f"`{reader_of(result)}`, which {_saw(result, name)} {name}, fine-tuned with few of its lines "
+            f"`{reader_of(result)}`, which {seen} {name}, fine-tuned with few of its lines "
             "(a part of them held out at first), and the same network trained from ImageNet on the same lines for as many minutes; "
             f"CER on {name}'s test lines, and on those of {general}, for what was lost:"
         )
@@ -433,19 +492,22 @@ def _own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block
         )
 
 
-def _saw(result: Result, collection: str) -> str:
+def _has_seen(result: Result, collection: str) -> bool:
+    """Whether the weights of a result were trained on lines of a collection."""
     data = result["weights"]["training"].get("data", [])
-    learnt = [collection_of(name) for name in ([data] if isinstance(data, str) else data)]
-    return "has seen training lines of" if collection in learnt else "never saw"
+    return collection in [collection_of(name) for name in ([data] if isinstance(data, str) else data)]
 
 
 def _published(lines: list[Result]) -> Iterator[Block]:
     yield Heading(2, "Published figures")
     ours = [result for result in lines if result["data"].startswith("iam:") and result["split"] == "test"]
     complete = [result for result in ours if result["complete_aachen"]]
-    text = "Of lines of IAM, as the sources give them; none was measured here. The complete Aachen test set has 2,915 lines. "
+    text = (
+        "Of lines of IAM, as the sources give them; none of these systems was measured here. The complete Aachen test set has 2,915 "
+        "lines. "
+    )
     if complete:
-        text += "Ours were measured on these."
+        text += "Ours, marked below, were measured on it too."
     else:
         part = (
             f"the {ours[0]['lines']:,} lines of IAM measured here are only a part of that"
@@ -479,7 +541,7 @@ def _published(lines: list[Result]) -> Iterator[Block]:
 
 def _training(lines: list[Result]) -> Iterator[Block]:
     """How the weights came about, of those that tell it."""
-    told = {_reader(result): result["weights"]["training"] for result in lines}
+    told = {f"htr {reader_of(result)}": result["weights"]["training"] for result in lines}
     curves = {reader: training["curve"] for reader, training in told.items() if training.get("curve")}
     if curves:
         plot = plots.Plot("minutes of training", "CER, % (validation lines)")
@@ -487,6 +549,10 @@ def _training(lines: list[Result]) -> Iterator[Block]:
             plot.line([point["minutes"] for point in curve], [point["val_cer"] for point in curve], reader)
         yield Heading(2, "How the weights learnt")
         yield Plot(plot.svg(), f"CER on the validation lines while training: {', '.join(curves)}", "training")
+        yield Text(
+            "Each curve is of the last stage of the training, before any averaging of weights, and on the validation lines of the "
+            "collections that were learnt: so one curve does not compare with another."
+        )
 
 
 def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
@@ -497,13 +563,7 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
     # One command may have written many files.
     rows: dict[tuple[str, ...], list[str]] = {}
     for result in measured:
-        machine = result["machine"]
-        key = (
-            f"`{result['command']}`",
-            f"{machine['processor']}, {machine['threads']} threads, {machine['precision']}",
-            f"Python {machine['python']}, torch {machine['torch']}, timm {machine['timm']}, htr {machine['htr']}, "
-            f"code `{result.get('code', 'unknown')[:8]}`",
-        )
+        key = (f"`{result['command']}`", _machine(result), _versions(result))
         rows.setdefault(key, []).append(f"[{result['file name']}]({result['file name']})")
     yield Table(
         ["command", "result files", "machine", "versions"],
@@ -519,7 +579,34 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
         ["weights", "SHA-256", "seed"],
         [[entry["file"], f"`{sha}`", str(entry["training"].get("seed", ""))] for sha, entry in weights.items()],
     )
-    yield Text("The weights files themselves say on which data, with which config and seed they were trained.")
+    yield Text(
+        "The weights files themselves, and the result files under `weights`, say on which data, with which config and seed they were "
+        "trained. Studies have the config of each run above, and beside it what follows:"
+        if results.study
+        else "The weights files themselves, and the result files under `weights`, say on which data, with which config and seed they "
+        "were trained."
+    )
+    if results.study:
+        yield Table(
+            ["study", "command", "machine", "versions"],
+            [
+                [
+                    f"[{result['file name']}]({result['file name']})",
+                    f"`{result['command']}`",
+                    "; ".join(sorted({_machine(run) for run in result["runs"]})),
+                    "; ".join(sorted({_versions(run) for run in result["runs"]})),
+                ]
+                for result in {result["study"]: result for result in results.study}.values()
+            ],
+        )
+
+
+def _versions(result: Result) -> str:
+    machine = result["machine"]
+    return (
+        f"Python {machine['python']}, torch {machine['torch']}, timm {machine['timm']}, htr {machine['htr']}, code "
+        f"`{result.get('code', 'unknown')[:8]}`"
+    )
 
 
 def _name(result: Result) -> str:
@@ -527,15 +614,10 @@ def _name(result: Result) -> str:
 
 
 def _reader(result: Result) -> str:
-    machine = result["machine"]
-    return f"htr {reader_of(result)}" + ("" if machine["device"] == "cpu" else f" on {machine['processor']}")
+    return f"htr {reader_of(result)}{result['where']}"
 
 
 def _language(result: Result) -> str:
     """What helped, after `with`; the models that help unless told otherwise need no name."""
     name = language_of(result)
     return "language" if name == AUTO else f"language {name}"
-
-
-def _sign(character: str) -> str:
-    return "space" if character == " " else f"`{character}`" if character != "`" else "backtick"

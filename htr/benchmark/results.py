@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from htr.benchmark.provenance import VERSION
@@ -19,30 +20,55 @@ from htr.weights import MODELS, sha256
 
 log = logging.getLogger(__name__)
 
-_ALL = {"weights", "machine", "date", "command"}
-
-# What a result can be of, and what it must hold.
-_NEEDED = {
-    "lines": _ALL
-    | {
-        "data",
-        "split",
-        "lines",
-        "labels_sha256",
-        "scores",
-        "scores_with_language",
-        "scores_over_writers",
-        "complete_aachen",
-        "details",
-        "language",
+_NUMBER = (int, float)
+_RATE = {"value": _NUMBER, "low": _NUMBER, "high": _NUMBER}
+_RATES = {"CER": _RATE, "WER": _RATE}
+_ALL = {
+    "weights": {"file": str, "sha256": str, "training": {}},
+    "machine": {
+        "device": str, "processor": str, "threads": int, "precision": str, "python": str, "torch": str, "timm": str, "htr": str,
     },
-    "peers": _ALL | {"data", "split", "labels_sha256", "readers", "left_out", "threads"},
-    "pages": _ALL | {"pages", "split", "count", "counts", "lines", "scores", "seconds_a_page", "language"},
-    "speed": _ALL | {"lines", "page", "first", "size"},
-    "finetuning": _ALL | {"data", "general", "start", "runs", "config"},
-    "transcripts": _ALL | {"pages", "count", "results"},
-    "study": {"study", "title", "variants", "score", "planned", "runs", "config", "date", "command"},
-}
+    "date": str,
+    "command": str,
+}  # fmt: skip
+_LINES = {"data": str, "split": str, "labels_sha256": str}
+_SIGN = {"character": str, "count": int}
+
+# What a result can be of, and what it must hold: the types of its values, and in lists those of every entry.
+_NEEDED = {
+    "lines": {
+        **_ALL, **_LINES, "lines": int, "scores": _RATES, "scores_with_language": {}, "scores_over_writers": {},
+        "complete_aachen": bool, "language": ({}, NoneType),
+        "details": {
+            "writers": [{"CER": _NUMBER}], "lengths": [{"from": int, "to": int, "lines": int, "CER": _NUMBER}],
+            "characters": [{**_SIGN, "wrong": int}], "confusions": [{"true": str, "read": str, "count": int}],
+            "insertions": [_SIGN], "deletions": [_SIGN], "confidence": [{"confidence": _NUMBER, "without error": _NUMBER}],
+            "accepted": {"share": _NUMBER, "CER": _NUMBER, "curve": [{"share": _NUMBER, "CER": _NUMBER}]},
+        },
+    },
+    "peers": {
+        **_ALL, **_LINES, "threads": int, "left_out": {},
+        "readers": [{
+            "name": str, "title": str, "version": str, "scores": _RATES, "lines_per_second": _NUMBER, "seconds_to_start": _NUMBER,
+            "peak_megabytes": int,
+        }],
+    },
+    "pages": {
+        **_ALL, "pages": str, "split": (str, NoneType), "count": int, "counts": {"true": int}, "lines": {"boxes": {}, "polygons": {}},
+        "scores": ({"CER": _RATE}, {}, NoneType), "seconds_a_page": {"finding": _NUMBER}, "language": ({}, NoneType),
+    },
+    "speed": {
+        **_ALL, "lines": [{"batch": str, "threads": int, "lines_per_second": _NUMBER}],
+        "page": {"file": str, "lines": int, "pixels": int, "seconds": _NUMBER, "steps": {}}, "first": {},
+        "size": {"bytes": int, "parameters": int, "width": int, "operations": int},
+    },
+    "finetuning": {**_ALL, "data": str, "general": str, "start": {}, "runs": [{"lines": int, "minutes": _NUMBER}], "config": {}},
+    "transcripts": {**_ALL, "pages": str, "count": int, "results": {}},
+    "study": {
+        "study": str, "title": str, "variants": {}, "score": {"data": str, "split": str}, "planned": int,
+        "runs": [{"variant": str, "scores": _RATES, "machine": {"processor": str}}], "config": {}, "date": str, "command": str,
+    },
+}  # fmt: skip
 
 Result = dict[str, Any]
 
@@ -104,9 +130,9 @@ def load_results(folder: Path) -> Results:
             log.warning(
                 "%s: not a result of this htr, or of an earlier one, and left out; measure it again, or delete it", file
             )
-        elif result.get("version") != VERSION or not _NEEDED[kind] <= set(result):
+        elif result.get("version") != VERSION or not _holds(result, _NEEDED[kind]):
             log.warning(
-                "%s: of another version than this htr draws (%d), and left out; measure it again, or delete it",
+                "%s: of another version than this htr draws (%d), or damaged, and left out; measure it again, or delete it",
                 file,
                 VERSION,
             )
@@ -118,6 +144,20 @@ def load_results(folder: Path) -> Results:
             key=lambda result: (result["date"], result.get("weights", {}).get("sha256") in _shipped())
         )
     return results
+
+
+def _holds(value: Any, needed: Any) -> bool:
+    """Whether a value of a result file is what it must be, as `_NEEDED` says it."""
+    match needed:
+        case dict():
+            return isinstance(value, dict) and all(
+                name in value and _holds(value[name], part) for name, part in needed.items()
+            )
+        case [part]:
+            return isinstance(value, list) and all(_holds(entry, part) for entry in value)
+        case tuple():
+            return any(_holds(value, part) for part in needed)
+    return isinstance(value, needed)
 
 
 def collection_of(data: str) -> str:
@@ -157,13 +197,14 @@ def newest(results: list[Result], *keys: str) -> list[Result]:
     """Of results that are alike, the newest; in the order in which they first occur.
 
     Args:
-        keys: values that are compared; weights, processor and precision are compared in any case, and of `data`, `pages` and
+        keys: values that are compared; weights, processor, threads and precision are compared in any case, and of `data`, `pages` and
             `language` only their names count.
     """
     found: dict[str, Result] = {}
     for result in results:
         machine = result["machine"]
-        values = [reader_of(result), machine["processor"], machine["precision"], *(_value(result, key) for key in keys)]
+        where = [machine["processor"], machine["threads"], machine["precision"]]
+        values = [reader_of(result), *where, *(_value(result, key) for key in keys)]
         found[json.dumps(values)] = result
     return list(found.values())
 

@@ -73,7 +73,8 @@ def measure_speed(pictures: list[np.ndarray], page: Path, weights: str | None = 
     prepared = [prepare(picture, reader.weights.header.height) for picture in pictures]
     threads = torch.get_num_threads()
     lines = []
-    for count in sorted({1, threads}) if reader.device == "cpu" else [threads]:
+    counts = sorted({1, threads}) if reader.device == "cpu" else [threads]
+    for count in counts:
         with _threads(count):
             rows = [{"batch": "one line", **_lines(reader, prepared[: max(1, len(prepared) // 4)], 1)}]
             rows += [{"batch": f"{pixels:,} pixels", **_lines(reader, prepared, pixels)} for pixels in _BATCHES]
@@ -91,7 +92,7 @@ def measure_speed(pictures: list[np.ndarray], page: Path, weights: str | None = 
         "kind": "speed",
         "lines": lines,
         "count": len(prepared),
-        "page": _page(reader, page),
+        "page": {**_page(reader, page), "with": _pages_with(reader, page, counts[:-1])},
         "first": first,
         "size": {
             "bytes": file.stat().st_size,
@@ -162,6 +163,15 @@ def _page(reader: Reader, file: Path) -> dict[str, Any]:
         "seconds": round(whole, 3),
         "steps": {name: round(seconds, 4) for name, seconds in steps.items()},
     }
+
+
+def _pages_with(reader: Reader, file: Path, counts: list[int]) -> list[dict[str, Any]]:
+    """Seconds a page with other numbers of threads."""
+    found = []
+    for count in counts:
+        with _threads(count):
+            found.append({"threads": count, "seconds": round(_median(lambda: reader.read_page(file)), 3)})
+    return found
 
 
 def first_result(weights: Path, read: str, file: Path) -> dict[str, float]:

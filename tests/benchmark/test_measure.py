@@ -1,12 +1,16 @@
 import json
+import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from htr.benchmark import __main__ as benchmark
 from htr.benchmark import measure, peers, provenance, speed
+from htr.benchmark.details import details
 from htr.benchmark.results import load_results
+from htr.errors import InputError
 
 SAMPLE_PAGE = Path(__file__).parents[2] / "data" / "sample" / "page.png"
 
@@ -46,7 +50,9 @@ def test_a_report_is_measured_once_and_drawn(echo, tmp_path, iam_folder, command
     assert "htr default, with language" in page
     row = next(row for row in page.splitlines() if row.startswith("| Echo 1 | echo 1 |"))
     assert row.split(" | ")[4] == "2.0"  # lines a second
-    assert (out / "report.html").read_text().count("<figure>") == 24  # 12 lines, as worst and by lot
+    shown = (out / "report.html").read_text().split("<details>")[1:]
+    assert [part.count("<figure>") for part in shown[:2]] == [12, 12]  # as worst and by lot
+    assert "The commonest mistakes" in shown[2] and re.search(r"<code>.</code> \w[^<]*<", shown[2])
     times = {name: file.stat().st_mtime_ns for name, file in files.items()}
     code, _, _ = command_line(benchmark.main, *words)
     assert code == 0 and {file.name: file.stat().st_mtime_ns for file in out.glob("*.json")} == times
@@ -86,3 +92,33 @@ def test_what_was_measured_beside_more_readers_than_are_installed_counts():
     assert measure._with(["kraken"], results) == results[:1]
     assert measure._with([], results) == results
     assert measure._with(["a third"], results) == []
+
+
+def test_the_commonest_mistakes_are_shown_on_their_clearest_lines():
+    class Picture:
+        def image(self):
+            return np.full((64, 200), 255, np.uint8)
+
+    lines = [("a cat sat", "e cet set"), ("a bat", "e bat"), ("dog", "doog"), ("ox", "x")]
+    readings = [{"truth": truth, "reading": reading, "confidence": 0.5, "writer": None} for truth, reading in lines]
+    shown = measure._examples([Picture()] * len(lines), readings, details(readings))
+    told = {line["about"]: line["truth"] for line in shown["The commonest mistakes, a line for each"]}
+    assert told == {
+        "`a` read as `e`, 4 times in all": "a bat", "`o` read where none is, 1 time in all": "dog",
+        "`o` passed over, 1 time in all": "ox",
+    }  # fmt: skip
+
+
+def test_a_finder_that_fails_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(measure, "evaluate_pages", lambda *arguments: {"readings": [], "kind": "pages"})
+    monkeypatch.setattr(measure, "result_name", lambda about, result: "pages.json")
+    peer = peers.Peer("echo", "Echo 1", "finding", (), (), "none", "nowhere")
+    monkeypatch.setattr(measure, "PEERS", {"echo": peer})
+    monkeypatch.setattr(measure, "installed", lambda peer, folder: True)
+
+    def fail(*arguments):
+        raise InputError("it stopped")
+
+    monkeypatch.setattr(measure, "_found_by", fail)
+    measure._pages(load_results(tmp_path), "here/pages", [], None, "default", tmp_path, tmp_path)
+    assert json.loads((tmp_path / "pages.json").read_text())["left_out"] == {"Echo 1": "it failed"}

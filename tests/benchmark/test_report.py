@@ -88,6 +88,15 @@ def test_another_machines_result_is_merged_by_dropping_it_there(folder):
     assert "htr default on Fast card" in (folder / "report.md").read_text()
 
 
+def test_results_of_several_processors_stand_beside_each_other(folder):
+    for name, changes in (("other", {"processor": "Q"}), ("alone", {"threads": 1})):
+        (folder / f"{name}.json").write_text(json.dumps(lines_result(machine={**MACHINE, **changes})))
+    draw_report(folder)
+    page = (folder / "report.md").read_text()
+    names = "htr default on P, 1 thread, bf16", "htr default on P, 2 threads, bf16", "htr default on Q, 2 threads, bf16"
+    assert all(f"| {name} |" in page and f"### letters test, {name}" in page for name in names)
+
+
 def test_other_readers_are_not_set_beside_other_lines(folder):
     (folder / "peers.json").write_text(json.dumps({**peers_result(), "labels_sha256": "2" * 64}))
     draw_report(folder)
@@ -165,8 +174,22 @@ def test_wrong_and_old_files_are_named_and_left_out(folder, command_line, caplog
     assert [complaint in message for message in caplog.messages if "bad.json" in message] == [True]
 
 
-def test_damaged_pictures_of_lines_are_named_and_left_out(folder, caplog):
-    (folder / "letters.examples.json").write_text('{"The worst lines": [{')
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weights": []}, {"date": 5}, {"scores": {}}, {"machine": {}}, {"scores": {"CER": {"value": "5"}}},
+        {"details": {**lines_result()["details"], "confusions": [{"true": "a"}]}}, {"language": "english"},
+    ],
+)  # fmt: skip
+def test_damaged_values_are_named_and_left_out(folder, caplog, changes):
+    (folder / "bad.json").write_text(json.dumps(lines_result(**changes)))
+    draw_report(folder)
+    assert ["damaged" in message for message in caplog.messages if "bad.json" in message] == [True]
+
+
+@pytest.mark.parametrize("content", ['{"The worst lines": [{', "[]", '{"The worst lines": [{"png": 5}]}', '{"a": [5]}'])
+def test_damaged_pictures_of_lines_are_named_and_left_out(folder, caplog, content):
+    (folder / "letters.examples.json").write_text(content)
     draw_report(folder)
     assert [message.partition(": ")[0] for message in caplog.messages] == [str(folder / "letters.examples.json")]
 
