@@ -102,8 +102,8 @@ def _sample(row: dict[str, str], folder: Path) -> Sample:
     )  # fmt: skip
 
 
-def pictures_with_texts(folder: Path) -> Iterator[tuple[Path, str]]:
-    """All pictures of a folder and of those below it, each with what stands in the `.txt` or `.gt.txt` of its name; empty
+def pictures_with_texts(folder: Path) -> Iterator[tuple[Path, str | None]]:
+    """All pictures of a folder and of those below it, each with what stands in the `.txt` or `.gt.txt` of its name; None
     where there is none.
 
     Raises:
@@ -114,7 +114,7 @@ def pictures_with_texts(folder: Path) -> Iterator[tuple[Path, str]]:
             continue
         texts = [file for file in (image.with_suffix(".txt"), image.with_suffix(".gt.txt")) if file.is_file()]
         try:
-            yield image, texts[0].read_text(encoding="utf-8-sig") if texts else ""
+            yield image, texts[0].read_text(encoding="utf-8-sig") if texts else None
         except UnicodeDecodeError:
             raise InputError(f"{texts[0]}: not a text file in UTF-8; save it as one") from None
 
@@ -129,4 +129,4 @@ def line_beside(folder: Path, image: Path, text: str) -> Sample:
 
 
 def _from_texts(folder: Path) -> list[Sample]:
-    return [line_beside(folder, image, text) for image, text in pictures_with_texts(folder)]
+    return [line_beside(folder, image, text or "") for image, text in pictures_with_texts(folder)]

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from htr.alphabet import normalise
 from htr.corpora.folder import line_beside, load_folder, pictures_with_texts
-from htr.corpora.pages import PageTruth, line_samples, pages_with_xml, picture_size
+from htr.corpora.pages import PageTruth, line_samples, pages_with_xml, picture_size, split_of
 from htr.corpora.sample import Sample
 from htr.corpora.transcript import match_lines
 from htr.errors import InputError
@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 # Pictures narrower than so many heights for each character of their text cannot be of one line: letters are wider.
 _NARROWEST = 1 / 12
+
+
+_WITHOUT = "has no text"
 
 
 class Doubt(NamedTuple):
@@ -80,8 +83,10 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     for image, text in tqdm(list(pictures_with_texts(folder)), desc="reading pages", leave=False, disable=None):
         if image.relative_to(folder).with_suffix("").as_posix() in known:
             continue
-        if not text.strip():
+        if text is None:
             without += 1
+        elif not normalise(text):
+            doubts.append(Doubt(image.relative_to(folder).with_suffix("").as_posix(), "", _WITHOUT))
         elif _is_page(image, text):
             page_samples, page_doubts = _from_page(folder, image, text, read_page)
             samples += page_samples
@@ -89,8 +94,8 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
         else:
             samples.append(line_beside(folder, image, text))
     if without:
-        log.warning("%s: %d pictures have no text and are left out", folder, without)
-    if not samples and not doubts:
+        log.warning("%s: %d pictures have no text beside them and are left out", folder, without)
+    if not samples and all(doubt.reason == _WITHOUT for doubt in doubts):
         raise InputError(
             f"{folder}: has no picture with a text; put beside page.png a page.txt with what stands on it, export ALTO or "
             "PAGE XML there, or give lines.tsv with columns file and text"
@@ -101,7 +106,10 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
 def _is_page(image: Path, text: str) -> bool:
     if len([line for line in text.splitlines() if line.strip()]) > 1:
         return True
-    width, height = picture_size(image)
+    try:
+        width, height = picture_size(image)
+    except InputError:
+        return False  # found to be unreadable, and set aside, with the other lines
     return width / height < _NARROWEST * len(normalise(text))
 
 
@@ -122,7 +130,8 @@ def _from_page(
     matched = tuple(
         replace(line, text=match.text if match.sure else "", words=()) for line, match in zip(lines, matches)
     )
-    truth = PageTruth(name, image, replace(page, regions=(Region("text", matched),)), "test")
+    split = split_of(image.relative_to(folder))
+    truth = PageTruth(name, image, replace(page, regions=(Region("text", matched),)), split)
     if not lines:
         doubts.append(Doubt(name, normalise(text), "shows no lines of handwriting"))
     return line_samples([truth]), doubts

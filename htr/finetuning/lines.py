@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import logging
 import random
 from collections import defaultdict
 from collections.abc import Iterable
@@ -22,11 +23,16 @@ from htr.errors import InputError
 from htr.files import write_whole
 from htr.lineimage import prepare
 
+log = logging.getLogger(__name__)
+
 FEWEST = 8
 """Lines below which there is nothing to learn by and check by."""
 
 # A line whose characters are so many times as wide, or as narrow, as is usual has the text of another one.
 _ODD = 3.0
+
+# Characters of a text that is set aside, as far as it is listed: a page's may be a whole book.
+_LONGEST = 1000
 
 # Lines that are held out: about this share, and by whole pages only where that is at most the other.
 _HELD_OUT, _MOST_HELD_OUT = 0.15, 0.34
@@ -78,9 +84,10 @@ def write_lines(folder: Path, samples: Iterable[Sample]) -> None:
     table.write("file\ttext\tpage\tsplit\n")
     for number, sample in enumerate(samples):
         file = Path("pictures") / f"{number:05d}.png"
+        page = " ".join(_printable(sample.form or "").split())  # no tab can stand in a field
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         write_whole(folder / file, cv2.imencode(".png", sample.image())[1].tobytes())
-        table.write(f"{file.as_posix()}\t{sample.text}\t{sample.form or ''}\t{sample.split}\n")
+        table.write(f"{file.as_posix()}\t{sample.text}\t{page}\t{sample.split}\n")
     # The table comes last: where it is, all is.
     write_whole(folder / "lines.tsv", table.getvalue())
 
@@ -88,8 +95,14 @@ def write_lines(folder: Path, samples: Iterable[Sample]) -> None:
 def write_doubts(file: Path, doubts: Iterable[Doubt]) -> None:
     """Writes which lines are set aside."""
     table = io.StringIO(newline="")
-    csv.writer(table, dialect="excel-tab").writerows([Doubt._fields, *doubts])
+    rows = [[_printable(field)[:_LONGEST] for field in doubt] for doubt in doubts]
+    csv.writer(table, dialect="excel-tab").writerows([Doubt._fields, *rows])
     write_whole(file, table.getvalue())
+
+
+def _printable(text: str) -> str:
+    """Without what names of files in other encodings have and UTF-8 has not."""
+    return text.encode(errors="replace").decode()
 
 
 def read_doubts(file: Path) -> list[Doubt]:
@@ -117,10 +130,14 @@ def hold_out(samples: list[Sample], seed: int = 0) -> set[str]:
     order = sorted(pages)
     rng.shuffle(order)
     held: list[str] = []
-    for page in order:
-        # The page that comes nearest to what is wanted, and no more than it takes.
-        if len(held) < wanted and len(held) + len(pages[page]) <= _MOST_HELD_OUT * len(samples):
-            held += pages[page]
+    while len(held) < wanted:
+        # The page that comes nearest to what is still wanted, of like ones any.
+        lacking = wanted - len(held)
+        page = min(order, key=lambda page: abs(len(pages[page]) - lacking), default=None)
+        if page is None or len(held) + len(pages[page]) > _MOST_HELD_OUT * len(samples):
+            break
+        held += pages[page]
+        order.remove(page)
     if len(held) >= 2:
         return set(held)
     share = wanted / len(samples)
@@ -134,7 +151,11 @@ def learn_all(samples: list[Sample]) -> list[Sample]:
 
 def _used(samples: list[Sample]) -> list[Sample]:
     if any(sample.split == "train" for sample in samples):
-        return [sample for sample in samples if sample.split != "test"]
+        used = [sample for sample in samples if sample.split != "test"]
+        if len(used) < len(samples):
+            left = counted(len(samples) - len(used), "line")
+            log.warning("%s of the split test (or of none) left alone, since others are of the split train", left)
+        return used
     return [_in_split(sample, "train") for sample in samples]
 
 

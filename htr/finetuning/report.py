@@ -53,7 +53,7 @@ def report(outcome: Outcome) -> str:
     parts = [
         f"# {outcome.weights}",
         f"Went on from {parent['file']} ({parent['sha256'][:12]}…) with {lines['learnt']} lines{pages} on {outcome.date}, in "
-        f"{outcome.minutes:g} minutes ({outcome.machine['processor']}, {outcome.machine['threads']} threads). "
+        f"{outcome.minutes:g} minutes of training ({outcome.machine['processor']}, {outcome.machine['threads']} threads). "
         f"{lines['held out']} lines were held out: the best state was chosen by them, so that the figures on them are a "
         "little too good."
         + ("" if outcome.kept else " Then all lines were learnt: the new weights know those held out, too."),
@@ -83,7 +83,10 @@ def report(outcome: Outcome) -> str:
             [_shown(row["true"]), _shown(row["read"]), row["before"], row["after"]]
             for row in outcome.mended[:_CONFUSIONS]
         ]
-        parts += ["## Confusions that became fewer", _table(["written", "read", "before", "after"], rows)]
+        parts += [
+            "## Confusions that became fewer (with language models)",
+            _table(["written", "read", "before", "after"], rows),
+        ]
     if outcome.doubts:
         rows = [[doubt.line, doubt.reason, doubt.text] for doubt in outcome.doubts]
         parts += ["## Lines that were set aside", _table(["line", "it", "its text"], rows)]

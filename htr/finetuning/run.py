@@ -13,7 +13,7 @@ from typing import Any
 from htr.alphabet import named
 from htr.benchmark.lines import evaluate_lines
 from htr.cli import counted
-from htr.corpora import load_corpus, load_drawer
+from htr.corpora import load_corpus
 from htr.corpora.sample import Sample
 from htr.corpora.source import Doubt, load_source
 from htr.errors import InputError
@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 ALL_LINES = "all-lines"
 """Of a run, the folder of the corpus from which the new weights have learnt."""
+
+# Facts of a training that are not true of a mixture.
+_OF_ONE_TRAINING = "best_epoch", "steps", "val_cer", "val_wer", "curve", "val_lines"
 
 # Set-aside lines that are named on the screen; all are in the report.
 _NAMED = 5
@@ -104,12 +107,13 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
     learnt = [sample for sample in samples if sample.split == "train"]
     pages = {sample.form for sample in samples if sample.form}
     counts = {"learnt": len(learnt), "held out": len(samples) - len(learnt), "set aside": len(doubts)}
+    # Whatever folder the command is given in the next time.
+    corpus, folder = corpus.resolve(), folder.resolve()
     configs = [
         _config(parent, corpus, folder / name, len(learnt), share, overrides or [])
         for name, share in (("all", 1.0), ("half", 0.5))
     ]
-    texts = [sample.text for sample in samples]
-    new = parent.alphabet.missing([*texts, *_drawn_characters(configs[0])])
+    new = parent.alphabet.missing([sample.text for sample in samples])
     _say(counts, pages, doubts, new, corpus)
 
     checks = _checks(corpus)
@@ -133,12 +137,13 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
         both = [tuned[0], Path(runs[-1]["weights"])]
         # Should the last training have failed, what passed is there.
         choices = [(both, share), (tuned[:1], share)]
-        _, (_, sample_after) = _mixed(parent, choices, folder / "mixed.safetensors", checks, before)
+        share, (_, sample_after) = _mixed(parent, choices, folder / "mixed.safetensors", checks, before)
         best = load_weights(folder / "mixed.safetensors")
+    learnt_from = {} if kept else {"data": [source.name], "train_lines": len(samples), "averaged": _told(share)}
     training = {
-        **best.header.training,
-        "data": [source.name],
-        "train_lines": 0 if kept else len(samples),
+        # How well the single trainings did is told of, but not true of their mixture.
+        **{name: value for name, value in best.header.training.items() if kept or name not in _OF_ONE_TRAINING},
+        **learnt_from,
         "date": date.today().isoformat(),
         "parent": {"file": Path(parent.file).name, "sha256": parent.sha256, "training": parent.header.training},
     }
@@ -153,6 +158,10 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
     )  # fmt: skip
 
 
+def _told(share: float) -> str:
+    return f"{share:g} of what was learnt, the rest of parent"
+
+
 def _claim(source: Path, out: Path, parent: Weights, overrides: list[str]) -> Path:
     """The run's folder, made or found to be of the same run."""
     if out.suffix != ".safetensors":
@@ -163,7 +172,8 @@ def _claim(source: Path, out: Path, parent: Weights, overrides: list[str]) -> Pa
         raise InputError(f"{source}: no such folder; give one with pictures of lines or pages and their texts")
     folder = out.with_suffix(".run")
     mark = folder / "begun.json"
-    begun = {"source": _fingerprint(source, out), "parent": parent.sha256, "overrides": overrides}
+    start = [parent.sha256, str(Path(parent.file).resolve())]
+    begun = {"source": _fingerprint(source, out), "parent": start, "overrides": overrides}
     # Before its lines are there, the run has nothing that other lines would harm.
     if mark.is_file() and (folder / "lines" / "lines.tsv").is_file():
         if json.loads(mark.read_text(encoding="utf-8")) != begun:
@@ -173,6 +183,10 @@ def _claim(source: Path, out: Path, parent: Weights, overrides: list[str]) -> Pa
         return folder
     if out.exists():
         raise InputError(f"{out}: is there already; choose another --out, or delete it")
+    if out.with_suffix(".md").exists():
+        raise InputError(
+            f"{out.with_suffix('.md')}: is there already, where the report goes; choose another --out, or move it away"
+        )
     make_writable(folder)
     write_whole(mark, json.dumps(begun, indent=1, ensure_ascii=False) + "\n")
     return folder
@@ -194,7 +208,7 @@ def _config(parent: Weights, corpus: Path, run: Path, lines: int, share: float, 
         "run": str(run),
         "data": [f"lines:{corpus}"],
         "share": share,
-        "start": parent.file,
+        "start": str(Path(parent.file).resolve()),
         "alphabet": None,
         "height": parent.header.height,
         **parent.header.network,
@@ -230,10 +244,6 @@ def _config_of_all(parent: Weights, samples: list[Sample], folder: Path, overrid
     # Another order of the lines, and, as all are learnt, nothing to choose by before the end.
     last = {**config.trainer, "check_val_every_n_epoch": 1 if config.minutes else config.epochs}
     return replace(config, seed=config.seed + 1, trainer=last)
-
-
-def _drawn_characters(config: TrainConfig) -> list[str]:
-    return [load_drawer(name, config.start).characters for name in config.drawn]
 
 
 def _say(counts: dict[str, int], pages: set[str], doubts: list[Doubt], new: str, corpus: Path) -> None:

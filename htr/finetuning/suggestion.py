@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -69,8 +70,18 @@ def write_lines(chosen: Sequence[Candidate], folder: Path, dpi: int) -> None:
         dpi: of pages of PDF files, as they were read.
 
     Raises:
-        InputError: a page can no longer be opened, or the folder not be written.
+        InputError: a page can no longer be opened, or the folder not be written; nothing is left there then.
     """
+    try:
+        _write(chosen, folder, dpi)
+    except BaseException:
+        # Or the same command would find the folder taken.
+        for name in {candidate.task.result.parts[0] for candidate in chosen}:
+            shutil.rmtree(folder / name, ignore_errors=True)
+        raise
+
+
+def _write(chosen: Sequence[Candidate], folder: Path, dpi: int) -> None:
     by_page: dict[Task, list[Candidate]] = defaultdict(list)
     for candidate in chosen:
         by_page[candidate.task].append(candidate)

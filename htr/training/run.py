@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 import yaml
 from filelock import FileLock, Timeout
@@ -56,6 +57,8 @@ def train(config: TrainConfig) -> dict[str, Any]:
         start = _start(config)
         samples = _chosen(config)
         drawn = [(drawer(config, name, samples), lines) for name, lines in config.drawn.items()]
+        if config.alphabet:
+            drawn = [(Spelt(one, config.alphabet), lines) for one, lines in drawn]
         network, alphabet, header = _network(config, start, samples, drawn)
         lines = Lines(
             samples, alphabet, config.height, config.width_stride, config.batch_pixels, config.augmentation, config.workers,
@@ -141,10 +144,10 @@ def claim(folder: Path, config: Config) -> Iterator[Path | None]:
                 held.enter_context(FileLock(folder / "lock", timeout=0))
             checkpoint = _state(folder, config)
         except Timeout:
-            raise InUse(f"{folder}: another process trains there; wait for it, or choose another run=…") from None
+            raise InUse(f"{folder}: another process trains there; wait for it, or choose another folder") from None
         except OSError as error:
             raise InputError(
-                f"{folder}: the run folder cannot be written ({error.strerror}); choose another run=…"
+                f"{folder}: the run folder cannot be written ({error.strerror}); choose another folder"
             ) from None
         yield checkpoint
 
@@ -157,7 +160,7 @@ def _state(folder: Path, config: Config) -> Path | None:
         return None
     if not _same_run(folder, config):
         raise InputError(
-            f"{folder}: holds a run with other settings (see its config.yaml); choose another run=…, or delete it"
+            f"{folder}: holds a run with other settings (see its config.yaml); choose another folder, or delete it"
         )
     if not zipfile.is_zipfile(checkpoint):
         raise InputError(f"{checkpoint}: damaged; delete it to begin the run again")
@@ -194,6 +197,32 @@ def drawer(config: TrainConfig, name: str, samples: Sequence[Sample]) -> Drawer:
     labelled = path in [corpus.partition(":")[2] for corpus in config.data]
     lines = {sample.id for sample in samples if sample.split == "train"} if config.share < 1 and labelled else None
     return load_drawer(name, config.start, lines)
+
+
+class Spelt:
+    """A drawer whose lines are drawn anew until an alphabet has all of their characters."""
+
+    # Among so many lines of any drawer are some of letters and spaces alone.
+    _TRIES = 1000
+
+    def __init__(self, drawer: Drawer, alphabet: str) -> None:
+        self.drawer = drawer
+        self.characters = "".join(character for character in drawer.characters if character in alphabet)
+        self._alphabet = frozenset(alphabet)
+
+    def draw(self, rng: np.random.Generator, aspect: float) -> tuple[np.ndarray, str]:
+        """Draws a line; see `htr.corpora.sample.Drawer`.
+
+        Raises:
+            InputError: no line can be written with the alphabet.
+        """
+        for _ in range(self._TRIES):
+            picture, text = self.drawer.draw(rng, aspect)
+            if self._alphabet.issuperset(text):
+                return picture, text
+        raise InputError(
+            "alphabet: no drawn line can be written with these characters; add letters, or set drawn to {}"
+        )
 
 
 def _start(config: TrainConfig) -> Weights | None:

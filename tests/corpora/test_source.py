@@ -99,3 +99,37 @@ def test_a_table_of_lines(tmp_path):
 def test_nothing_usable_is_said(tmp_path, name):
     with pytest.raises(InputError, match=r"put beside page\.png a page\.txt|no such folder"):
         load_source(tmp_path / name, None)
+
+
+def test_texts_in_which_nothing_stands_are_listed(page):
+    folder, read_page = page
+    (folder / "page.txt").write_text("\n".join(TEXTS))
+    for name, text in (("blank", " \n"), ("hyphen", "\u00ad")):
+        cv2.imwrite(str(folder / f"{name}.png"), np.full((60, 700), 128, np.uint8))
+        (folder / f"{name}.txt").write_text(text)
+    cv2.imwrite(str(folder / "unread.png"), np.full((60, 700), 128, np.uint8))
+    source = load_source(folder, read_page)
+    assert [(doubt.line, doubt.reason) for doubt in source.doubts] == [
+        ("blank", "has no text"),
+        ("hyphen", "has no text"),
+    ]
+    assert len(source.samples) == 4
+
+
+def test_a_damaged_picture_among_others_does_not_stop_them(page):
+    folder, read_page = page
+    (folder / "page.txt").write_text("\n".join(TEXTS))
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (folder / "broken.txt").write_text("a line")
+    source = load_source(folder, read_page)
+    assert source.samples[0].id == "broken"
+    with pytest.raises(InputError, match=r"broken\.png"):
+        source.samples[0].image()
+
+
+def test_pages_in_folders_of_splits_are_of_these(page):
+    folder, read_page = page
+    (folder / "train").mkdir()
+    (folder / "page.png").rename(folder / "train" / "page.png")
+    (folder / "train" / "page.txt").write_text("\n".join(TEXTS))
+    assert {sample.split for sample in load_source(folder, read_page).samples} == {"train"}

@@ -71,6 +71,7 @@ def test_it_learns_and_tells_what_it_did(command_line, source, tmp_path, caplog)
     assert sha256(parent.file) == parent.sha256 == weights.header.training["parent"]["sha256"]
     assert weights.header.training["parent"]["training"] == parent.header.training
     assert (weights.header.training["data"], weights.header.training["train_lines"]) == (["letters"], 24)
+    assert "of what was learnt" in weights.header.training["averaged"] and "val_cer" not in weights.header.training
     # What was known keeps its place, what is new comes after it and is named.
     known = parent.alphabet.characters
     assert weights.alphabet.characters.startswith(known)
@@ -103,6 +104,7 @@ def test_weights_that_are_no_better_are_those_of_the_start(run, parent, tmp_path
     assert code == 0
     assert out.startswith("No weights read the 8 held-out lines better")
     mine, before = load_weights(tmp_path / "my.safetensors"), load_weights(parent)
+    assert mine.header.training["data"] == ["nothing"]
     assert mine.alphabet.characters == KNOWN
     assert all(
         torch.equal(a, b) for a, b in zip(mine.network.state_dict().values(), before.network.state_dict().values())
@@ -212,6 +214,24 @@ def test_weights_that_are_there_are_not_written_over(run, tmp_path):
     code, _, err = run(*STAYS)
     assert (code, "is there already; choose another --out" in err) == (2, True)
     assert (tmp_path / "my.safetensors").read_text() == "precious"
+
+
+def test_a_page_that_is_there_is_not_written_over_by_the_report(run, tmp_path):
+    (tmp_path / "my.md").write_text("precious")
+    code, _, err = run(*STAYS)
+    assert (code, "my.md: is there already, where the report goes; choose another --out" in err) == (2, True)
+    assert (tmp_path / "my.md").read_text() == "precious"
+
+
+def test_from_another_folder_the_same_run_goes_on(command_line, source, parent, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["--weights", parent.name, *STAYS]
+    assert command_line(finetune.main, source.name, "--out", "my.safetensors", *words)[0] == 0
+    began = (tmp_path / "my.run" / "all" / "summary.json").stat().st_mtime_ns
+    monkeypatch.chdir(source)
+    words = [source, "--out", tmp_path / "my.safetensors", "--weights", parent, *STAYS]
+    assert command_line(finetune.main, *words)[0] == 0
+    assert (tmp_path / "my.run" / "all" / "summary.json").stat().st_mtime_ns == began
 
 
 def test_an_alphabet_of_which_nothing_is_known_is_learnt(run, source, tmp_path, caplog):

@@ -85,3 +85,22 @@ def test_without_pages_lines_are_held_out_at_random_but_always_the_same():
     samples = lines(20)
     assert hold_out(samples) == hold_out(samples)
     assert len(hold_out(samples)) == 3
+
+
+def test_the_page_nearest_to_a_seventh_of_the_lines_is_held_out():
+    samples = [replace(s, form="long" if i < 26 else "near" if i < 41 else "rest") for i, s in enumerate(lines(99))]
+    assert {s.form for s in samples if s.id in hold_out(samples)} == {"near"}
+
+
+def test_odd_names_and_long_texts_are_kept_as_they_can_be(tmp_path):
+    samples = [replace(s, form="a\tb \udce9") for s in lines(12)]
+    _, doubts = kept(tmp_path, samples, [Doubt("book\udce9", 200_000 * "x", "shows no lines of handwriting")])
+    assert {s.form for s in load_corpus(f"lines:{tmp_path}")} == {"a b ?"}
+    assert read_doubts(tmp_path / "set-aside.tsv") == [Doubt("book?", 1000 * "x", doubts[0].reason)]
+
+
+def test_lines_of_no_split_beside_train_lines_are_left_alone_and_counted(tmp_path, caplog):
+    samples = lines(12)
+    with caplog.at_level("WARNING"):
+        written, _ = kept(tmp_path, [replace(s, split="train") for s in samples[:10]] + samples[10:])
+    assert len(written) == 10 and "2 lines of the split test (or of none) left alone" in caplog.text

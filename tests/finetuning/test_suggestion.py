@@ -7,6 +7,7 @@ import pytest
 from htr import suggest
 from htr.batch import Task
 from htr.corpora.source import load_source
+from htr.finetuning import suggestion
 from htr.finetuning.suggestion import Candidate, choose
 from htr.pages.containers import Character, Line, Word
 
@@ -80,3 +81,18 @@ def test_a_broken_page_is_named_and_the_others_serve(run, tmp_path):
 def test_no_number_of_lines(run, tmp_path):
     code, _, err = run(SAMPLE, "--out", tmp_path / "lines", "--count", 0)
     assert (code, "--count: 0 is no number of lines" in err) == (2, True)
+
+
+def test_a_full_disk_leaves_nothing_and_the_same_command_may_be_given_again(run, tmp_path, monkeypatch):
+    write, written = suggestion.write_whole, []
+
+    def fail(path, content):
+        written.append(path)
+        if len(written) > 3:
+            raise OSError(28, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(suggestion, "write_whole", fail)
+    code, _, err = run(SAMPLE, "--out", tmp_path / "lines", "--count", 5)
+    assert (code, "cannot be written (No space left on device); make room" in err) == (2, True)
+    assert not any((tmp_path / "lines").iterdir())

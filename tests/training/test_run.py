@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -15,7 +16,7 @@ from htr.errors import InputError
 from htr.training.config import load_config
 from htr.training.data import WidthBatches
 from htr.training.module import Training, schedule
-from htr.training.run import train
+from htr.training.run import Spelt, train
 from htr.weights import load_weights, sha256
 
 CONFIG = Path(__file__).parents[2] / "configs" / "iam.yaml"
@@ -142,6 +143,21 @@ def test_drawn_lines_bring_new_characters_which_come_after_the_known_ones(tiny_c
     characters = load_weights(tmp_path / "second" / "model.safetensors").alphabet.characters
     assert characters.startswith(known)
     assert "é" in characters[len(known) :]
+
+
+def test_with_a_given_alphabet_lines_are_drawn_anew_until_it_has_their_characters():
+    class Drawer:
+        characters = "abc1"
+
+        def draw(self, rng, aspect):
+            return None, "".join(rng.choice(list(self.characters), 3))
+
+    rng = np.random.default_rng(1)
+    spelt = Spelt(Drawer(), "abé")
+    assert spelt.characters == "ab"
+    assert {spelt.draw(rng, 10)[1] for _ in range(200)} == {a + b + c for a in "ab" for b in "ab" for c in "ab"}
+    with pytest.raises(InputError, match="alphabet: no drawn line can be written with these characters"):
+        Spelt(Drawer(), "xyz").draw(rng, 10)
 
 
 def test_a_share_of_the_train_lines_is_the_same_each_time(tiny_config):
