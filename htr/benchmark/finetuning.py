@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
 
     Returns:
         For the start, and for each count: CER and WER with intervals on the test lines of both corpora, greedily and with
-        language, minutes, and what repeats it.
+        language, minutes of training, minutes from start to end (the checks included), and what repeats it.
 
     Raises:
         InputError: a corpus lacks such lines, or the weights cannot be used.
@@ -67,7 +68,9 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
         folder = _RUNS / f"{collection_of(data)}-{count}-{reader.weights.sha256[:8]}-{texts[:8]}"
         if not (folder / "lines" / "lines.tsv").is_file():
             write_lines(folder / "lines", chosen)
+        began = time.monotonic()
         outcome = finetune(folder / "lines", folder / "tuned.safetensors", reader.weights.file)
+        whole = round((time.monotonic() - began) / 60, 1)
         corpus = folder / "tuned.run" / ("lines" if outcome.kept else ALL_LINES)
         config = {
             **outcome.config, "run": str(folder / "imagenet"), "data": [f"lines:{corpus}"], "start": None,
@@ -76,7 +79,8 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
         }  # fmt: skip
         untaught = train(TrainConfig(**config))
         rows.append({
-            "lines": count, **outcome.lines, "minutes": outcome.minutes, "kept": outcome.kept,
+            "lines": count, **outcome.lines, "minutes": outcome.minutes, "minutes in all": whole,
+            "kept": outcome.kept,
             "held out before": outcome.before["scores"], "held out after": outcome.after["scores"],
             "tuned": scored(outcome.weights, test=data, general=general), "ImageNet": scored(untaught["weights"], test=data),
             "labels_sha256": texts,

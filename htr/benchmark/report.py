@@ -467,13 +467,14 @@ def _own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block
                 continue
             heads = f"{name}, fine-tuned", f"{name}, from ImageNet", f"{general}, fine-tuned"
             yield Table(
-                ["labelled lines", "minutes", *(head + helped for head in heads)],
+                ["labelled lines", "minutes of training", "in all", *(head + helped for head in heads)],
                 [
-                    ["none", "", interval(start[test]["CER"]), "", interval(start[lost]["CER"])],
+                    ["none", "", "", interval(start[test]["CER"]), "", interval(start[lost]["CER"])],
                     *(
                         [
-                            f"{run['lines']:,}", f"{run['minutes']:g}", interval(run["tuned"][test]["CER"]),
-                            interval(run["ImageNet"][test]["CER"]), interval(run["tuned"][lost]["CER"]),
+                            f"{run['lines']:,}", f"{run['minutes']:g}", f"{run.get('minutes in all', '')}",
+                            interval(run["tuned"][test]["CER"]), interval(run["ImageNet"][test]["CER"]),
+                            interval(run["tuned"][lost]["CER"]),
                         ]
                         for run in result["runs"]
                     ),

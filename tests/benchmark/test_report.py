@@ -227,7 +227,10 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
     result = {
         "kind": "finetuning", "data": "lines:here/letters", "general": "iam:there/iam", "config": {},
         "start": read(60.5, 5.5),
-        "runs": [{"lines": 100, "minutes": 9.5, "tuned": read(36.5, 6.5), "ImageNet": read(80.5, 90.5)}], **ABOUT,
+        "runs": [{
+            "lines": 100, "minutes": 9.5, "minutes in all": 11.5, "tuned": read(36.5, 6.5), "ImageNet": read(80.5, 90.5),
+        }],
+        **ABOUT,
     }  # fmt: skip
     (folder / "finetuning.json").write_text(json.dumps(result))
     counts = {"with line breaks": {"true": 182, "right": 179, "wrong": 1}}
@@ -236,9 +239,9 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
     )
     draw_report(folder)
     page = (folder / "report.md").read_text()
-    assert "| none |  | 60.50 [59.50, 61.50] |  | 5.50 [4.50, 6.50] |" in page
-    assert "| 100 | 9.5 | 36.50 [35.50, 37.50] | 80.50 [79.50, 81.50] | 6.50 [5.50, 7.50] |" in page
-    assert "| 100 | 9.5 | 31.50 [30.50, 32.50] | 75.50 [74.50, 76.50] | 4.50 [3.50, 5.50] |" in page
+    assert "| none |  |  | 60.50 [59.50, 61.50] |  | 5.50 [4.50, 6.50] |" in page
+    assert "| 100 | 9.5 | 11.5 | 36.50 [35.50, 37.50] | 80.50 [79.50, 81.50] | 6.50 [5.50, 7.50] |" in page
+    assert "| 100 | 9.5 | 11.5 | 31.50 [30.50, 32.50] | 75.50 [74.50, 76.50] | 4.50 [3.50, 5.50] |" in page
     assert (
         "(20 pages of iam, htr default): with line breaks, 179 of 182 lines got their text and 1 another one." in page
     )
