@@ -72,8 +72,8 @@ def report(outcome: Outcome) -> str:
             ],
         ),
         "In brackets: 95 % bootstrap intervals over lines. The language models of English and French help in reading unless it "
-        f"is told `--language none`; {_language(outcome.after)}. Lines in fonts were learnt on the way too, so that other people's hands may "
-        "have lost more than they show.",
+        f"is told `--language none`; {_language(outcome.after)}. Lines in fonts were learnt on the way too, so "
+        "that other people's hands may have lost more than they show.",
         "## More lines?",
         _table(["learnt lines", "CER on held-out lines"], [[row["lines"], f"{row['CER']:.2f} %"] for row in outcome.curve]),
     ]  # fmt: skip
