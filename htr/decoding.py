@@ -19,8 +19,8 @@ WEIGHT, BONUS = 0.6, 1.2
 """Of the language in `beam_search`; chosen on the validation lines of IAM and the other collections."""
 
 # What the search drops: classes less likely than this in a column, all but so many texts, and those whose logarithm is
-# so far below that of the best.
-_LEAST, _TEXTS, _BEHIND = 5e-3, 24, 7.0
+# so far below that of the best. Of hands that are hard to read, the right text is often far down the list.
+_LEAST, _TEXTS, _BEHIND = 5e-3, 64, 7.0
 
 
 class Sign(NamedTuple):
@@ -200,8 +200,11 @@ def _search(probabilities: np.ndarray, alphabet: Alphabet, languages: Languages,
                 paths.blank, paths.character = (paths.blank + paths.character) * blank, 0.0
             continue
         grown: dict[str, _Paths] = {}
+        floor = _best_unchanged(texts, blank, dict(characters)) - _BEHIND
         for text, paths in texts.items():
             both = paths.blank + paths.character
+            # A longer text that is less likely than this, however well the language foretells it, would be dropped.
+            needed = math.exp(min(floor - paths.language - bonus, 1.0))
             if text not in grown:
                 grown[text] = _Paths(0.0, 0.0, paths.language, paths.written)
             grown[text].blank += both * blank
@@ -211,6 +214,8 @@ def _search(probabilities: np.ndarray, alphabet: Alphabet, languages: Languages,
                     # The same character again is the same text, unless a blank stood between.
                     grown[text].character += paths.character * probability
                     arriving = paths.blank * probability
+                if arriving < needed:
+                    continue
                 longer = text + character
                 if longer not in grown:
                     score, written = languages.add(paths.written, character)
@@ -229,6 +234,16 @@ class _Paths:
     character: float
     language: float
     written: Written
+
+
+def _best_unchanged(texts: dict[str, _Paths], blank: float, characters: dict[str, float]) -> float:
+    """The highest logarithm of the probability of those texts that a column leaves as they are."""
+    scores = [-math.inf]
+    for text, paths in texts.items():
+        stays = (paths.blank + paths.character) * blank + paths.character * characters.get(text[-1:], 0.0)
+        if stays > 0:
+            scores.append(math.log(stays) + paths.language)
+    return max(scores)
 
 
 def _best(texts: dict[str, _Paths]) -> dict[str, _Paths]:
