@@ -75,7 +75,7 @@ def load_weights(path: str | Path | None = None) -> Weights:
     """Loads a weights file onto the CPU.
 
     Args:
-        path: the file, or the name of weights that ship with the package (`default`, `iam`); `DEFAULT` if None.
+        path: the file, or the name of weights that ship with the package (`default`, `small`, `iam`); `DEFAULT` if None.
 
     Raises:
         InputError: no such file, not a weights file of this project, of another version, or damaged.
@@ -83,7 +83,7 @@ def load_weights(path: str | Path | None = None) -> Weights:
     shipped = MODELS / f"{path or DEFAULT}.safetensors"
     path = Path(str(path)) if path and not shipped.is_file() else shipped
     if not path.is_file():
-        raise InputError(f"{path}: no such weights file; check the path, or give default or iam for those that ship")
+        raise InputError(f"{path}: no such weights file; check the path, or give default, small or iam for those that ship")
     network, values = load_network(path, RECOGNISER, _recogniser)
     header = Header(**values)
     return Weights(network, Alphabet(header.alphabet), header, str(path), sha256(path))

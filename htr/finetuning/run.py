@@ -220,7 +220,7 @@ def _config(parent: Weights, corpus: Path, run: Path, lines: int, share: float, 
         **given,
         "drawn": {"synthetic": max(1, lines // 4)},
         "epochs": max(8, min(60, round(1750 / lines))),  # of few lines, held-out ones are read no better after more
-        "batch_pixels": 350_000,
+        "batch_pixels": round(350_000 * (parent.header.height / 64) ** 2),  # half a dozen lines
         "learning_rate": 1.5e-3,
         "encoder_learning_rate": 1e-3,
         "average": 0.99,
