@@ -83,7 +83,9 @@ def load_weights(path: str | Path | None = None) -> Weights:
     shipped = MODELS / f"{path or DEFAULT}.safetensors"
     path = Path(str(path)) if path and not shipped.is_file() else shipped
     if not path.is_file():
-        raise InputError(f"{path}: no such weights file; check the path, or give default, small or iam for those that ship")
+        raise InputError(
+            f"{path}: no such weights file; check the path, or give default, small or iam for those that ship"
+        )
     network, values = load_network(path, RECOGNISER, _recogniser)
     header = Header(**values)
     return Weights(network, Alphabet(header.alphabet), header, str(path), sha256(path))
