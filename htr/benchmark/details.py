@@ -94,6 +94,20 @@ def mistakes(truth: str, reading: str) -> Iterator[tuple[str, str]]:
             yield from zip_longest(true, read, fillvalue="")
 
 
+def mistake_counts(details: dict[str, Any], most: int | None = None) -> dict[tuple[str, str], int]:
+    """How often each mistake, as `mistakes` gives it, was made.
+
+    Args:
+        details: as `details` gives them.
+        most: of confusions, of insertions and of deletions, so many of the commonest; all that are kept if None.
+    """
+    return {
+        **{(row["true"], row["read"]): row["count"] for row in details["confusions"][:most]},
+        **{("", row["character"]): row["count"] for row in details["insertions"][:most]},
+        **{(row["character"], ""): row["count"] for row in details["deletions"][:most]},
+    }
+
+
 def told(mistake: tuple[str, str]) -> str:
     """A mistake in words."""
     true, read = map(sign, mistake)

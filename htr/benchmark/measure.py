@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from htr.benchmark.details import mistakes, told
+from htr.benchmark.details import mistake_counts, mistakes, told
 from htr.benchmark.distort import DISTORTIONS
 from htr.benchmark.lines import evaluate_lines, named_rates
 from htr.benchmark.pages import Truth, compare, evaluate_pages, finder_facts, load_truths, rates
@@ -167,9 +167,6 @@ def _examples(
         }  # fmt: skip
 
     found = [set(mistakes(line["truth"], line["reading"])) for line in readings]
-    common = [((entry["true"], entry["read"]), entry["count"]) for entry in details["confusions"][:_MISTAKES]]
-    common += [(("", entry["character"]), entry["count"]) for entry in details["insertions"][:_MISTAKES]]
-    common += [((entry["character"], ""), entry["count"]) for entry in details["deletions"][:_MISTAKES]]
 
     def clearest(mistake: tuple[str, str]) -> int:
         """The line with the fewest other errors."""
@@ -179,7 +176,8 @@ def _examples(
         f"The {len(worst)} worst lines": [shown(index) for index in worst],
         f"{len(drawn)} lines drawn by lot": [shown(index) for index in drawn],
         "The commonest mistakes, a line for each": [
-            shown(clearest(mistake), f"{told(mistake)}, {counted(count, 'time')} in all") for mistake, count in common
+            shown(clearest(mistake), f"{told(mistake)}, {counted(count, 'time')} in all")
+            for mistake, count in mistake_counts(details, _MISTAKES).items()
         ],
     }
 
@@ -257,22 +255,24 @@ def _peers(
                 texts[name] += [reading.text for reading in read]
                 seconds[name] += sum(reading.seconds for reading in read)
         truths = [sample.text for sample in samples]
-        readers = []
-        for name in ["htr", *processes]:
+        about = {"htr": _about_us(reader, files[0])}
+        for name, process in processes.items():
             try:
-                about = _about(processes[name]) if name in processes else _about_us(reader, files[0])
+                peak = round(process.peak_mb())
             except InputError as error:
                 log.warning("%s", error)
                 left_out[PEERS[name].title] = "it stopped after it had read"
-                continue
-            readers.append(
-                {
-                    "name": name,
-                    **about,
-                    "scores": named_rates(score(truths, texts[name])),
-                    "lines_per_second": round(len(samples) / seconds[name], 2),
-                }
-            )
+            else:
+                about[name] = {"version": _version(process.facts), **process.facts, "peak_megabytes": peak}
+        readers = [
+            {
+                "name": name,
+                **facts,
+                "scores": named_rates(score(truths, texts[name])),
+                "lines_per_second": round(len(samples) / seconds[name], 2),
+            }
+            for name, facts in about.items()
+        ]
     result = {
         "kind": "peers",
         "data": collection.data,
@@ -292,10 +292,6 @@ def _version(facts: dict[str, Any]) -> str:
     return ", ".join(
         f"{name} {version}" for name, version in facts["versions"].items() if name not in ("python", "pillow")
     )
-
-
-def _about(process: PeerProcess) -> dict[str, Any]:
-    return {"version": _version(process.facts), **process.facts, "peak_megabytes": round(process.peak_mb())}
 
 
 def _about_us(reader: Reader, file: Path) -> dict[str, Any]:

@@ -582,10 +582,7 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
     )
     yield Text(
         "The weights files themselves, and the result files under `weights`, say on which data, with which config and seed they were "
-        "trained. Studies have the config of each run above, and beside it what follows:"
-        if results.study
-        else "The weights files themselves, and the result files under `weights`, say on which data, with which config and seed they "
-        "were trained."
+        "trained." + " Studies have the config of each run above, and beside it what follows:" * bool(results.study)
     )
     if results.study:
         yield Table(

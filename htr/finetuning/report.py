@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from htr.alphabet import named
+from htr.benchmark.details import sign
 from htr.cli import counted
 from htr.finetuning.run import Outcome
 
@@ -110,7 +111,7 @@ def _rate(figures: dict[str, Any], name: str, scores: str = "scores") -> str:
 
 
 def _shown(character: str) -> str:
-    return {"": "nothing", " ": "space"}.get(character, f"`{character}`")
+    return sign(character) if character else "nothing"
 
 
 def _table(head: list[str], rows: list[list[object]]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from htr.alphabet import named
+from htr.benchmark.details import mistake_counts
 from htr.benchmark.lines import evaluate_lines
 from htr.cli import counted
 from htr.corpora import load_corpus
@@ -139,7 +140,15 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
         choices = [(both, share), (tuned[:1], share)]
         share, (_, sample_after) = _mixed(parent, choices, folder / "mixed.safetensors", checks, before)
         best = load_weights(folder / "mixed.safetensors")
-    learnt_from = {} if kept else {"data": [source.name], "train_lines": len(samples), "averaged": _told(share)}
+    learnt_from = (
+        {}
+        if kept
+        else {
+            "data": [source.name],
+            "train_lines": len(samples),
+            "averaged": f"{share:g} of what was learnt, the rest of parent",
+        }
+    )
     training = {
         # How well the single trainings did is told of, but not true of their mixture.
         **{name: value for name, value in best.header.training.items() if kept or name not in _OF_ONE_TRAINING},
@@ -156,10 +165,6 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
         minutes=round(sum(run["minutes"] for run in runs), 1), config=runs[0]["config"], machine=runs[0]["machine"],
         date=date.today().isoformat(),
     )  # fmt: skip
-
-
-def _told(share: float) -> str:
-    return f"{share:g} of what was learnt, the rest of parent"
 
 
 def _claim(source: Path, out: Path, parent: Weights, overrides: list[str]) -> Path:
@@ -302,15 +307,7 @@ def _figures(result: dict[str, Any]) -> dict[str, Any]:
 def _mended(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, Any]]:
     """Confusions, insertions (nothing stands there) and deletions (nothing was read) that became fewer."""
 
-    def counted(result: dict[str, Any]) -> dict[tuple[str, str], int]:
-        details = result["details"]
-        return {
-            **{(row["true"], row["read"]): row["count"] for row in details["confusions"]},
-            **{("", row["character"]): row["count"] for row in details["insertions"]},
-            **{(row["character"], ""): row["count"] for row in details["deletions"]},
-        }
-
-    old, new = counted(before), counted(after)
+    old, new = mistake_counts(before["details"]), mistake_counts(after["details"])
     rows = [
         {"true": true, "read": read, "before": count, "after": new.get((true, read), 0)}
         for (true, read), count in old.items()
