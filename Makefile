@@ -24,7 +24,7 @@ CORPUS := $(if $(IAM),iam:$(IAM),sample)
 ENGLISH ?=
 FRENCH ?=
 
-.PHONY: help train finetune pretrain recombine train-default study train-finder evaluate evaluate-pages report peers recognize test lint format clean
+.PHONY: help train finetune pretrain recombine train-small train-default study train-finder evaluate evaluate-pages report peers recognize test lint format clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -44,10 +44,13 @@ pretrain: $(INSTALLED) ## train on lines drawn in handwriting fonts alone, to st
 recombine: $(INSTALLED) ## go on from make train IAM=folder with lines recombined from its words
 	$(BIN)/python -m htr.train --config configs/recombined.yaml $(if $(IAM),"data=iam:$(IAM)" "drawn={recombined:$(IAM): 3500}") $(SET)
 
-train-default: $(INSTALLED) ## go on from IAM's weights with all collections of configs/default.yaml
+train-small: $(INSTALLED) ## go on from the weights iam with all collections of configs/small.yaml
+	$(BIN)/python -m htr.train --config configs/small.yaml $(SET)
+
+train-default: $(INSTALLED) ## go on from the weights small with all collections, at the height of configs/default.yaml
 	$(BIN)/python -m htr.train --config configs/default.yaml $(SET)
 
-study: $(INSTALLED) ## compare starts, amounts of labelled lines and recipes, for many hours; needs data/iam and data/hooker
+study: $(INSTALLED) ## compare starts, amounts of labelled lines and recipes, for many hours; needs data/iam, data/hooker, data/fonts
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,encoders]'
 	$(BIN)/python -m htr.study $(addprefix configs/studies/,pretraining.yaml transfer-iam.yaml transfer-hooker.yaml recipe.yaml)
 

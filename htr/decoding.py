@@ -18,9 +18,10 @@ from htr.language import Languages, Written
 WEIGHT, BONUS = 0.6, 1.2
 """Of the language in `beam_search`; chosen on the validation lines of IAM and the other collections."""
 
-# What the search drops: classes less likely than this in a column, all but so many texts, and those whose logarithm is
-# so far below that of the best. Of hands that are hard to read, the right text is often far down the list.
-_LEAST, _TEXTS, _BEHIND = 5e-3, 64, 7.0
+# What the search drops: classes less likely than this in a column, all but the likeliest few (more are there only where the
+# network does not know its way), all but so many texts, and those whose logarithm is so far below that of the best. Of hands
+# that are hard to read, the right text is often far down the list.
+_LEAST, _CLASSES, _TEXTS, _BEHIND = 5e-3, 12, 64, 7.0
 
 
 class Sign(NamedTuple):
@@ -192,7 +193,8 @@ def _reading(text: str, peaks: list[Peak], probabilities: np.ndarray) -> Reading
 def _search(probabilities: np.ndarray, alphabet: Alphabet, languages: Languages, weight: float, bonus: float) -> str:
     texts = {"": _Paths(1.0, 0.0, 0.0, languages.start)}
     for column in probabilities:
-        likely = np.flatnonzero(column >= min(_LEAST, column.max()))
+        likely = np.argsort(column)[-_CLASSES:]
+        likely = likely[column[likely] >= min(_LEAST, column.max())]
         characters = [(alphabet.characters[index - 1], float(column[index])) for index in likely if index != BLANK]
         blank = float(column[BLANK])
         if not characters:

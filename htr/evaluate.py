@@ -25,7 +25,9 @@ def main() -> None:
     parser.add_argument(
         "--distort", action="store_true", help="with --pages: find lines on turned, dark, warped pages too"
     )
-    parser.add_argument("--weights", metavar="W", help="weights file (default: the weights that come with htr)")
+    parser.add_argument(
+        "--weights", metavar="W", help="weights: a file, small or iam (default: those that come with htr)"
+    )
     parser.add_argument(
         "--language",
         default="auto",
@@ -50,7 +52,7 @@ def main() -> None:
         split = arguments.split or "test"
         result = evaluate_lines(arguments.data, split, arguments.weights, arguments.language)
         print(table(result))
-        about = [collection_of(arguments.data), split]
+        about = [collection_of(arguments.data), split, str(result["lines"])]
     else:
         from htr.benchmark.distort import DISTORTIONS
         from htr.benchmark.pages import evaluate_pages
@@ -65,7 +67,12 @@ def main() -> None:
             arguments.language,
         )
         print(pages_table(result))
-        about = ["pages", pages_of(arguments.pages), *([arguments.split] if arguments.split else [])]
+        about = [
+            "pages",
+            pages_of(arguments.pages),
+            *([arguments.split] if arguments.split else []),
+            str(result["count"]),
+        ]
     if arguments.language != "auto":
         about.append(f"language-{language_of(result).replace(' ', '-')}")
     readings = result.pop("readings")

@@ -20,7 +20,9 @@ def main() -> None:
         help="a folder: pictures of lines or of pages with a .txt each, or lines.tsv, or pages with ALTO or PAGE XML",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the new weights: my.safetensors")
-    parser.add_argument("--weights", metavar="W", help="weights to go on from (default: those that come with htr)")
+    parser.add_argument(
+        "--weights", metavar="W", help="to go on from: a file, small or iam (default: those that come with htr)"
+    )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="values to use instead of the recipe's")
     arguments = parser.parse_intermixed_args()  # values may come after --out
     # Loaded late, so that --help and mistyped arguments answer at once.

@@ -102,7 +102,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--dpi", type=int, default=PDF_DPI, metavar="N", help=f"pixels per inch of PDF pages (default: {PDF_DPI})"
     )
-    parser.add_argument("--weights", metavar="W", help="weights file (default: the weights that come with htr)")
+    parser.add_argument(
+        "--weights", metavar="W", help="weights: a file, small or iam (default: those that come with htr)"
+    )
     parser.add_argument(
         "--language",
         default="auto",

@@ -22,7 +22,9 @@ def main() -> int:
     parser.add_argument("files", nargs="+", metavar="FILE|FOLDER", help="pictures or PDF files of pages")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the lines go")
     parser.add_argument("--count", type=int, default=50, metavar="N", help="how many lines (default: 50)")
-    parser.add_argument("--weights", metavar="W", help="weights to teach (default: those that come with htr)")
+    parser.add_argument(
+        "--weights", metavar="W", help="weights to teach: a file, small or iam (default: those that come with htr)"
+    )
     arguments = parser.parse_args()
     out: Path = arguments.out
     if arguments.count < 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +127,7 @@ def as_html(blocks: Sequence[Block]) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(parts)
+        + _with_own_ids("\n".join(parts))
         + "\n</main>\n</body>\n</html>\n"
     )
 
@@ -167,7 +168,11 @@ def _figure(line: Line) -> str:
 def _html_cell(column: int, text: str) -> str:
     if column == 0:
         return f'<th scope="row">{_marked(text)}</th>'
-    return f"<td{_FLUSH if _is_figure(column, text) else ''}>{_marked(text)}</td>"
+    if not _is_figure(column, text):
+        return f"<td>{_marked(text)}</td>"
+    # The interval below its figure, or wide tables would not fit.
+    figure = re.sub(r" (\[.*\])$", r"<small>\1</small>", _marked(text))
+    return f"<td{_FLUSH}>{figure}</td>"
 
 
 def _is_figure(column: int, text: str) -> bool:
@@ -184,6 +189,17 @@ def _marked(text: str) -> str:
 
 def _anchor(text: str) -> str:
     return re.sub(r"\W+", "-", text.lower()).strip("-")
+
+
+def _with_own_ids(page: str) -> str:
+    """Headings that say the same, told apart by a number."""
+    seen: Counter[str] = Counter()
+
+    def told_apart(match: re.Match[str]) -> str:
+        seen[match[1]] += 1
+        return f'id="{match[1]}-{seen[match[1]]}"' if seen[match[1]] > 1 else match[0]
+
+    return re.sub(r'id="([^"]+)"', told_apart, page)
 
 
 def _data(content: bytes, kind: str) -> str:

@@ -43,6 +43,7 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
     from htr.errors import InputError
     from htr.finetuning.lines import write_lines
     from htr.finetuning.run import ALL_LINES, finetune
+    from htr.language import AUTO
     from htr.reader import load
     from htr.training.config import TrainConfig
     from htr.training.run import train
@@ -82,13 +83,13 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
             "lines": count, **outcome.lines, "minutes": outcome.minutes, "minutes in all": whole,
             "kept": outcome.kept,
             "held out before": outcome.before["scores"], "held out after": outcome.after["scores"],
+            "config": {name: value for name, value in outcome.config.items() if name not in ("run", "data", "start", "alphabet")},
             "tuned": scored(outcome.weights, test=data, general=general), "ImageNet": scored(untaught["weights"], test=data),
             "labels_sha256": texts,
         })  # fmt: skip
     return {
         "kind": "finetuning", "data": data, "general": general, "start": start, "runs": rows,
-        "config": {name: value for name, value in outcome.config.items() if name not in ("run", "data", "start", "alphabet")},
-        **provenance(reader),
+        **provenance(reader, AUTO),
     }  # fmt: skip
 
 

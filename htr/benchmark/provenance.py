@@ -74,15 +74,22 @@ def code_sha256(modules: tuple[str, ...]) -> str:
     code = hashlib.sha256()
     for file in files:
         tree = ast.parse(file.read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            body = getattr(node, "body", None)
-            if isinstance(body, list):
-                node.body = [part for part in body if not _is_text(part)] or [ast.Pass()]
-        code.update(f"{file.name}\n{ast.unparse(tree)}\n".encode())
+        code.update(f"{file.name}\n{_said(tree)}\n".encode())
     return code.hexdigest()
 
 
-def _is_text(node: ast.AST) -> bool:
+def _said(node: Any) -> str:
+    """What code says, without docstrings and in a form that is the same on every Python (that of `ast.dump` is not)."""
+    if isinstance(node, list):
+        return f"[{','.join(_said(part) for part in node if not _is_text(part))}]"
+    if isinstance(node, ast.AST):
+        # Newer Pythons know further parts, which are empty in code that does without them.
+        parts = (f"{name}={_said(part)}" for name, part in ast.iter_fields(node) if part is not None and part != [])
+        return f"{type(node).__name__}({','.join(parts)})"
+    return repr(node)
+
+
+def _is_text(node: Any) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 

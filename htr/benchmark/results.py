@@ -13,62 +13,39 @@ from types import NoneType
 from typing import Any
 
 from htr.benchmark.provenance import VERSION
+from htr.cli import counted
 from htr.corpora import label
 from htr.files import write_whole
-from htr.language import NONE
+from htr.language import AUTO, NONE
 from htr.weights import MODELS, sha256
 
 log = logging.getLogger(__name__)
 
-_NUMBER = (int, float)
-_RATE = {"value": _NUMBER, "low": _NUMBER, "high": _NUMBER}
-_RATES = {"CER": _RATE, "WER": _RATE}
 _ALL = {
-    "weights": {"file": str, "sha256": str, "training": {}},
-    "machine": {
-        "device": str, "processor": str, "threads": int, "precision": str, "python": str, "torch": str, "timm": str, "htr": str,
-    },
+    "weights": {"file": str, "sha256": str, "training": dict},
+    "machine": {"device": str, "processor": str, "threads": int, "precision": str},
     "date": str,
     "command": str,
-}  # fmt: skip
-_LINES = {"data": str, "split": str, "labels_sha256": str}
-_SIGN = {"character": str, "count": int}
+    "language": (dict, NoneType),
+}
+_LINES = {"data": str, "split": str, "labels_sha256": str, "lines": int}
 
-# What a result can be of, and what it must hold: the types of its values, and in lists those of every entry.
+# What a result can be of, and the types of what is asked of it before it is drawn: drawing finds whether the rest is there.
 _NEEDED = {
-    "lines": {
-        **_ALL, **_LINES, "lines": int, "scores": _RATES, "scores_with_language": {}, "scores_over_writers": {},
-        "complete_aachen": bool, "language": ({}, NoneType),
-        "details": {
-            "writers": [{"CER": _NUMBER}], "lengths": [{"from": int, "to": int, "lines": int, "CER": _NUMBER}],
-            "characters": [{**_SIGN, "wrong": int}], "confusions": [{"true": str, "read": str, "count": int}],
-            "insertions": [_SIGN], "deletions": [_SIGN], "confidence": [{"confidence": _NUMBER, "without error": _NUMBER}],
-            "accepted": {"share": _NUMBER, "CER": _NUMBER, "curve": [{"share": _NUMBER, "CER": _NUMBER}]},
-        },
-    },
-    "peers": {
-        **_ALL, **_LINES, "threads": int, "left_out": {},
-        "readers": [{
-            "name": str, "title": str, "version": str, "scores": _RATES, "lines_per_second": _NUMBER, "seconds_to_start": _NUMBER,
-            "peak_megabytes": int,
-        }],
-    },
-    "pages": {
-        **_ALL, "pages": str, "split": (str, NoneType), "count": int, "counts": {"true": int}, "lines": {"boxes": {}, "polygons": {}},
-        "scores": ({"CER": _RATE}, {}, NoneType), "seconds_a_page": {"finding": _NUMBER}, "language": ({}, NoneType),
-    },
-    "speed": {
-        **_ALL, "lines": [{"batch": str, "threads": int, "lines_per_second": _NUMBER}],
-        "page": {"file": str, "lines": int, "pixels": int, "seconds": _NUMBER, "steps": {}}, "first": {},
-        "size": {"bytes": int, "parameters": int, "width": int, "operations": int},
-    },
-    "finetuning": {**_ALL, "data": str, "general": str, "start": {}, "runs": [{"lines": int, "minutes": _NUMBER}], "config": {}},
-    "transcripts": {**_ALL, "pages": str, "count": int, "results": {}},
-    "study": {
-        "study": str, "title": str, "variants": {}, "score": {"data": str, "split": str}, "planned": int,
-        "runs": [{"variant": str, "scores": _RATES, "machine": {"processor": str}}], "config": {}, "date": str, "command": str,
-    },
-}  # fmt: skip
+    "lines": {**_ALL, **_LINES},
+    "peers": {**_ALL, **_LINES},
+    "pages": {**_ALL, "pages": str, "split": (str, NoneType), "count": int},
+    "speed": {**_ALL, "page": {"file": str}},
+    "finetuning": {**_ALL, "data": str, "general": str},
+    "transcripts": {**_ALL, "pages": str, "count": int},
+    "study": {"study": str, "title": str, "date": str, "command": str, "runs": list},
+}
+
+DAMAGE = ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError
+"""What drawing a damaged result may end in."""
+
+KINDS = tuple(_NEEDED)
+"""What a result can be of."""
 
 Result = dict[str, Any]
 
@@ -79,6 +56,7 @@ class Results:
 
     Attributes:
         lines, peers, pages, speed, finetuning, transcripts, study: by kind, each with its file's name under `file name`.
+        left_out: files that cannot be drawn.
     """
 
     lines: list[Result] = field(default_factory=list)
@@ -88,13 +66,14 @@ class Results:
     finetuning: list[Result] = field(default_factory=list)
     transcripts: list[Result] = field(default_factory=list)
     study: list[Result] = field(default_factory=list)
+    left_out: list[Path] = field(default_factory=list)
 
 
 def result_name(about: Sequence[str], result: Result) -> str:
-    """The name of a result's file: collection, weights, processor or GPU, precision and date.
+    """The name of a result's file: collection, weights, processor or GPU, threads, precision and date.
 
     Args:
-        about: first parts of the name, such as collection and split.
+        about: first parts of the name, such as collection, split and number of lines.
         result: with what `htr.benchmark.provenance.provenance` gives.
     """
     machine = result["machine"]
@@ -103,7 +82,7 @@ def result_name(about: Sequence[str], result: Result) -> str:
     parts = [
         "-".join(about),
         result["weights"]["sha256"][:8],
-        f"{'-'.join(processor)}-{machine['precision']}",
+        f"{'-'.join(processor)}-{machine['threads']}t-{machine['precision']}",
         result["date"],
     ]
     return "_".join(parts) + ".json"
@@ -122,19 +101,21 @@ def load_results(folder: Path) -> Results:
             continue
         try:
             result = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            log.warning("%s: cannot be read (%s) and is left out; copy it again, or delete it", file, error)
+        except (OSError, ValueError, RecursionError) as error:
+            leave_out(results, file, f"cannot be read ({error}) and is left out; copy it again, or delete it")
             continue
         kind = result.get("kind") if isinstance(result, dict) else None
         if not isinstance(kind, str) or kind not in _NEEDED:
-            log.warning(
-                "%s: not a result of this htr, or of an earlier one, and left out; measure it again, or delete it", file
+            leave_out(
+                results,
+                file,
+                "not a result of this htr, or of an earlier one, and left out; measure it again, or delete it",
             )
         elif result.get("version") != VERSION or not _holds(result, _NEEDED[kind]):
-            log.warning(
-                "%s: of another version than this htr draws (%d), or damaged, and left out; measure it again, or delete it",
+            leave_out(
+                results,
                 file,
-                VERSION,
+                f"of another version than this htr draws ({VERSION}), or damaged, and left out; measure it again, or delete it",
             )
         else:
             getattr(results, kind).append({**result, "file name": file.name})
@@ -146,17 +127,18 @@ def load_results(folder: Path) -> Results:
     return results
 
 
+def leave_out(results: Results, file: Path, why: str) -> None:
+    """Says why a result file is not drawn."""
+    log.warning("%s: %s", file, why)
+    results.left_out.append(file)
+
+
 def _holds(value: Any, needed: Any) -> bool:
     """Whether a value of a result file is what it must be, as `_NEEDED` says it."""
-    match needed:
-        case dict():
-            return isinstance(value, dict) and all(
-                name in value and _holds(value[name], part) for name, part in needed.items()
-            )
-        case [part]:
-            return isinstance(value, list) and all(_holds(entry, part) for entry in value)
-        case tuple():
-            return any(_holds(value, part) for part in needed)
+    if isinstance(needed, dict):
+        return isinstance(value, dict) and all(
+            name in value and _holds(value[name], part) for name, part in needed.items()
+        )
     return isinstance(value, needed)
 
 
@@ -225,3 +207,30 @@ def interval(rate: dict[str, float]) -> str:
 def bounds(rate: dict[str, float]) -> str:
     """The interval of a rate."""
     return f"[{rate['low']:.2f}, {rate['high']:.2f}]"
+
+
+def named_reader(result: Result) -> str:
+    """What a report calls the reader of a result: its weights, and the machine where there are several."""
+    return f"htr {reader_of(result)}{result['where']}"
+
+
+def named_language(result: Result) -> str:
+    """What helped, after `with`; the models that help unless told otherwise need no name."""
+    name = language_of(result)
+    return "language" if name == AUTO else f"language {name}"
+
+
+def has_seen(result: Result, collection: str) -> bool:
+    """Whether the weights of a result were trained on lines of a collection."""
+    training, seen = result["weights"]["training"], []
+    while training:
+        data = training.get("data", [])
+        seen += [collection_of(name) for name in ([data] if isinstance(data, str) else data)]
+        training = training.get("parent", {}).get("training")
+    return collection in seen
+
+
+def named_machine(result: Result) -> str:
+    """Processor, threads and precision."""
+    machine = result["machine"]
+    return f"{machine['processor']}, {counted(machine['threads'], 'thread')}, {machine['precision']}"

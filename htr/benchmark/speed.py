@@ -50,7 +50,11 @@ if status.exists():  # getrusage would count what the process that started this 
     used = int(next(row for row in status.read_text().splitlines() if row.startswith("VmHWM:")).split()[1]) * 1024
 else:
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-print(json.dumps({{"seconds": seconds, "bytes": used}}))
+gpu = 0
+if reader.device != "cpu":
+    import torch
+    gpu = torch.cuda.max_memory_allocated()
+print(json.dumps({{"seconds": seconds, "bytes": used, "gpu bytes": gpu}}))
 """
 
 
@@ -63,7 +67,7 @@ def measure_speed(pictures: list[np.ndarray], page: Path, weights: str | None = 
         weights: a weights file or the name of one; those that ship with the package if None.
 
     Returns:
-        Lines per second with 1 and all threads, alone and in batches; seconds a page and the share of each step; seconds to
+        Lines per second with 1, 2 and all threads, alone and in batches; seconds a page and the share of each step; seconds to
         the first result and peak memory of a fresh process; size, parameters and operations; what is needed to repeat it.
 
     Raises:
@@ -73,7 +77,7 @@ def measure_speed(pictures: list[np.ndarray], page: Path, weights: str | None = 
     prepared = [prepare(picture, reader.weights.header.height) for picture in pictures]
     threads = torch.get_num_threads()
     lines = []
-    counts = sorted({1, threads}) if reader.device == "cpu" else [threads]
+    counts = sorted({1, min(2, threads), threads}) if reader.device == "cpu" else [threads]
     for count in counts:
         with _threads(count):
             rows = [{"batch": "one line", **_lines(reader, prepared[: max(1, len(prepared) // 4)], 1)}]
@@ -194,6 +198,7 @@ def first_result(weights: Path, read: str, file: Path) -> dict[str, float]:
     return {
         "seconds": round(statistics.median(result["seconds"] for result in results), 2),
         "peak_megabytes": round(statistics.median(result["bytes"] for result in results) / 1e6),
+        "peak_gpu_megabytes": round(statistics.median(result["gpu bytes"] for result in results) / 1e6),
     }
 
 

@@ -158,6 +158,8 @@ def _times(point: Point, curve: list[Point]) -> str:
     few = "at least " if needed == curve[0].lines and curve[0].cer < point.cer else ""
     if few and needed > point.lines:
         return ""  # it was not trained with fewer
+    if needed > point.lines:
+        return f"{needed / point.lines:.1f} times more ({needed:,.0f} lines)"
     return f"{few}{point.lines / needed:.1f} times ({needed:,.0f} lines)"
 
 

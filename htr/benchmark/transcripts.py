@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from htr.cli import run
 from htr.errors import InputError
-from htr.files import make_writable, write_whole
+from htr.files import make_writable
 
 
 def evaluate_transcripts(source: str, count: int, weights: str | None = None) -> dict[str, Any]:
@@ -73,17 +72,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m htr.benchmark.transcripts", description=__doc__)
     parser.add_argument("pages", metavar="PATH", help="a folder with ALTO or PAGE XML, or iam:PATH")
     parser.add_argument("--count", type=int, default=20, metavar="N", help="pages (default: 20)")
-    parser.add_argument("--weights", metavar="W", help="weights file (default: the weights that come with htr)")
+    parser.add_argument(
+        "--weights", metavar="W", help="weights: a file, small or iam (default: those that come with htr)"
+    )
     parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     arguments = parser.parse_args()
     make_writable(arguments.out)
-    from htr.benchmark.results import pages_of, result_name
+    from htr.benchmark.results import pages_of, result_name, write_result
 
     result = evaluate_transcripts(arguments.pages, arguments.count, arguments.weights)
     for name, counts in result["results"].items():
         print(f"{name}: of {counts['true']} lines {counts['right']} got their text, {counts['wrong']} another one")
     file = arguments.out / result_name(("transcripts", pages_of(arguments.pages)), result)
-    write_whole(file, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    write_result(file, result)
     print(f"written to {file}")
 
 

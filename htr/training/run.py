@@ -29,6 +29,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from htr.alphabet import BLANK, Alphabet, named
+from htr.cli import counted
 from htr.corpora import label, load_corpus, load_drawer
 from htr.corpora.sample import Drawer, Sample
 from htr.errors import InputError
@@ -88,7 +89,7 @@ def _finish(
         "val_wer": round(best.wer, 3),
         "curve": best.curve,
         "lines_per_second": round(best.lines_per_second, 1),
-        "speed_of": f"{machine['processor']}, {machine['threads']} threads, {machine['precision']}, batches of up to "
+        "speed_of": f"{machine['processor']}, {counted(machine['threads'], 'thread')}, {machine['precision']}, batches of up to "
         f"{config.batch_pixels:,} pixels",
         "config": {
             name: value for name, value in asdict(config).items() if name not in ("run", "data", "drawn", "start")

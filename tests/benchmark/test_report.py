@@ -11,6 +11,7 @@ from htr.benchmark.details import details
 from htr.benchmark.lines import named_rates
 from htr.benchmark.provenance import VERSION
 from htr.benchmark.report import draw_report
+from htr.errors import InputError
 from htr.metrics import score
 from htr.weights import MODELS, sha256
 
@@ -46,7 +47,7 @@ def peers_result():
     about = {"version": "5.3", "scores": rates, "seconds_to_start": 1.0, "peak_megabytes": 100}
     return {
         "kind": "peers", "data": "lines:here/letters", "split": "test", "threads": 2, "left_out": {"Other": "not installed"},
-        "labels_sha256": "1" * 64,
+        "labels_sha256": "1" * 64, "lines": 15, "how": "one line after the other",
         "readers": [
             {"name": "htr", "title": "htr default", "lines_per_second": 20.0, **about},
             {"name": "tesseract", "title": "Tesseract", "lines_per_second": 5.0, **about},
@@ -67,7 +68,7 @@ def test_every_figure_of_the_tables_is_that_of_the_result_file(folder):
     page = (folder / "report.md").read_text()
     cer = score(TRUTHS, READINGS).cer
     assert f"{cer.value:.2f} [{cer.low:.2f}, {cer.high:.2f}]" in page
-    assert "| Tesseract | 5.3 | " in page and "4.0 times" in page and "Other (not installed)" in page
+    assert "| Tesseract | 5.3 | " in page and "| 5.0 | 4.0 |" in page and "Other (not installed)" in page
     assert "`e` read as `a`: 5" in page
     assert "3 writers" in page and "Ann" not in page
     assert "**Ours are not comparable**" in page and "HTR-VT" in page
@@ -95,6 +96,21 @@ def test_results_of_several_processors_stand_beside_each_other(folder):
     page = (folder / "report.md").read_text()
     names = "htr default on P, 1 thread, bf16", "htr default on P, 2 threads, bf16", "htr default on Q, 2 threads, bf16"
     assert all(f"| {name} |" in page and f"### letters test, {name}" in page for name in names)
+
+
+def test_other_lines_of_the_same_name_are_told_apart(folder):
+    (folder / "more.json").write_text(json.dumps(lines_result(lines=2915, labels_sha256="2" * 64)))
+    draw_report(folder)
+    overview = (folder / "report.md").read_text().partition("## Where it fails")[0]
+    assert "| letters test (15 lines) | 15 |" in overview and "| letters test (2,915 lines) | 2,915 |" in overview
+
+
+def test_other_readers_on_other_machines_stand_beside_each_other(folder):
+    machine = {**MACHINE, "processor": "Q"}
+    (folder / "q.json").write_text(json.dumps({**peers_result(), "machine": machine}))
+    draw_report(folder)
+    overview = (folder / "report.md").read_text().partition("## Where it fails")[0]
+    assert "Tesseract on P, 2 threads, bf16 |" in overview and "Tesseract on Q, 2 threads, bf16 |" in overview
 
 
 def test_other_readers_are_not_set_beside_other_lines(folder):
@@ -169,8 +185,8 @@ def test_lines_found_on_distorted_pages_are_told(folder):
 )
 def test_wrong_and_old_files_are_named_and_left_out(folder, command_line, caplog, content, complaint):
     (folder / "bad.json").write_text(content)
-    code, out, _ = command_line(benchmark.main, "--draw", "--out", folder)
-    assert code == 0 and "report.html" in out
+    code, _, err = command_line(benchmark.main, "--draw", "--out", folder)
+    assert code == 2 and "report.html: written, without 1 file" in err and (folder / "report.html").is_file()
     assert [complaint in message for message in caplog.messages if "bad.json" in message] == [True]
 
 
@@ -183,8 +199,33 @@ def test_wrong_and_old_files_are_named_and_left_out(folder, command_line, caplog
 )  # fmt: skip
 def test_damaged_values_are_named_and_left_out(folder, caplog, changes):
     (folder / "bad.json").write_text(json.dumps(lines_result(**changes)))
-    draw_report(folder)
+    with pytest.raises(InputError, match="written, without 1 file"):
+        draw_report(folder)
     assert ["damaged" in message for message in caplog.messages if "bad.json" in message] == [True]
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "value"),
+    [
+        ("iam-test-788_*", ["details", "accepted", "confidence"], None), ("iam-test-788_*", ["scores_with_language"], {}),
+        ("iam-test-788_*", ["scores_over_writers"], {"CER": 5}), ("*-peers_*", ["readers", 0, "name"], "other"),
+        ("*-peers_*", ["readers", 1, "lines_per_second"], 0), ("pages-*", ["lines", "boxes"], {}),
+        ("pages-*", ["scores"], {"CER": 5}), ("speed_*", ["page", "seconds"], None), ("speed_*", ["first"], {"a line": {}}),
+        ("finetuning-*", ["runs", 0, "tuned"], None), ("transcripts-*", ["results"], {"with line breaks": 5}),
+        ("transfer-iam", ["runs", 0, "train_lines"], None), ("recipe", ["runs", 1, "variant"], "other"),
+    ],
+)  # fmt: skip
+def test_damage_deep_in_a_result_is_named_and_all_else_drawn(folder, caplog, kind, place, value):
+    result = json.loads(next(REPORTS.glob(f"{kind}.json")).read_text())
+    part = result
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = value
+    (folder / "bad.json").write_text(json.dumps(result))
+    with pytest.raises(InputError, match="report.html: written, without 1 file"):
+        draw_report(folder)
+    assert ["damaged" in message for message in caplog.messages if "bad.json" in message] == [True]
+    assert "htr default" in (folder / "report.md").read_text()
 
 
 @pytest.mark.parametrize("content", ['{"The worst lines": [{', "[]", '{"The worst lines": [{"png": 5}]}', '{"a": [5]}'])
