@@ -1,15 +1,20 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files so that a reader never sees half of one, and finding those that people have."""
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from htr.errors import InputError
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -45,3 +50,67 @@ def make_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise InputError(f"{folder}: cannot be written to ({error.strerror}); choose another with --out") from None
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files of a folder and of those below it, linked ones too, sorted; without those that systems hide or pack along
+    (`.DS_Store`, `__MACOSX`). Folders that cannot be read are named in a log line."""
+    found: list[Path] = []
+    been: set[str] = set()
+
+    def left_out(error: OSError) -> None:
+        log.warning("%s: cannot be read (%s) and is left out", error.filename, error.strerror)
+
+    for place, folders, names in os.walk(folder, onerror=left_out, followlinks=True):
+        been.add(os.path.realpath(place))
+        folders[:] = [
+            name
+            for name in folders
+            if not _hidden(name) and os.path.realpath(os.path.join(place, name)) not in been  # links may go round
+        ]
+        found += [Path(place, name) for name in names if not _hidden(name)]
+    return sorted(file for file in found if file.is_file())
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def same_file(path: Path) -> Path | None:
+    """The file of this name or, where there is none, the one whose name differs in nothing but capitals and the way in which
+    accents are stored (Macs store them apart from their letters); None if there is neither."""
+    if path.is_file():
+        return path
+    try:
+        changed = path.parent.stat().st_mtime_ns
+    except OSError:
+        return None
+    name = _names(path.parent, changed).get(_plain(path.name))
+    return path.with_name(name) if name else None
+
+
+@lru_cache(maxsize=64)
+def _names(folder: Path, changed: int) -> dict[str, str]:
+    """The files of a folder as it was at a time, by their plain names."""
+    return {_plain(name): name for name in sorted(os.listdir(folder), reverse=True) if (folder / name).is_file()}
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def read_text(file: Path) -> str:
+    """What stands in a text file in UTF-8, or in UTF-16 with its mark, as Windows writes it.
+
+    Raises:
+        InputError: it cannot be read, or is in another encoding.
+    """
+    try:
+        content = file.read_bytes()
+        return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeError:
+        raise InputError(
+            f"{file}: not a text file in UTF-8; save it as one (in most editors: Save as, Encoding)"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror}); check its permissions") from None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import logging
 import re
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from htr.alphabet import normalise
 from htr.cli import counted
 from htr.corpora.iam import SPLITS
 from htr.corpora.pages import split_of
-from htr.corpora.sample import Sample
+from htr.corpora.sample import Doubt, Sample
 from htr.errors import InputError
+from htr.files import files_below, read_text, same_file
 from htr.pages.images import SUFFIXES, open_image
 
 log = logging.getLogger(__name__)
@@ -24,9 +25,9 @@ def load_folder(path: str | Path) -> list[Sample]:
     """Reads labelled pictures of lines from a folder.
 
     Args:
-        path: the folder. It holds `lines.tsv` (tabs, quotes are text) or `lines.csv` (commas or semicolons, quotes as
+        path: the folder. It holds `lines.tsv` (tabs, quotes are text) or `lines.csv` (commas, semicolons or tabs, quotes as
             spreadsheets write them) with the columns `file` (below the folder) and `text`, and if wanted `page`, `writer` and
-            `split`; or it holds pictures, in sub-folders too, with the text of each in a `.txt` or `.gt.txt` of its name.
+            `split`; or it holds pictures, in sub-folders too, with the text of each in a `.gt.txt` or `.txt` of its name.
 
     Returns:
         The lines; marks that stand in a text stay in it. Without a column `split`, lines below folders named train, val
@@ -38,10 +39,15 @@ def load_folder(path: str | Path) -> list[Sample]:
     folder = Path(path)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give one that holds pictures of lines and their texts")
-    tables = [table for table in (folder / "lines.tsv", folder / "lines.csv") if table.is_file()]
-    if len(tables) == 2:
-        raise InputError(f"{folder}: has both lines.tsv and lines.csv; keep one of them")
-    samples = _from_table(tables[0]) if tables else _from_texts(folder)
+    table = table_of(folder)
+    if table:
+        samples, doubts = lines_of_table(table)
+        if doubts:
+            raise InputError(f"{folder / doubts[0].line}: {doubts[0].reason}")
+    else:
+        samples = [
+            line_beside(folder, image, read_text(text) if text else "") for image, text in pictures_with_texts(folder)
+        ]
     labelled = [sample for sample in samples if sample.text]
     if not labelled:
         raise InputError(
@@ -53,70 +59,104 @@ def load_folder(path: str | Path) -> list[Sample]:
     return labelled
 
 
-def _from_table(table: Path) -> list[Sample]:
-    tabs = table.suffix == ".tsv"
-    samples = []
+def table_of(folder: Path) -> Path | None:
+    """The table of a folder's lines, where it has one.
+
+    Raises:
+        InputError: it has two.
+    """
+    tables = [table for name in ("lines.tsv", "lines.csv") if (table := same_file(folder / name))]
+    if len(tables) == 2:
+        raise InputError(f"{folder}: has both {tables[0].name} and {tables[1].name}; keep one of them")
+    return tables[0] if tables else None
+
+
+def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
+    """The lines of `lines.tsv` or `lines.csv`, and the rows that cannot be used.
+
+    Raises:
+        InputError: the table as a whole cannot be read.
+    """
+    tabs = table.suffix.lower() == ".tsv"
+    rows = list(io.StringIO(read_text(table), newline=""))
+    first = 1
+    if rows and re.fullmatch(r"sep=.\s*", rows[0]):  # as Excel is told of the mark
+        first, rows = 2, rows[1:]
+    head = rows[0] if rows else ""
+    # Spreadsheets write semicolons where a comma is for decimals.
+    mark = "\t" if tabs else max(",;\t", key=head.count)
+    reader = csv.reader(rows, delimiter=mark, quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL, strict=True)
+    samples: list[Sample] = []
+    doubts: list[Doubt] = []
     quoted = 0
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        try:
-            head = file.readline()
-            file.seek(0)
-            # Spreadsheets write semicolons where a comma is for decimals.
-            marks = ";" if head.count(";") > head.count(",") else ","
-            rows = csv.DictReader(
-                file,
-                delimiter="\t" if tabs else marks,
-                quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
-                strict=True,
-            )
-            for row in rows:
+    try:
+        columns = [name.strip().lower() for name in next(reader, [])]
+        if not {"file", "text"} <= set(columns):
+            raise InputError(f"{table}: the columns file and text must be named in the first line; name them")
+        for fields in reader:
+            if not any(map(str.strip, fields)):
+                continue
+            try:
+                if len(fields) != len(columns):
+                    raise InputError("has more or fewer fields than there are columns; correct it")
+                row = dict(zip(columns, fields))
                 samples.append(_sample(row, table.parent))
                 # With a comma in it or doubled quotes, as spreadsheets put them.
                 quoted += tabs and bool(re.fullmatch(r'".*(,|"").*"', row["text"]))
-        except UnicodeDecodeError:
-            raise InputError(f"{table}: not a text file in UTF-8; save it as one") from None
-        except (csv.Error, InputError) as error:
-            raise InputError(f"{table}: line {rows.line_num}: {error}") from None
+            except InputError as error:
+                doubts.append(Doubt(f"{table.name}: line {reader.line_num + first - 1}", " ".join(fields), str(error)))
+    except csv.Error as error:
+        raise InputError(f"{table}: line {reader.line_num + first - 1}: {error}; correct it") from None
     if quoted:
         log.warning(
             "%s: %s in quotes, which are taken for what is written; if a spreadsheet put them there, save it as lines.csv",
             table, counted(quoted, "text"),
         )  # fmt: skip
-    return samples
+    return samples, doubts
 
 
 def _sample(row: dict[str, str], folder: Path) -> Sample:
-    if not {"file", "text"} <= row.keys():
-        raise InputError("the columns file and text must be named in the first line; name them")
-    if None in row or None in row.values():
-        raise InputError("has more or fewer fields than there are columns; correct it")
-    image = folder / row["file"]
-    split = row.get("split") or split_of(Path(row["file"]))
+    named = row["file"].strip()
+    image = same_file(folder / named) or same_file(folder / named.replace("\\", "/"))
+    if image is None:
+        raise InputError(f"{folder / named} is not there; put it there, or take the line out")
+    split = row.get("split", "").strip().lower() or split_of(Path(named))
     if split not in SPLITS:
         raise InputError(f"split {split!r} must be one of {', '.join(SPLITS)}; correct it")
-    if not image.is_file():
-        raise InputError(f"{image} is not there; put it there, or take the line out")
     return Sample(
-        Path(row["file"]).with_suffix("").as_posix(), normalise(row["text"]), split, partial(open_image, image),
+        Path(named).with_suffix("").as_posix(), normalise(row["text"]), split, partial(open_image, image),
         row.get("writer") or None, row.get("page") or None,
     )  # fmt: skip
 
 
-def pictures_with_texts(folder: Path) -> Iterator[tuple[Path, str | None]]:
-    """All pictures of a folder and of those below it, each with what stands in the `.txt` or `.gt.txt` of its name; None
-    where there is none.
+def pictures_with_texts(folder: Path) -> list[tuple[Path, Path | None]]:
+    """All pictures of a folder and of those below it, each with the `.gt.txt` or `.txt` of its name; None where there is none.
 
-    Raises:
-        InputError: a text file is not in UTF-8.
+    Of pictures whose names differ in their endings alone, such as a TIFF and a JPEG of one page, or `a.bin.png` beside
+    `a.png`, only one counts, and the others are counted in a log line.
     """
-    for image in sorted(folder.rglob("*")):
-        if image.suffix.lower() not in SUFFIXES:
-            continue
-        texts = [file for file in (image.with_suffix(".txt"), image.with_suffix(".gt.txt")) if file.is_file()]
-        try:
-            yield image, texts[0].read_text(encoding="utf-8-sig") if texts else None
-        except UnicodeDecodeError:
-            raise InputError(f"{texts[0]}: not a text file in UTF-8; save it as one") from None
+    pictures: dict[Path, Path] = {}
+    doubled: list[Path] = []
+    images = [file for file in files_below(folder) if file.suffix.lower() in SUFFIXES]
+    for image in sorted(images, key=lambda image: (image.with_suffix("") != _stem(image), image)):
+        if pictures.setdefault(_stem(image), image) is not image:
+            doubled.append(image)
+    if doubled:
+        log.warning(
+            "%s: %s left out, since others have the same name but for the ending (%s)",
+            folder, counted(len(doubled), "picture"), doubled[0].name,
+        )  # fmt: skip
+    # What a person made comes before what a program may have made.
+    return [
+        (image, next((text for end in (".gt.txt", ".txt") if (text := same_file(Path(f"{stem}{end}")))), None))
+        for stem, image in sorted(pictures.items())
+    ]
+
+
+def _stem(image: Path) -> Path:
+    """The path without its ending, and without that of pictures made black and white by other programs (`.bin`, `.nrm`)."""
+    path = image.with_suffix("")
+    return path.with_suffix("") if path.suffix in (".bin", ".nrm") else path
 
 
 def line_beside(folder: Path, image: Path, text: str) -> Sample:
@@ -126,7 +166,3 @@ def line_beside(folder: Path, image: Path, text: str) -> Sample:
     return Sample(
         name.with_suffix("").as_posix(), normalise(text), split_of(name), partial(open_image, image), form=page
     )
-
-
-def _from_texts(folder: Path) -> list[Sample]:
-    return [line_beside(folder, image, text or "") for image, text in pictures_with_texts(folder)]

@@ -19,14 +19,21 @@ from PIL import Image
 
 from htr.alphabet import normalise
 from htr.corpora.iam import SPLITS, aachen_split, natural_text, table_rows, writers_of_forms, xml_texts
-from htr.corpora.sample import Sample
+from htr.corpora.sample import Doubt, Sample
 from htr.errors import InputError
+from htr.files import files_below, same_file
 from htr.pages.containers import Line, Page, Point, Region, around
 from htr.pages.crop import crop_line
 from htr.pages.images import SUFFIXES, open_image
 
 FORM_SIZE = 2479, 3542
 """Width and height, in pixels, of the scanned forms to which the boxes of IAM's `lines.txt` belong."""
+
+# Folders that XML lies in, beside those of the pictures or below them.
+_OF_XML, _OF_PICTURES = (
+    {"alto", "page", "xml"},
+    {"images", "image", "img", "pictures", "jpg", "jpeg", "tif", "tiff", "png"},
+)
 
 # How far a line reaches from its baseline where the truth does not tell, in parts of the distance of lines.
 _ABOVE, _BELOW = 0.6, 0.25
@@ -131,9 +138,11 @@ def _load_forms(folder: Path) -> list[PageTruth]:
     pages = []
     for form, lines in forms.items():
         try:
-            page = _scaled([lines], FORM_SIZE, pictures[form])
+            page, outside = _scaled([lines], FORM_SIZE, pictures[form])
         except InputError as error:
             raise InputError(f"{table}: {error}") from None
+        if outside:
+            raise InputError(f"{table}: {outside[0].reason}")
         pages.append(PageTruth(form, pictures[form], page, splits[form], writers.get(form)))
     return pages
 
@@ -145,44 +154,51 @@ def _rectangle(left: float, top: float, width: float, height: float) -> Points:
 def _load_folder(folder: Path) -> list[PageTruth]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give one that holds pictures of pages and their ALTO or PAGE XML")
-    pages = pages_with_xml(folder)
+    pages, doubts = pages_with_xml(folder)
+    if doubts:
+        raise InputError(f"{folder / doubts[0].line}: {doubts[0].reason}")
     if not pages:
         raise InputError(f"{folder}: has no ALTO or PAGE XML with lines; export the pages with their text there")
     return pages
 
 
-def pages_with_xml(folder: Path) -> list[PageTruth]:
-    """The pages of a folder that have ALTO or PAGE XML with lines, as `load_pages` reads them; there may be none.
-
-    Raises:
-        InputError: broken XML, a missing picture, or one of other proportions.
+def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
+    """The pages of a folder that have ALTO or PAGE XML with lines, as `load_pages` reads them, and what cannot be used: whole
+    files (broken, without their picture, or with one of other proportions) and transcribed lines. There may be none of both.
     """
     found: dict[Path, tuple[bool, Path, Page]] = {}
+    doubts: list[Doubt] = []
     empty = 0
-    for file in sorted(folder.rglob("*.xml")):
+    for file in files_below(folder):
+        if file.suffix.lower() != ".xml":
+            continue
+        name = file.relative_to(folder).as_posix()
         try:
-            truth = _read_xml(file)
+            truth = _read_xml(file, folder)
         except InputError as error:
-            raise InputError(f"{file}: {error}") from None
+            doubts.append(Doubt(name, "", str(error)))
+            continue
         except ValueError as error:
-            raise InputError(f"{file}: holds a malformed number ({error}); export it again") from None
+            doubts.append(Doubt(name, "", f"holds a malformed number ({error}); export it again"))
+            continue
         if truth is None:
             continue
-        is_page, image, page = truth
+        is_page, image, page, lines = truth
+        doubts += [doubt._replace(line=name) for doubt in lines]
         if image in found and found[image][0] == is_page:
-            raise InputError(f"{file}: {found[image][1]} is of the same picture; keep one of them")
-        if image not in found or is_page:
+            doubts.append(Doubt(name, "", f"{found[image][1]} is of the same picture; keep one of them"))
+        elif image not in found or is_page:
             found[image] = is_page, file, page
     pages = []
     for image, (_, _, page) in found.items():
         name = image.relative_to(folder)
-        if page.regions:
+        if page.lines:
             pages.append(PageTruth(name.with_suffix("").as_posix(), image, page, split_of(name)))
         else:
             empty += 1
     if empty:
         log.warning("%s: %d pages have no lines in their XML and are left out, %d have some", folder, empty, len(pages))
-    return pages
+    return pages, doubts
 
 
 class _Shape(NamedTuple):
@@ -238,15 +254,17 @@ def _distance(shapes: list[_Shape], page_height: float) -> float:
     return float(np.median(nearest)) if nearest else page_height / 30
 
 
-def _read_xml(file: Path) -> tuple[bool, Path, Page] | None:
-    """Reads ALTO or PAGE XML.
+def _read_xml(file: Path, source: Path) -> tuple[bool, Path, Page, list[Doubt]] | None:
+    """Reads ALTO or PAGE XML that lies below a folder.
 
     Returns:
-        Whether it is PAGE, the picture, and the lines; None if it is XML of another kind.
+        Whether it is PAGE, the picture, the lines, and transcribed lines that cannot be used; None if it is XML of another kind.
     """
     try:
         root = ElementTree.parse(file).getroot()
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: its encoding
+        if not re.search(rb"<(\w+:)?(alto|PcGts)\b", file.read_bytes()[:5000]):
+            return None
         raise InputError(f"not well-formed XML ({error}); export it again") from None
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror}); check its permissions") from None
@@ -258,7 +276,7 @@ def _read_xml(file: Path) -> tuple[bool, Path, Page] | None:
     if len(pages) != 1:
         raise InputError(f"holds {len(pages)} pages; export one file for each picture")
     named = root.findtext("{*}Description/{*}sourceImageInformation/{*}fileName", "")
-    image = _find_image(file, pages[0].get("imageFilename", named).strip())
+    image = _find_image(file, pages[0].get("imageFilename", named).strip(), source)
     size = _size(pages[0], ("imageWidth", "imageHeight") if is_page else ("WIDTH", "HEIGHT"))
     if size is None:
         if root.findtext("{*}Description/{*}MeasurementUnit", "pixel") != "pixel":
@@ -267,22 +285,36 @@ def _read_xml(file: Path) -> tuple[bool, Path, Page] | None:
     regions = [element for element in pages[0].iter() if element.find("{*}TextLine") is not None]
     order = {region: place for place, region in enumerate(_order(pages[0].find("{*}ReadingOrder")))}
     regions.sort(key=lambda region: order.get(region.get("id"), len(order)))
-    shape = _page_shape if is_page else _alto_shape
-    shapes = [[shape(line) for line in region.findall("{*}TextLine")] for region in regions]
+    doubts: list[Doubt] = []
+    shapes = [
+        [shape for line in region.findall("{*}TextLine") if (shape := _shape(line, is_page, doubts))]
+        for region in regions
+    ]
     distance = _distance([shape for region in shapes for shape in region], size[1])
-    return is_page, image, _scaled([[shape.line(distance) for shape in region] for region in shapes], size, image)
+    page, outside = _scaled([[shape.line(distance) for shape in region] for region in shapes], size, image)
+    return is_page, image, page, doubts + outside
 
 
-def _find_image(file: Path, name: str) -> Path:
-    name = re.split(r"[/\\]", name)[-1]
+def _find_image(file: Path, named: str, source: Path) -> Path:
+    """The picture that XML names, or that has its name: beside it or above it, or in a folder of pictures beside its own."""
+    path = named.replace("\\", "/")
+    name = path.rpartition("/")[2]
     folders = [file.parent]
-    if file.parent.name.lower() in ("alto", "page"):
+    if file.parent.name.lower() in _OF_XML or file.parent.name.upper().startswith("OCR-D"):
         folders.append(file.parent.parent)
-    suffixes = [*sorted(SUFFIXES), *(suffix.upper() for suffix in sorted(SUFFIXES))]
-    for candidate in [name, *(file.stem + suffix for suffix in suffixes)]:
+        folders += [
+            folder
+            for folder in sorted(file.parent.parent.iterdir())
+            if folder.is_dir() and (folder.name.lower() in _OF_PICTURES or folder.name.upper().startswith("OCR-D-IMG"))
+        ]
+    if name != path and not Path(path).is_absolute() and ".." not in Path(path).parts:
+        # Named from the folder of the whole export.
+        above = [folder for folder in file.parents if folder.is_relative_to(source)]
+        folders += [(folder / path).parent for folder in above]
+    for candidate in [name, *(file.stem + suffix for suffix in sorted(SUFFIXES))]:
         for folder in folders:
-            if candidate and (folder / candidate).is_file():
-                return folder / candidate
+            if candidate and (image := same_file(folder / candidate)):
+                return image
     raise InputError(f"its picture {name or file.stem} is not there; put it beside the XML, or change the XML")
 
 
@@ -293,25 +325,59 @@ def _size(page: Element, names: tuple[str, str]) -> tuple[float, float] | None:
 
 def _order(group: Element | None) -> Iterator[str | None]:
     """The ids of regions as PAGE's reading order tells it, groups within groups included."""
-    for child in sorted(group if group is not None else (), key=lambda child: int(child.get("index", 0))):
+    for child in sorted(group if group is not None else (), key=lambda child: int(child.get("index") or 0)):
         yield child.get("regionRef")
         yield from _order(child)
 
 
-def _page_shape(line: Element) -> _Shape:
-    coords, base = line.find("{*}Coords"), line.find("{*}Baseline")
-    polygon = _points(coords.get("points") if coords is not None else None)
-    text = _unicode(line) or " ".join(filter(None, map(_unicode, line.findall("{*}Word"))))
-    return _shape(line.get("id"), _points(base.get("points") if base is not None else None), polygon, text)
+def _shape(line: Element, is_page: bool, doubts: list[Doubt]) -> _Shape | None:
+    """A line of PAGE or ALTO; None, and a doubt if it is transcribed, where it cannot be used."""
+    text = normalise(_page_text(line) if is_page else _alto_text(line))
+    try:
+        baseline, polygon = _page_place(line) if is_page else _alto_place(line)
+        if polygon is not None and (len(polygon) < 3 or abs(cv2.moments(np.array(polygon, np.float32))["m00"]) < 1):
+            polygon = None
+        if isinstance(baseline, tuple) and baseline[0] == baseline[-1]:
+            baseline = None
+        if polygon is None and not isinstance(baseline, tuple):
+            name = line.get("id" if is_page else "ID")
+            raise InputError(f"line {name} has neither a place nor a baseline; draw one, or take the line out")
+    except InputError as error:
+        reason = str(error)
+    except ValueError as error:
+        reason = f"holds a malformed number ({error}); export it again"
+    else:
+        return _Shape(baseline, polygon, text)
+    if text:
+        doubts.append(Doubt("", text, reason))
+    return None
+
+
+def _page_place(line: Element) -> tuple[Points | None, Points | None]:
+    """Baseline and polygon of a line of PAGE."""
+    places = []
+    for element in (line.find("{*}Baseline"), line.find("{*}Coords")):
+        text = None
+        if element is not None:
+            # Until 2010 each point was an element.
+            points = element.findall("{*}Point")
+            text = " ".join(f"{point.get('x')},{point.get('y')}" for point in points) or element.get("points")
+        places.append(_points(text))
+    return places[0], places[1]
+
+
+def _page_text(line: Element) -> str:
+    return _unicode(line) or " ".join(filter(None, map(_unicode, line.findall("{*}Word"))))
 
 
 def _unicode(element: Element) -> str:
     """The text of a line or word of PAGE; of several the first, which is that of the lowest index."""
-    texts = sorted(element.findall("{*}TextEquiv"), key=lambda text: int(text.get("index", 0)))
+    texts = sorted(element.findall("{*}TextEquiv"), key=lambda text: int(text.get("index") or 0))
     return (texts[0].findtext("{*}Unicode") or "") if texts else ""
 
 
-def _alto_shape(line: Element) -> _Shape:
+def _alto_place(line: Element) -> tuple[Points | float | None, Points | None]:
+    """Baseline, or its height alone, and polygon of a line of ALTO."""
     outline = line.find("{*}Shape/{*}Polygon")
     polygon = _points(outline.get("POINTS") if outline is not None else None)
     baseline = _points(line.get("BASELINE"), or_height=True)
@@ -322,26 +388,15 @@ def _alto_shape(line: Element) -> _Shape:
         ys = [y for _, y in baseline] if isinstance(baseline, tuple) else []
         if not ys or top < min(ys) - 1 or top + height > max(ys) + 1:
             polygon = _rectangle(left, top, width, height)
+    return baseline, polygon
+
+
+def _alto_text(line: Element) -> str:
     text = " ".join(word.get("CONTENT", "") for word in line.findall("{*}String"))
     hyphen = line.find("{*}HYP")
     if hyphen is not None:
         text += hyphen.get("CONTENT", "-")
-    return _shape(line.get("ID"), baseline, polygon, text)
-
-
-def _shape(
-    name: str | None,
-    baseline: Points | float | None,
-    polygon: Points | None,
-    text: str,
-) -> _Shape:
-    if polygon is not None and (len(polygon) < 3 or abs(cv2.moments(np.array(polygon, np.float32))["m00"]) < 1):
-        polygon = None
-    if isinstance(baseline, tuple) and baseline[0] == baseline[-1]:
-        baseline = None
-    if polygon is None and not isinstance(baseline, tuple):
-        raise InputError(f"line {name} has neither a place nor a baseline; draw one, or take the line out")
-    return _Shape(baseline, polygon, normalise(text))
+    return text
 
 
 def _points(text: str | None, or_height: bool = False) -> Points | float | None:
@@ -358,24 +413,32 @@ def _points(text: str | None, or_height: bool = False) -> Points | float | None:
     return tuple(zip(numbers[::2], numbers[1::2]))
 
 
-def _scaled(regions: list[list[Line]], size: tuple[float, float], image: Path) -> Page:
-    """The page of some lines whose places belong to a page of that width and height."""
+def _scaled(regions: list[list[Line]], size: tuple[float, float], image: Path) -> tuple[Page, list[Doubt]]:
+    """The page of some lines whose places belong to a page of that width and height, and transcribed lines outside of it."""
     width, height = picture_size(image)
     x_scale, y_scale = width / size[0], height / size[1]
     if abs(x_scale / y_scale - 1) > 0.01:
         raise InputError(
             f"is of a picture of {size[0]:g} x {size[1]:g} pixels, but {image} has {width} x {height}, "
-            "which is another shape; put the right picture there"
+            "which is another shape; put the right picture there, or save it as it is shown if a camera turned it"
         )
 
     def scaled(points: Points) -> Points:
         return tuple((min(max(x * x_scale, 0), width), min(max(y * y_scale, 0), height)) for x, y in points)
 
-    lines = [[Line(scaled(line.baseline), scaled(line.polygon), line.text) for line in region] for region in regions]
-    for line in (line for region in lines for line in region):
-        if cv2.contourArea(np.array(line.polygon, np.float32)) < 1:
-            raise InputError(f"a line ({line.text[:30]!r}) lies outside of {image}; put the right picture there")
-    return Page(width, height, tuple(Region("text", tuple(region)) for region in lines), file=str(image))
+    inside: list[Region] = []
+    doubts: list[Doubt] = []
+    for region in regions:
+        lines = []
+        for line in region:
+            line = Line(scaled(line.baseline), scaled(line.polygon), line.text)
+            if cv2.contourArea(np.array(line.polygon, np.float32)) >= 1:
+                lines.append(line)
+            elif line.text:
+                reason = f"a line ({line.text[:30]!r}) lies outside of {image}; put the right picture there"
+                doubts.append(Doubt("", line.text, reason))
+        inside.append(Region("text", tuple(lines)))
+    return Page(width, height, tuple(inside), file=str(image)), doubts
 
 
 def picture_size(image: Path) -> tuple[int, int]:

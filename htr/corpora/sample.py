@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -29,6 +29,20 @@ class Sample:
     image: Callable[[], np.ndarray]
     writer: str | None = None
     form: str | None = None
+
+
+class Doubt(NamedTuple):
+    """A line, or a whole file, that is not learnt from.
+
+    Attributes:
+        line: its name.
+        text: what may stand there.
+        reason: why not.
+    """
+
+    line: str
+    text: str
+    reason: str
 
 
 class Drawer(Protocol):

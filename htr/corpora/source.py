@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from htr.alphabet import normalise
-from htr.corpora.folder import line_beside, load_folder, pictures_with_texts
+from htr.cli import counted
+from htr.corpora.folder import line_beside, lines_of_table, pictures_with_texts, table_of
 from htr.corpora.pages import PageTruth, line_samples, pages_with_xml, picture_size, split_of
-from htr.corpora.sample import Sample
-from htr.corpora.transcript import match_lines
+from htr.corpora.sample import Doubt, Sample
+from htr.corpora.transcript import Match, match_lines
 from htr.errors import InputError
+from htr.files import read_text
 from htr.pages.containers import Page, Region
 
 log = logging.getLogger(__name__)
@@ -27,27 +30,13 @@ _NARROWEST = 1 / 12
 _WITHOUT = "has no text"
 
 
-class Doubt(NamedTuple):
-    """A line that is not learnt from.
-
-    Attributes:
-        line: its name.
-        text: what may stand there.
-        reason: why not.
-    """
-
-    line: str
-    text: str
-    reason: str
-
-
 class Source(NamedTuple):
     """What a source holds.
 
     Attributes:
         folder: where it lies.
         samples: lines with their texts.
-        doubts: lines that were found and are set aside.
+        doubts: lines that were found and are set aside, and files that cannot be used.
     """
 
     folder: Path
@@ -62,37 +51,53 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
         path: a folder with any of: `lines.tsv` or `lines.csv` (see `htr.corpora.folder.load_folder`); ALTO or PAGE XML
             (see `htr.corpora.pages.load_pages`); pictures, each with the text in a `.txt` of its name: of a line, or of a
             whole page, whose lines are then found, read, and laid beside the text. Of a picture that has several, the
-            first of these counts.
+            first of these counts; XML without texts is none.
         read_page: finds and reads the lines of a page.
 
     Raises:
-        InputError: nothing usable there, or a file that cannot be used; it is named.
+        InputError: nothing usable there, or a table that cannot be read at all.
     """
     folder = Path(path)
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file; unpack it if it is packed, and give the folder that it lies in")
     if not folder.is_dir():
         raise InputError(
             f"{folder}: no such folder; give one with pictures of lines or pages and their texts (README, Your own hand)"
         )
-    table = (folder / "lines.tsv").is_file() or (folder / "lines.csv").is_file()
-    samples: list[Sample] = load_folder(folder) if table else []
-    pages = pages_with_xml(folder)
-    known = {sample.id for sample in samples} | {page.id for page in pages}
-    samples += line_samples(pages)
-    doubts: list[Doubt] = []
+    table = table_of(folder)
+    samples, doubts = lines_of_table(table) if table else ([], [])
+    doubts += [Doubt(sample.id, "", _WITHOUT) for sample in samples if not sample.text]
+    samples = [sample for sample in samples if sample.text]
+    pages, of_xml = pages_with_xml(folder)
+    doubts += of_xml
+    transcribed = line_samples(pages)
+    # A page of which no line is transcribed may have its text beside it.
+    known = {sample.id for sample in samples} | {sample.form for sample in transcribed}
+    samples += transcribed
+    for page in pages:
+        empty = sum(not line.text for line in page.page.lines)
+        if empty and page.id in known:
+            doubts.append(Doubt(page.id, "", f"has {counted(empty, 'line')} without a text"))
     without = 0
-    for image, text in tqdm(list(pictures_with_texts(folder)), desc="reading pages", leave=False, disable=None):
-        if image.relative_to(folder).with_suffix("").as_posix() in known:
+    for image, file in tqdm(pictures_with_texts(folder), desc="reading pages", leave=False, disable=None):
+        name = image.relative_to(folder).with_suffix("").as_posix()
+        if name in known:
             continue
-        if text is None:
+        if file is None:
             without += 1
-        elif not normalise(text):
-            doubts.append(Doubt(image.relative_to(folder).with_suffix("").as_posix(), "", _WITHOUT))
-        elif _is_page(image, text):
-            page_samples, page_doubts = _from_page(folder, image, text, read_page)
-            samples += page_samples
-            doubts += page_doubts
-        else:
-            samples.append(line_beside(folder, image, text))
+            continue
+        try:
+            text = read_text(file)
+            if not normalise(text):
+                doubts.append(Doubt(name, "", _WITHOUT))
+            elif _is_page(image, text):
+                page_samples, page_doubts = _from_page(folder, image, text, read_page)
+                samples += page_samples
+                doubts += page_doubts
+            else:
+                samples.append(line_beside(folder, image, text))
+        except InputError as error:
+            doubts.append(Doubt(name, "", f"cannot be used: {error}"))
     if without:
         log.warning("%s: %d pictures have no text beside them and are left out", folder, without)
     if not samples and all(doubt.reason == _WITHOUT for doubt in doubts):
@@ -134,4 +139,16 @@ def _from_page(
     truth = PageTruth(name, image, replace(page, regions=(Region("text", matched),)), split)
     if not lines:
         doubts.append(Doubt(name, normalise(text), "shows no lines of handwriting"))
+    else:
+        doubts += [Doubt(name, line, "stands in the text and was found in no line") for line in _unused(matches, text)]
     return line_samples([truth]), doubts
+
+
+def _unused(matches: list[Match], text: str) -> list[str]:
+    """Lines of a text that no found line took, where the text is broken into lines as the page is."""
+    written = [line for line in map(normalise, text.splitlines()) if line]
+    taken = [match.text for match in matches if match.text]
+    if not set(taken) <= set(written):
+        return []
+    left = Counter(written) - Counter(taken)
+    return [line for line in dict.fromkeys(written) if line in left]

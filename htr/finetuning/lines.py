@@ -16,8 +16,8 @@ import cv2
 from tqdm import tqdm
 
 from htr.cli import counted
-from htr.corpora.sample import Sample
-from htr.corpora.source import Doubt, Source
+from htr.corpora.sample import Doubt, Sample
+from htr.corpora.source import Source
 from htr.decoding import columns_needed
 from htr.errors import InputError
 from htr.files import write_whole
@@ -121,12 +121,10 @@ def hold_out(samples: list[Sample], seed: int = 0) -> set[str]:
         Ids of about a seventh of the lines, at least two.
     """
     wanted = max(2, round(_HELD_OUT * len(samples)))
-    pages: dict[str | None, list[str]] = defaultdict(list)
+    pages: dict[str, list[str]] = defaultdict(list)
     for sample in samples:
-        pages[sample.form].append(sample.id)
+        pages[sample.form or f"\0{sample.id}"].append(sample.id)  # a line of no known page is held out alone
     rng = random.Random(seed)
-    if None in pages:
-        return set(rng.sample([sample.id for sample in samples], wanted))
     order = sorted(pages)
     rng.shuffle(order)
     held: list[str] = []

@@ -15,13 +15,14 @@ from htr.benchmark.details import mistake_counts
 from htr.benchmark.lines import evaluate_lines
 from htr.cli import counted
 from htr.corpora import load_corpus
-from htr.corpora.sample import Sample
-from htr.corpora.source import Doubt, load_source
+from htr.corpora.sample import Doubt, Sample
+from htr.corpora.source import load_source
 from htr.errors import InputError
-from htr.files import make_writable, write_whole
+from htr.files import files_below, make_writable, write_whole
 from htr.finetuning.lines import keep_lines, learn_all, read_doubts, write_lines
 from htr.finetuning.mixing import LEARNT, mix
 from htr.language import AUTO, NONE, load_languages
+from htr.pages.images import SUFFIXES
 from htr.reader import Reader
 from htr.training.config import TrainConfig, checked, overridden
 from htr.training.run import train
@@ -34,6 +35,12 @@ ALL_LINES = "all-lines"
 
 # Facts of a training that are not true of a mixture.
 _OF_ONE_TRAINING = "best_epoch", "steps", "val_cer", "val_wer", "curve", "val_lines"
+
+# Files that a source is made of.
+_READ = {*SUFFIXES, ".xml", ".txt", ".tsv", ".csv"}
+
+# From this CER on, in percent, weights do not read at all, however much worse they were before.
+_UNREADABLE = 90.0
 
 # Set-aside lines that are named on the screen; all are in the report.
 _NAMED = 5
@@ -201,7 +208,9 @@ def _fingerprint(source: Path, out: Path) -> str:
     """What shows whether a source changed; the run's own files may lie in it."""
     own = {path.resolve() for path in (out, out.with_suffix(".run"), out.with_suffix(".md"))}
     root = source.resolve()
-    files = sorted(file for file in root.rglob("*") if file.is_file() and own.isdisjoint([file, *file.parents]))
+    files = [
+        file for file in files_below(root) if file.suffix.lower() in _READ and own.isdisjoint([file, *file.parents])
+    ]
     rows = [f"{file.relative_to(root)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
     return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
 
@@ -277,7 +286,7 @@ def _cer(result: dict[str, Any]) -> float:
 
 def _passes(after: dict[str, Any], before: dict[str, Any]) -> bool:
     """Whether held-out lines are read better than before, or, as a few lines may have been before too, without an error."""
-    return _cer(after) < _cer(before) or _cer(after) == 0
+    return _cer(after) < min(_cer(before), _UNREADABLE) or _cer(after) == 0
 
 
 def _mixed(

@@ -1,3 +1,5 @@
+import unicodedata
+
 import cv2
 import numpy as np
 import pytest
@@ -55,7 +57,7 @@ def test_text_files_beside_pictures(folder, caplog):
 @pytest.mark.parametrize(
     ("table", "complaint"),
     [
-        ("file\tname\na.png\tx\n", "line 2: the columns file and text must be named"),
+        ("file\tname\na.png\tx\n", "lines.tsv: the columns file and text must be named"),
         ("file\ttext\na.png\tone\nb.png\ttwo\n", "line 3: .*b.png is not there"),
         ("file\ttext\na.png\n", "line 2: has more or fewer fields"),
         ("file\ttext\na.png\tone\ttwo\n", "line 2: has more or fewer fields"),
@@ -83,3 +85,46 @@ def test_bad_folders_are_named(folder):
     (folder / "lines.csv").touch()
     with pytest.raises(InputError, match="both"):
         rows(folder)
+
+
+def test_tables_as_spreadsheets_and_windows_write_them(folder):
+    (folder / "lines.csv").write_bytes("sep=;\r\nFile; Text;Split\r\nval\\b.png;été;Train\r\n;;\r\n".encode("utf-16"))
+    assert [row[1:3] for row in rows(folder)] == [("été", "train")]
+    (folder / "lines.csv").write_text("file\ttext\na.png\tone, two\n")
+    assert rows(folder) == [("a", "one, two", "test", None, None)]
+
+
+def test_what_a_person_made_comes_before_what_a_program_may_have_made(folder):
+    (folder / "a.gt.txt").write_text("the truth\n")
+    (folder / "a.txt").write_text("teh trvth\n")
+    assert rows(folder)[0][:2] == ("a", "the truth")
+
+
+def test_a_picture_in_two_formats_counts_once(folder, caplog):
+    picture = cv2.imread(str(folder / "a.png"))
+    for name in ("a.tif", "a.bin.png"):
+        cv2.imwrite(str(folder / name), picture)
+    cv2.imwrite(str(folder / "c.bin.png"), picture)
+    (folder / "a.txt").write_text("one\n")
+    (folder / "c.gt.txt").write_text("two\n")
+    assert [row[:2] for row in rows(folder)] == [("a", "one"), ("c.bin", "two")]
+    assert "2 pictures left out, since others have the same name but for the ending" in caplog.text
+
+
+def test_names_that_a_mac_or_windows_writes_in_another_way(folder):
+    picture = cv2.imencode(".png", np.full((20, 100), 9, np.uint8))[1].tobytes()
+    (folder / unicodedata.normalize("NFD", "Müller.PNG")).write_bytes(picture)
+    (folder / "müller.TXT").write_text("one\n")
+    assert [row[1] for row in rows(folder)] == ["one"]
+    (folder / "LINES.csv").write_text("file,text\nMüller.png,two\n", encoding="utf-8")
+    assert [row[1] for row in rows(folder)] == ["two"]
+
+
+def test_what_systems_hide_or_pack_along_is_passed_over(folder):
+    (folder / "a.txt").write_text("one\n")
+    for name in ("__MACOSX/._a", ".cache/a"):
+        (folder / name).parent.mkdir()
+        for ending in (".png", ".txt", ".xml"):
+            (folder / f"{name}{ending}").write_bytes(b"\x00\x05\x16\x07\xff")
+    (folder / "loop").symlink_to(folder, target_is_directory=True)
+    assert rows(folder) == [("a", "one", "test", None, None)]

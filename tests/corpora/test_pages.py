@@ -191,3 +191,21 @@ def test_boxes_lie_on_the_ink_of_the_forms(shared_iam):
             cv2.fillPoly(inside, [np.array(line.polygon, np.int32)], 1)
         top, bottom = truth.page.lines[0].box[1], truth.page.lines[-1].box[3]
         assert ink[top:bottom][inside[top:bottom] > 0].sum() > 0.9 * ink[top:bottom].sum()
+
+
+def test_pictures_may_lie_in_a_folder_beside_the_xml(tmp_path):
+    for images, named in (("images", "scan.png"), ("OCR-D-IMG", "OCR-D-IMG/scan.png")):
+        folder = tmp_path / images
+        for name in (images, "page"):
+            (folder / name).mkdir(parents=True)
+        cv2.imwrite(str(folder / images / "scan.png"), np.full((300, 400), 255, np.uint8))
+        (folder / "page" / "0001.xml").write_text(PAGE.replace("C:\\scans\\scan.png", named))
+        assert [truth.image for truth in load_pages(str(folder))] == [folder / images / "scan.png"]
+
+
+def test_page_xml_of_2010_and_empty_indexes(folder):
+    text = PAGE.replace('points="20,300 420,320 420,360 20,340"/>', '><Point x="20" y="300"/><Point x="420" y="320"/>'
+        '<Point x="420" y="360"/><Point x="20" y="340"/></Coords>').replace('index="0"', 'index=""')  # fmt: skip
+    (folder / "scan.xml").write_text(text)
+    last = load_pages(str(folder))[0].page.lines[-1]
+    assert last.text == "last" and last.polygon == ((10, 150), (210, 160), (210, 180), (10, 170))

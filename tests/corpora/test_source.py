@@ -1,4 +1,5 @@
 import random
+import re
 
 import cv2
 import numpy as np
@@ -133,3 +134,72 @@ def test_pages_in_folders_of_splits_are_of_these(page):
     (folder / "page.png").rename(folder / "train" / "page.png")
     (folder / "train" / "page.txt").write_text("\n".join(TEXTS))
     assert {sample.split for sample in load_source(folder, read_page).samples} == {"train"}
+
+
+def test_what_cannot_be_used_is_set_aside_and_stops_nothing_else(page):
+    folder, read_page = page
+    (folder / "page.txt").write_text("\n".join(TEXTS))
+    picture = np.full((60, 700), 128, np.uint8)
+    for name in ("a", "b", "c"):
+        cv2.imwrite(str(folder / f"{name}.png"), picture)
+    (folder / "a.txt").write_bytes("une ligne écrite".encode("cp1252"))
+    (folder / "b.txt").write_text("a line that is good")
+    (folder / "torn.xml").write_text('<alto xmlns="http://www.loc.gov/standards/alto/ns-v4#"><Layout>')
+    (folder / "other.xml").write_text("<TEI>&nbsp;</TEI>")
+    write_page(folder, "lost", [(TEXTS[0], (20, 30, 560, 70))])
+    (folder / "lost.png").unlink()
+    (folder / "lines.csv").write_text("file,text,split\nc.png,from the table,\nnot-there.png,lost,\nb.png,b,dev\n")
+
+    def read(image):
+        if image.name != "page.png":
+            raise InputError(f"{image}: has 2 pages")
+        return read_page(image)
+
+    cv2.imwrite(str(folder / "many.png"), picture)
+    (folder / "many.txt").write_text("one line\nanother line\n")
+    source = load_source(folder, read)
+    assert [sample.text for sample in source.samples] == ["from the table", "a line that is good", *TEXTS]
+    reasons = {doubt.line: doubt.reason for doubt in source.doubts}
+    assert list(reasons) == ["lines.csv: line 3", "lines.csv: line 4", "lost.xml", "torn.xml", "a", "many"]
+    for name, reason in (
+        ("lines.csv: line 3", "is not there"), ("lines.csv: line 4", "must be one of"), ("lost.xml", "its picture"),
+        ("torn.xml", "not well-formed"), ("a", "not a text file in UTF-8"), ("many", "has 2 pages"),
+    ):  # fmt: skip
+        assert reason in reasons[name]
+
+
+def test_lines_of_xml_that_cannot_be_used_or_have_no_text_are_told(tmp_path):
+    place = (20, 30, 560, 70)
+    write_page(tmp_path, "page", [("good", place), ("without a place", place), ("", place), ("beside the page", place)])
+    file = tmp_path / "page.xml"
+    lines = file.read_text().split("<TextLine")
+    lines[2] = re.sub(r'(HPOS|BASELINE)="[^"]*"', "", lines[2])
+    lines[4] = lines[4].replace('HPOS="20"', 'HPOS="9000"')
+    file.write_text("<TextLine".join(lines))
+    source = load_source(tmp_path, None)
+    assert [sample.text for sample in source.samples] == ["good"]
+    assert [(doubt.line, doubt.text) for doubt in source.doubts] == [
+        ("page.xml", "without a place"), ("page.xml", "beside the page"), ("page", ""),
+    ]  # fmt: skip
+    assert "has 1 line without a text" in source.doubts[2].reason
+
+
+def test_a_page_whose_xml_has_no_texts_is_laid_beside_its_plain_text(page):
+    folder, read_page = page
+    write_page(folder, "page", [("", (20, 30, 560, 70))])
+    (folder / "page.txt").write_text("\n".join(TEXTS))
+    assert [sample.text for sample in load_source(folder, read_page).samples] == TEXTS
+
+
+def test_text_that_no_line_took_is_told(page):
+    folder, read_page = page
+    (folder / "page.txt").write_text("\n".join([*TEXTS, "with love from all of us"]))
+    source = load_source(folder, read_page)
+    assert [sample.text for sample in source.samples] == TEXTS
+    assert [(doubt.line, doubt.text) for doubt in source.doubts] == [("page", "with love from all of us")]
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "lines.csv").touch()
+    with pytest.raises(InputError, match="is a file; unpack it if it is packed, and give the folder"):
+        load_source(tmp_path / "lines.csv", None)
