@@ -64,7 +64,7 @@ def test_results_of_two_language_models_get_two_names(run, iam_folder, tmp_path,
     for language in ("none", "english", model, other):
         code, _, _ = run("--data", f"iam:{iam_folder}", "--language", language)
         assert code == 0
-    names = {file.name.partition("_")[0].partition("test-")[2] for file in (tmp_path / "runs").glob("*.json")}
+    names = {file.name.partition("_")[0].partition("test-12-")[2] for file in (tmp_path / "runs").glob("*.json")}
     assert names == {
         "language-none", "language-english", f"language-english-{sha256(model)[:8]}",
         f"language-english-{sha256(other)[:8]}",
