@@ -196,14 +196,23 @@ def speed(speeds: list[Result], peers: list[Result]) -> Iterator[Block]:
                 for reader in result["readers"]
             ],
         )  # fmt: skip
-        yield Text(
-            f"{result['how'][:1].upper()}{result['how'][1:]}. htr reads with its language models; what it reads of one line alone "
-            "may differ by a character now and then from what it reads of many."
-        )
-        notes = [f"{reader['title']}: {reader['notes']}" for reader in result["readers"] if reader.get("notes")]
-        if notes:
-            yield Text(". ".join(notes) + ".")
+        if result is peers[0] or result["how"] != peers[0]["how"]:
+            yield Text(f"{result['how'][:1].upper()}{result['how'][1:]}.")
         yield from _left_out([result])
+    # The same for all collections.
+    notes = dict.fromkeys(
+        f"{reader['title']}: {reader['notes']}"
+        for result in peers
+        for reader in result["readers"]
+        if reader.get("notes")
+    )
+    if notes:
+        yield Text(". ".join(notes) + ".")
+    if peers:
+        yield Text(
+            "htr reads with its language models here; what it reads of one line alone may differ by a character now and then from "
+            "what it reads of many."
+        )
 
 
 def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]:
