@@ -18,6 +18,9 @@ from htr.files import write_whole
 # A curve falls whose last CER is less than so much of its first.
 _FALLS = 0.85
 
+# One is flat at its end whose last CER is more than so much of the one before.
+_FLAT = 0.95
+
 
 class Point(NamedTuple):
     """One amount of labelled lines.
@@ -149,6 +152,11 @@ def _fewer(lines: dict[str, list[Point]], level: int) -> Iterator[Block]:
             for point in lines[first]
         ],
     )
+    if len(lines[first]) > 1 and lines[first][-1].cer > _FLAT * lines[first][-2].cer:
+        yield Text(
+            f"The curve of `{first}` hardly falls at its end, where the schedule is too short for more lines to help: the last rows "
+            "flatter the others."
+        )
 
 
 def _times(point: Point, curve: list[Point]) -> str:

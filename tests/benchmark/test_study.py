@@ -6,13 +6,16 @@ import yaml
 from filelock import FileLock
 
 from htr import study
+from htr.benchmark.blocks import as_markdown
 from htr.benchmark.provenance import VERSION
 from htr.benchmark.study import load_study, run_study, settings_sha256
-from htr.benchmark.study_page import Point, curves, lines_needed, write_page
+from htr.benchmark.study_page import Point, curves, lines_needed, study_blocks, write_page
 from htr.errors import InputError
 from htr.training.run import InUse, train
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+
+MACHINE = {"processor": "P", "threads": 1, "precision": "bf16"}
 
 TINY = {
     "encoder": "lcnet_035", "pretrained": "none", "height": 32, "lstm_layers": 1, "lstm_units": 16, "neck_channels": 16,
@@ -182,3 +185,24 @@ def test_what_is_no_result_of_a_study_is_named(tmp_path):
 @pytest.mark.parametrize("file", sorted((CONFIGS / "studies").glob("*.yaml")), ids=lambda file: file.name)
 def test_shipped_studies_are_valid(file):
     assert load_study(file)[1]
+
+
+def test_a_curve_that_is_flat_at_its_end_is_said_to_flatter_the_others():
+    def page(*rates):
+        runs = [
+            {
+                "variant": variant, "train_lines": lines, "seed": 1, "minutes": 1.0, "steps": 1, "best_epoch": 1, "epochs": 1,
+                "val_cer": 1.0, "weights_sha256": "1" * 64, "curve": [], "machine": MACHINE,
+                "scores": {name: {"value": cer, "low": cer, "high": cer} for name in ("CER", "WER")},
+            }
+            for variant in ("ImageNet", "more")
+            for lines, cer in zip((10, 100, 1000), rates)
+        ]  # fmt: skip
+        result = {
+            "study": "tiny", "title": "Tiny", "score": {"data": "iam:iam", "split": "test"}, "planned": 6, "command": "c",
+            "variants": {"ImageNet": {}, "more": {}}, "config": {}, "runs": runs,
+        }  # fmt: skip
+        return as_markdown(list(study_blocks(result)))
+
+    assert "The curve of `ImageNet` hardly falls at its end" in page(50.0, 30.0, 29.5)
+    assert "hardly falls" not in page(50.0, 30.0, 20.0)
