@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#000000", "#cc79a7", "#56b4e9", "#e69f00")
 _MARKS = "osD^vPX"
 
-# Characters that a legend's row has room for, and those that the mark before a name takes.
-_LEGEND, _MARK = 65, 6
+# Characters that a legend's row has room for, those that the mark before a name takes, and rows that fit below the axes.
+_LEGEND, _MARK, _ROWS = 65, 6, 4
 
 
 class Plot:
@@ -60,7 +60,9 @@ class Plot:
             y,
             reach,
             color=self._colour(),
-            marker=_MARKS[self._drawn % len(_MARKS)],
+            marker=_MARKS[
+                (self._drawn + self._drawn // len(_COLOURS)) % len(_MARKS)
+            ],  # not the same again with a colour
             markersize=5,
             capsize=3,
             label=label,
@@ -85,8 +87,11 @@ class Plot:
         with matplotlib.rc_context(self._style):
             names = self.axes.get_legend_handles_labels()[1]
             if len(names) > 1:
-                fit = _LEGEND // (_MARK + max(map(len, names)))
-                self._figure.legend(frameon=False, loc="outside lower center", ncols=min(max(fit, 1), 3))
+                columns = min(max(_LEGEND // (_MARK + max(map(len, names))), 1), 3)
+                # A long legend would leave the axes no room.
+                more = max(-(-len(names) // columns) - _ROWS, 0)
+                self._figure.set_figheight(self._figure.get_figheight() + 0.24 * more)
+                self._figure.legend(frameon=False, loc="outside lower center", ncols=columns)
             self.axes.set_ylim(0, 1.03 * self.axes.get_ylim()[1])
             picture = io.StringIO()
             self._figure.savefig(picture, format="svg", metadata={"Date": None})
