@@ -55,14 +55,14 @@ class Plot:
     ) -> None:
         """Draws points that belong together, each with the reach from low to high where these are given."""
         reach: Any = [[b - a for a, b in zip(low, y)], [b - a for a, b in zip(y, high)]] if low else None
+        # Once all colours are used, each comes again with another mark.
+        mark = (self._drawn + self._drawn // len(_COLOURS)) % len(_MARKS)
         self.axes.errorbar(
             x,
             y,
             reach,
             color=self._colour(),
-            marker=_MARKS[
-                (self._drawn + self._drawn // len(_COLOURS)) % len(_MARKS)
-            ],  # not the same again with a colour
+            marker=_MARKS[mark],
             markersize=5,
             capsize=3,
             label=label,

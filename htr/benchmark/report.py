@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -29,8 +28,6 @@ from htr.benchmark.study_page import study_blocks
 from htr.cli import counted
 from htr.errors import InputError
 from htr.weights import DEFAULT
-
-log = logging.getLogger(__name__)
 
 
 def draw_report(folder: Path, examples: Sequence[str] | None = None) -> list[Path]:
