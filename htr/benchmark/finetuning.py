@@ -31,7 +31,8 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
 
     Returns:
         For the start, and for each count: CER and WER with intervals on the test lines of both corpora, greedily and with
-        language, minutes of training, minutes from start to end (the checks included), and what repeats it.
+        language, how many characters of the test lines that the start cannot write are read (with language), minutes of training,
+        minutes from start to end (the checks included), and what repeats it.
 
     Raises:
         InputError: a corpus lacks such lines, or the weights cannot be used.
@@ -58,6 +59,7 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
         figures = {name: evaluate_lines(corpus, "test", file) for name, corpus in corpora.items()}
         return {
             "weights_sha256": sha256(file),
+            "new characters": new_characters(figures["test"]["details"], reader.weights.alphabet.characters),
             **{name: result["scores"] for name, result in figures.items()},
             **{f"{name} with language": result["scores_with_language"] for name, result in figures.items()},
         }
@@ -91,6 +93,16 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
         "kind": "finetuning", "data": data, "general": general, "start": start, "runs": rows,
         **provenance(reader, AUTO),
     }  # fmt: skip
+
+
+def new_characters(details: dict[str, Any], known: str) -> dict[str, Any]:
+    """How many of the characters that the start cannot write are read; of details that `htr.benchmark.details` gives."""
+    rows = [row for row in details["characters"] if row["character"] not in known]
+    return {
+        "characters": "".join(row["character"] for row in rows),
+        "count": sum(row["count"] for row in rows),
+        "read": sum(row["count"] - row["wrong"] for row in rows),
+    }
 
 
 def labelled(samples: list[Sample], count: int) -> list[Sample]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from htr.alphabet import named
 from htr.benchmark.blocks import Block, Heading, Table, Text
 from htr.benchmark.results import (
     Result,
@@ -248,6 +249,16 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
                     ),
                 ],
             )  # fmt: skip
+        # Results of an earlier release do not tell.
+        new = start.get("new characters", {"count": 0})
+        if new["count"]:
+            read = "; ".join(
+                f"{run['tuned']['new characters']['read']:,} after {run['lines']:,} lines" for run in result["runs"]
+            )
+            yield Text(
+                f"Of {counted(new['count'], 'character')} of {name}'s test lines that the weights could not write before "
+                f"({named(new['characters'])}), so many are read, with language: {read}."
+            )
         yield Text(
             "With language, mind that the models that come along have read the train lines' texts of some collections."
         )

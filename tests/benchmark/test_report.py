@@ -261,15 +261,16 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
     def scores(cer):
         return {"CER": {"value": cer, "low": cer - 1, "high": cer + 1}}
 
-    def read(test, general):
+    def read(test, general, accents):
         greedily = {"test": scores(test), "general": scores(general)}
+        greedily["new characters"] = {"characters": "éà", "count": 52, "read": accents}
         return greedily | {"test with language": scores(test - 5), "general with language": scores(general - 2)}
 
     result = {
         "kind": "finetuning", "data": "lines:here/letters", "general": "iam:there/iam", "config": {},
-        "start": read(60.5, 5.5),
+        "start": read(60.5, 5.5, 0),
         "runs": [{
-            "lines": 100, "minutes": 9.5, "minutes in all": 11.5, "tuned": read(36.5, 6.5), "ImageNet": read(80.5, 90.5),
+            "lines": 100, "minutes": 9.5, "minutes in all": 11.5, "tuned": read(36.5, 6.5, 40), "ImageNet": read(80.5, 90.5, 9),
         }],
         **ABOUT,
     }  # fmt: skip
@@ -283,6 +284,10 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
     assert "| none |  |  | 60.50 [59.50, 61.50] |  | 5.50 [4.50, 6.50] |" in page
     assert "| 100 | 9.5 | 11.5 | 36.50 [35.50, 37.50] | 80.50 [79.50, 81.50] | 6.50 [5.50, 7.50] |" in page
     assert "| 100 | 9.5 | 11.5 | 31.50 [30.50, 32.50] | 75.50 [74.50, 76.50] | 4.50 [3.50, 5.50] |" in page
+    assert (
+        "Of 52 characters of letters's test lines that the weights could not write before (é à), so many are read, with "
+        "language: 40 after 100 lines." in page
+    )
     assert (
         "(20 pages of iam, htr default): with line breaks, 179 of 182 lines got their text and 1 another one." in page
     )
