@@ -233,11 +233,7 @@ def _config(parent: Weights, corpus: Path, run: Path, lines: int, share: float, 
     values = {
         **given,
         "drawn": {"synthetic": max(1, lines // 4)},
-        # From `iam`, one training with 100 lines of Hooker's hand, mixed, read validation lines of it with 50.0 % CER without
-        # consistency after 18 epochs, 47.6 with it, and 46.8 after 28. More epochs take longer than a laptop's user waits, and
-        # bring less; of 20 lines 120 epochs teach no more than 60.
-        "epochs": max(8, min(60, round(2600 / lines * 64 / parent.header.height))),
-        "consistency": 0.2,
+        "epochs": max(8, min(60, round(1750 / lines))),  # of few lines, held-out ones are read no better after more
         "batch_pixels": round(350_000 * (parent.header.height / 64) ** 2),  # half a dozen lines
         "learning_rate": 1.5e-3,
         "encoder_learning_rate": 1e-3,

@@ -9,7 +9,6 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from htr.alphabet import BLANK, Alphabet
 from htr.decoding import greedy
@@ -18,17 +17,9 @@ from htr.network import Recogniser
 from htr.training.config import TrainConfig
 from htr.training.data import Batch
 
-# Of the two views of a line: share of the columns that each lacks (less, as spans overlap), and columns of a span at most.
-_HIDDEN = 0.25
-_SPAN = 4
-
 
 class Training(L.LightningModule):
     """Trains a `Recogniser` with CTC.
-
-    With `consistency` each line is scored in two views that lack other columns, and what one says of a column is held to what
-    the other says (Yao et al., CR-CTC: consistency regularization on CTC for improved speech recognition, 2025). The encoder
-    sees the line once.
 
     The learning rate rises linearly and falls along a cosine over the run's epochs, or over its minutes where these
     end first.
@@ -37,9 +28,6 @@ class Training(L.LightningModule):
     def __init__(self, network: Recogniser, alphabet: Alphabet, config: TrainConfig) -> None:
         super().__init__()
         self.network = network
-        if config.consistency:
-            # Where features leave the neck, so that the encoder works once for both views.
-            network.neck.register_forward_hook(two_views)
         self.alphabet = alphabet
         self.config = config
         self.ctc = nn.CTCLoss(blank=BLANK, zero_infinity=True)
@@ -100,8 +88,6 @@ class Training(L.LightningModule):
         logits, shortcut = self.network(batch.images.to(memory_format=torch.channels_last))
         loss = self._loss(logits, batch)
         total = loss + self.config.shortcut * self._loss(shortcut, batch)
-        if self.config.consistency:
-            total = total + self.config.consistency * apart(logits, batch.columns, batch.lengths)
         self._lines_seen += len(batch.texts)
         self.log("loss", loss.detach(), prog_bar=True, batch_size=len(batch.texts))
         self.log(
@@ -113,10 +99,8 @@ class Training(L.LightningModule):
         return total
 
     def _loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        views = len(logits) // len(batch.texts)
-        columns = batch.columns.clamp(max=logits.shape[1]).repeat(views)
-        scores = logits.float().log_softmax(-1).transpose(0, 1)
-        return self.ctc(scores, batch.targets.repeat(views), columns, batch.lengths.repeat(views))
+        columns = batch.columns.clamp(max=logits.shape[1])
+        return self.ctc(logits.float().log_softmax(-1).transpose(0, 1), batch.targets, columns, batch.lengths)
 
     # -- validation
 
@@ -151,38 +135,3 @@ def schedule(progress: float, warmup: float) -> float:
     if progress < warmup:
         return max(progress / warmup, 1e-3)
     return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
-
-
-def two_views(neck: nn.Module, inputs: tuple[Tensor], features: Tensor) -> Tensor | None:
-    """In training, features of shape (batch, channels, height, columns) twice, other spans of 1 to 4 columns wiped out in each."""
-    if not neck.training:
-        return None
-    features = features.repeat(2, 1, 1, 1)
-    lines, _, _, columns = features.shape
-    spans = round(_HIDDEN * columns * 2 / (1 + _SPAN))
-    starts = torch.randint(0, columns, (lines, spans, 1), device=features.device)
-    ends = starts + torch.randint(1, _SPAN + 1, starts.shape, device=features.device)
-    at = torch.arange(columns, device=features.device)
-    hidden = ((at >= starts) & (at < ends)).any(1)
-    return features.masked_fill(hidden[:, None, None], 0)
-
-
-def apart(logits: Tensor, columns: Tensor, lengths: Tensor) -> Tensor:
-    """How far two views of the same lines are apart.
-
-    Args:
-        logits: shape (2 * batch, columns, classes), the first views of all lines before the second ones.
-        columns: that each line fills, shape (batch,).
-        lengths: characters of each text, shape (batch,).
-
-    Returns:
-        Mean of both Kullback-Leibler divergences, summed over the columns, for each character; the view that is held to the
-        other learns, the other does not.
-    """
-    one, two = logits.float().log_softmax(-1).chunk(2)
-    divergence = sum(
-        F.kl_div(learns, held.detach(), reduction="none", log_target=True).sum(-1)
-        for learns, held in ((one, two), (two, one))
-    )
-    inside = torch.arange(one.shape[1], device=one.device) < columns[:, None]
-    return ((divergence * inside).sum(1) / lengths).mean() / 2
