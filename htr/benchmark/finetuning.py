@@ -138,7 +138,8 @@ def main() -> None:
                 f"{name} with {row['lines']} lines: {interval(row['tuned'][lines]['CER'])} % in {row['minutes']:g} minutes, "
                 f"from ImageNet {interval(row['ImageNet'][lines]['CER'])} %"
             )
-    file = arguments.out / result_name(("finetuning", collection_of(arguments.data)), result)
+    about = "finetuning", collection_of(arguments.data), *map(str, arguments.lines)
+    file = arguments.out / result_name(about, result)
     write_result(file, result)
     print(f"written to {file}")
 

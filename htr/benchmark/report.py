@@ -22,6 +22,7 @@ from htr.benchmark.results import (
     named_machine,
     named_reader,
     newest,
+    newest_runs,
     reader_of,
 )
 from htr.benchmark.study_page import study_blocks
@@ -79,7 +80,7 @@ def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> I
     peers = newest(results.peers, "data", "split", "lines")
     pages = newest(results.pages, "pages", "split", "leave_out", "language")
     speeds = newest(results.speed)
-    taught, transcripts = newest(results.finetuning, "data"), newest(results.transcripts, "pages")
+    taught, transcripts = newest_runs(results.finetuning), newest(results.transcripts, "pages")
     yield Heading(1, "How well and how fast htr reads")
     shown = [*lines, *peers, *pages, *speeds, *taught, *transcripts]
     _name_machines(shown)

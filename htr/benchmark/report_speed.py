@@ -253,7 +253,9 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
         new = start.get("new characters", {"count": 0})
         if new["count"]:
             read = "; ".join(
-                f"{run['tuned']['new characters']['read']:,} after {run['lines']:,} lines" for run in result["runs"]
+                f"{run['tuned']['new characters']['read']:,} after {run['lines']:,} lines"
+                for run in result["runs"]
+                if "new characters" in run["tuned"]
             )
             yield Text(
                 f"Of {counted(new['count'], 'character')} of {name}'s test lines that the weights could not write before "

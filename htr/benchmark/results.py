@@ -36,7 +36,7 @@ _NEEDED = {
     "peers": {**_ALL, **_LINES},
     "pages": {**_ALL, "pages": str, "split": (str, NoneType), "count": int},
     "speed": {**_ALL, "page": {"file": str}},
-    "finetuning": {**_ALL, "data": str, "general": str},
+    "finetuning": {**_ALL, "data": str, "general": str, "runs": list},
     "transcripts": {**_ALL, "pages": str, "count": int},
     "study": {"study": str, "title": str, "date": str, "command": str, "runs": list},
 }
@@ -179,21 +179,36 @@ def newest(results: list[Result], *keys: str) -> list[Result]:
     """Of results that are alike, the newest; in the order in which they first occur.
 
     Args:
-        keys: values that are compared; weights, processor, threads and precision are compared in any case, and of `data`, `pages` and
-            `language` only their names count.
+        keys: values that are compared; weights, processor, threads and precision are compared in any case, and of `data`, `general`,
+            `pages` and `language` only their names count.
     """
+    return list({_values(result, *keys): result for result in results}.values())
+
+
+def newest_runs(results: list[Result]) -> list[Result]:
+    """Of fine-tunings that are alike, the newest, with the runs of the others: each number of labelled lines may be measured by a
+    command of its own. In the order of these numbers; of a number that was measured twice, the newest."""
     found: dict[str, Result] = {}
     for result in results:
-        machine = result["machine"]
-        where = [machine["processor"], machine["threads"], machine["precision"]]
-        values = [reader_of(result), *where, *(_value(result, key) for key in keys)]
-        found[json.dumps(values)] = result
+        values = _values(result, "data", "general")
+        earlier = found.get(values, {"runs": []})
+        # Figures of other code do not belong into the same table.
+        runs = earlier["runs"] if earlier.get("code") == result.get("code") else []
+        by_lines = {run["lines"]: run for run in [*runs, *result["runs"]]}
+        found[values] = {**result, "runs": [run for _, run in sorted(by_lines.items())]}
     return list(found.values())
 
 
+def _values(result: Result, *keys: str) -> str:
+    """What must be the same in results that are alike; see `newest`."""
+    machine = result["machine"]
+    where = [machine["processor"], machine["threads"], machine["precision"]]
+    return json.dumps([reader_of(result), *where, *(_value(result, key) for key in keys)])
+
+
 def _value(result: Result, key: str) -> Any:
-    if key == "data":
-        return collection_of(result["data"])
+    if key in ("data", "general"):
+        return collection_of(result[key])
     if key == "language":
         return language_of(result)
     return pages_of(result["pages"]) if key == "pages" else result.get(key)

@@ -293,6 +293,41 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
     )
 
 
+def test_fine_tunings_with_other_numbers_of_lines_are_drawn_together(folder):
+    def measured(name, date, code, **cer_by_lines):
+        def read(cer):
+            return {
+                "test": {"CER": {"value": cer, "low": 0.0, "high": 100.0}},
+                "general": {"CER": {"value": 1.0, "low": 0.0, "high": 2.0}},
+            }
+
+        runs = [
+            {"lines": int(lines[1:]), "minutes": 1, "tuned": read(cer), "ImageNet": read(99.0)}
+            for lines, cer in cer_by_lines.items()
+        ]
+        about = {
+            **ABOUT,
+            "kind": "finetuning",
+            "data": "lines:letters",
+            "general": "sample",
+            "date": date,
+            "code": code,
+        }
+        (folder / f"{name}.json").write_text(json.dumps({**about, "start": read(60.0), "runs": runs}))
+
+    measured("first", "2026-01-01", "now", _100=41.0, _20=51.0)
+    measured("again", "2026-01-02", "now", _100=40.0)
+    measured("more", "2026-01-03", "now", _1000=30.0)
+    draw_report(folder)
+    rows = re.findall(r"^\| ([\d,]+) \| 1 \|  \| ([\d.]+) ", (folder / "report.md").read_text(), re.MULTILINE)
+    assert rows == [("20", "51.00"), ("100", "40.00"), ("1,000", "30.00")]
+    # What code that reads otherwise measured does not compare with it.
+    measured("changed", "2026-01-04", "changed", _500=33.0)
+    draw_report(folder)
+    rows = re.findall(r"^\| ([\d,]+) \| 1 \|  \| ([\d.]+) ", (folder / "report.md").read_text(), re.MULTILINE)
+    assert rows == [("500", "33.00")]
+
+
 def test_how_the_weights_learnt_is_drawn_where_they_tell_it(folder):
     draw_report(folder)
     assert "How the weights learnt" not in (folder / "report.md").read_text()
