@@ -79,11 +79,11 @@ def _hidden(name: str) -> bool:
 def same_file(path: Path) -> Path | None:
     """The file of this name or, where there is none, the one whose name differs in nothing but capitals and the way in which
     accents are stored (Macs store them apart from their letters); None if there is neither."""
-    if path.is_file():
-        return path
     try:
+        if path.is_file():
+            return path
         changed = path.parent.stat().st_mtime_ns
-    except OSError:
+    except OSError:  # also where the name is longer than one can be
         return None
     name = _names(path.parent, changed).get(_plain(path.name))
     return path.with_name(name) if name else None

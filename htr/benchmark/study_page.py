@@ -126,8 +126,9 @@ def _by_lines(lines: dict[str, list[Point]]) -> Iterator[Block]:
         found = [next((point for point in curve if point.lines == count), None) for curve in lines.values()]
         rows.append([f"{count:,}", *(_spread(point) for point in found)])
     yield Table(["labelled lines", *lines], rows)
-    seeds = max(point.seeds for curve in lines.values() for point in curve)
-    yield Text(f"Mean of up to {seeds} seeds, and from the lowest to the highest." if seeds > 1 else "One seed.")
+    seeds = {point.seeds for curve in lines.values() for point in curve}
+    number = f"up to {max(seeds)}" if len(seeds) > 1 else f"{max(seeds)}"
+    yield Text(f"Mean of {number} seeds, and from the lowest to the highest." if max(seeds) > 1 else "One seed.")
 
 
 def _spread(point: Point | None) -> str:

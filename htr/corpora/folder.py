@@ -20,6 +20,9 @@ from htr.pages.images import SUFFIXES, open_image
 
 log = logging.getLogger(__name__)
 
+TABLES = "lines.tsv", "lines.csv"
+"""What tables of lines are called."""
+
 
 def load_folder(path: str | Path) -> list[Sample]:
     """Reads labelled pictures of lines from a folder.
@@ -65,7 +68,7 @@ def table_of(folder: Path) -> Path | None:
     Raises:
         InputError: it has two.
     """
-    tables = [table for name in ("lines.tsv", "lines.csv") if (table := same_file(folder / name))]
+    tables = [table for name in TABLES if (table := same_file(folder / name))]
     if len(tables) == 2:
         raise InputError(f"{folder}: has both {tables[0].name} and {tables[1].name}; keep one of them")
     return tables[0] if tables else None
@@ -117,7 +120,10 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
 
 def _sample(row: dict[str, str], folder: Path) -> Sample:
     named = row["file"].strip()
-    image = same_file(folder / named) or same_file(folder / named.replace("\\", "/"))
+    image = same_file(folder / named)
+    if image is None and "\\" in named:  # as Windows writes paths
+        named = named.replace("\\", "/")
+        image = same_file(folder / named)
     if image is None:
         raise InputError(f"{folder / named} is not there; put it there, or take the line out")
     split = row.get("split", "").strip().lower() or split_of(Path(named))

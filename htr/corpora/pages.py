@@ -187,11 +187,12 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
         doubts += [doubt._replace(line=name) for doubt in lines]
         if image in found and found[image][0] == is_page:
             doubts.append(Doubt(name, "", f"{found[image][1]} is of the same picture; keep one of them"))
-        elif image not in found or is_page:
+        elif image not in found or _preferred(is_page, page) > _preferred(found[image][0], found[image][2]):
             found[image] = is_page, file, page
     pages = []
     for image, (_, _, page) in found.items():
-        name = image.relative_to(folder)
+        # The folder of the XML alone may have been given, with the pictures above it.
+        name = image.relative_to(folder) if image.is_relative_to(folder) else Path(image.name)
         if page.lines:
             pages.append(PageTruth(name.with_suffix("").as_posix(), image, page, split_of(name)))
         else:
@@ -199,6 +200,11 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
     if empty:
         log.warning("%s: %d pages have no lines in their XML and are left out, %d have some", folder, empty, len(pages))
     return pages, doubts
+
+
+def _preferred(is_page: bool, page: Page) -> tuple[bool, bool]:
+    """Of two files of a picture the one that has texts counts; of two that have, PAGE, which tells more."""
+    return any(line.text for line in page.lines), is_page
 
 
 class _Shape(NamedTuple):
@@ -442,11 +448,13 @@ def _scaled(regions: list[list[Line]], size: tuple[float, float], image: Path) -
 
 
 def picture_size(image: Path) -> tuple[int, int]:
-    """Width and height of a picture as it is shown, in pixels, without decoding it."""
+    """Width and height of a picture as it is shown, in pixels; only one that is turned is decoded for that."""
     try:
         with Image.open(image) as picture:
-            turned = picture.getexif().get(0x0112, 1) >= 5
-            return picture.size[::-1] if turned else picture.size
+            # Of some formats Pillow tells the size before turning, of others after it.
+            if picture.getexif().get(0x0112, 1) < 5:
+                return picture.size
     except Exception:
-        height, width = open_image(image).shape  # no picture for Pillow: a PDF, or a file to be complained of
-        return width, height
+        pass  # no picture for Pillow: a PDF, or a file to be complained of
+    height, width = open_image(image).shape
+    return width, height

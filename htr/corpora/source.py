@@ -13,12 +13,12 @@ from tqdm import tqdm
 
 from htr.alphabet import normalise
 from htr.cli import counted
-from htr.corpora.folder import line_beside, lines_of_table, pictures_with_texts, table_of
+from htr.corpora.folder import TABLES, line_beside, lines_of_table, pictures_with_texts, table_of
 from htr.corpora.pages import PageTruth, line_samples, pages_with_xml, picture_size, split_of
 from htr.corpora.sample import Doubt, Sample
 from htr.corpora.transcript import Match, match_lines
 from htr.errors import InputError
-from htr.files import read_text
+from htr.files import files_below, read_text
 from htr.pages.containers import Page, Region
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ _NARROWEST = 1 / 12
 
 
 _WITHOUT = "has no text"
+
+_BELOW = "is a table in a folder below, which is not read; give its folder, or move its rows to a table here"
 
 
 class Source(NamedTuple):
@@ -66,6 +68,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
         )
     table = table_of(folder)
     samples, doubts = lines_of_table(table) if table else ([], [])
+    doubts += [Doubt(file.relative_to(folder).as_posix(), "", _BELOW) for file in _tables_below(folder)]
     doubts += [Doubt(sample.id, "", _WITHOUT) for sample in samples if not sample.text]
     samples = [sample for sample in samples if sample.text]
     pages, of_xml = pages_with_xml(folder)
@@ -106,6 +109,15 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
             "PAGE XML there, or give lines.tsv with columns file and text"
         )
     return Source(folder, samples, doubts)
+
+
+def _tables_below(folder: Path) -> list[Path]:
+    """Tables of lines that are not in the folder itself; without those that fine-tuning made."""
+    return [
+        file
+        for file in files_below(folder)
+        if file.name.lower() in TABLES and file.parent != folder and file.parent.parent.suffix != ".run"
+    ]
 
 
 def _is_page(image: Path, text: str) -> bool:

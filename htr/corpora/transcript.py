@@ -105,7 +105,7 @@ def _assigned(readings: Sequence[str], lines: Sequence[str]) -> list[str]:
 
 
 def _parted(readings: Sequence[str], text: str) -> list[str]:
-    """The text in pieces that follow the lines, parted at spaces, and within words where a line ends in a hyphen."""
+    """The text in pieces that follow the lines, parted at spaces, behind hyphens, and within words where a line ends in a hyphen."""
     read = " ".join(readings)
     steps = Levenshtein.opcodes(read, text)
     # For each place in what was read, the one in the text.
@@ -121,13 +121,15 @@ def _parted(readings: Sequence[str], text: str) -> list[str]:
             break
         place = int(places[min(end, len(read))])
         near = range(max(start, place - _REACH), min(place + _REACH, len(text)) + 1)
-        # A word that is broken at the end of a line mostly is not in the text.
-        broken = reading.endswith("-")
+        # A word that is broken at the end of a line mostly is not in the text. Old hands break with two strokes.
+        broken = reading.endswith(("-", "="))
         splits = [
             at
             for at in near
             # At its end, where the lines that follow are not in the text.
-            if at == len(text) or text[at] == " " or (broken and at > start and text[at - 1 : at + 1].isalpha())
+            if at == len(text)
+            or text[at] == " "
+            or (at > start and (text[at - 1] == "-" or (broken and text[at - 1 : at + 1].isalpha())))
         ]
         if not splits:
             texts.append("")
@@ -139,8 +141,9 @@ def _parted(readings: Sequence[str], text: str) -> list[str]:
 
 
 def _halves(text: str, start: int, split: int) -> tuple[str, str]:
-    """What stands before a place where the text is parted, with a hyphen if that is within a word, and what after it."""
-    hyphen = "" if text[split : split + 1] in ("", " ") else "-"
+    """What stands before a place where the text is parted, with a hyphen if that is within a word that has none there, and what
+    after it."""
+    hyphen = "" if text[split : split + 1] in ("", " ") or text[split - 1] == "-" else "-"
     return text[start:split].strip() + hyphen, text[split:].strip()
 
 

@@ -37,6 +37,9 @@ _LONGEST = 1000
 # Lines that are held out: about this share, and by whole pages only where that is at most the other.
 _HELD_OUT, _MOST_HELD_OUT = 0.15, 0.34
 
+# Of the lines that are to be held out: fewer, such as the greetings on last pages, tell too little.
+_ENOUGH = 2 / 3
+
 
 def keep_lines(source: Source, folder: Path, height: int, width_stride: int) -> tuple[list[Sample], list[Doubt]]:
     """Writes the lines of a source that can be learnt from as a corpus of its own.
@@ -45,8 +48,8 @@ def keep_lines(source: Source, folder: Path, height: int, width_stride: int) -> 
     columns, or is far too long or short for its width.
 
     Args:
-        source: the lines. If some are of the split train, those of test are left alone; otherwise all are used. Where none
-            is of val, some are held out (`hold_out`).
+        source: the lines. If some are of the split train, those of test are left alone; otherwise all but those of val are
+            learnt. Where none is of val, some are held out (`hold_out`).
         folder: gets `lines.tsv` and pictures, which `htr.corpora.folder.load_folder` reads.
         height, width_stride: of the network.
 
@@ -114,8 +117,8 @@ def read_doubts(file: Path) -> list[Doubt]:
 def hold_out(samples: list[Sample], seed: int = 0) -> set[str]:
     """Chooses lines to check by.
 
-    Whole pages, since lines of one page are alike; of a source of one or two pages, the last lines of each; lines at random
-    where pages are not known.
+    Whole pages, since lines of one page are alike; where no pages come near to that number of lines, the last lines of each;
+    lines at random where pages are not known.
 
     Returns:
         Ids of about a seventh of the lines, at least two.
@@ -136,7 +139,7 @@ def hold_out(samples: list[Sample], seed: int = 0) -> set[str]:
             break
         held += pages[page]
         order.remove(page)
-    if len(held) >= 2:
+    if len(held) >= max(2, _ENOUGH * wanted):
         return set(held)
     share = wanted / len(samples)
     return {name for lines in pages.values() for name in lines[-max(1, round(share * len(lines))) :]}
@@ -154,7 +157,9 @@ def _used(samples: list[Sample]) -> list[Sample]:
             left = counted(len(samples) - len(used), "line")
             log.warning("%s of the split test (or of none) left alone, since others are of the split train", left)
         return used
-    return [_in_split(sample, "train") for sample in samples]
+    # Where all lie in a folder that is called val, none is meant to be held out.
+    chosen = any(sample.split != "val" for sample in samples)
+    return [sample if chosen and sample.split == "val" else _in_split(sample, "train") for sample in samples]
 
 
 def _in_split(sample: Sample, split: str) -> Sample:

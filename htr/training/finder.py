@@ -32,7 +32,7 @@ from htr.machine import describe
 from htr.network import load_pretrained
 from htr.pages.segmenter import Segmenter, SegmenterHeader, save_segmenter
 from htr.training.config import FinderConfig
-from htr.training.run import claim, finished, fit, make_trainer
+from htr.training.run import claim, fingerprint, finished, fit, make_trainer
 from htr.weights import sha256
 
 VALIDATION_PIECES = 64
@@ -45,12 +45,14 @@ def train_finder(config: FinderConfig) -> dict[str, Any]:
         InputError: the data or a value cannot be used, or the run folder belongs to another run.
     """
     folder = Path(config.run)
-    if summary := finished(folder, config):
+    samples = [sample for name in config.data for sample in load_corpus(name)]
+    learnt = fingerprint(samples)
+    if summary := finished(folder, config, learnt):
         return summary
-    with claim(folder, config) as checkpoint:
+    with claim(folder, config, learnt) as checkpoint:
         L.seed_everything(config.seed, workers=True, verbose=False)
         network, origin = _network(config)
-        lines, held_out = split([sample for name in config.data for sample in load_corpus(name)], config.seed)
+        lines, held_out = split(samples, config.seed)
         facts = {
             "data": [label(name) for name in config.data],
             "train_lines": len(lines),

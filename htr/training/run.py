@@ -7,6 +7,7 @@ training need stands here too: `finished`, `claim`, `make_trainer` and `fit`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import random
@@ -43,6 +44,19 @@ from htr.weights import Header, Weights, load_weights, save_weights, sha256
 
 log = logging.getLogger(__name__)
 
+# In a run folder, the fingerprint of what it learns from.
+_LEARNT = "learnt.sha256"
+
+# Any of these shows that there was a run in a folder.
+_OF_A_RUN = "last.ckpt", "summary.json", "model.safetensors", "finder.safetensors"
+
+# Lightning's options that decide what is learnt; the others tell where, and what is seen of it.
+_STEPS = {
+    "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "limit_train_batches", "limit_val_batches", "overfit_batches",
+    "fast_dev_run", "accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "check_val_every_n_epoch",
+    "val_check_interval",
+}  # fmt: skip
+
 
 def train(config: TrainConfig) -> dict[str, Any]:
     """Trains, or goes on with a run that was stopped, and returns its summary.
@@ -51,12 +65,13 @@ def train(config: TrainConfig) -> dict[str, Any]:
         InputError: the data or a value cannot be used, or the run folder belongs to another run.
     """
     folder = Path(config.run)
-    if summary := finished(folder, config):
+    start = _start(config)
+    samples = _chosen(config)
+    learnt = fingerprint(samples, start)
+    if summary := finished(folder, config, learnt):
         return summary
-    with claim(folder, config) as checkpoint:
+    with claim(folder, config, learnt) as checkpoint:
         L.seed_everything(config.seed, workers=True, verbose=False)
-        start = _start(config)
-        samples = _chosen(config)
         drawn = [(drawer(config, name, samples), lines) for name, lines in config.drawn.items()]
         if config.alphabet:
             drawn = [(Spelt(one, config.alphabet), lines) for one, lines in drawn]
@@ -115,9 +130,15 @@ def _finish(
     return summary
 
 
-def finished(folder: Path, config: Config) -> dict[str, Any] | None:
-    """The summary of a run that came to its end; None where there is none of the same settings."""
-    if (folder / "summary.json").is_file() and _same_run(folder, config):
+def fingerprint(samples: Sequence[Sample], start: Weights | None = None) -> str:
+    """What shows whether a run's lines, or the weights that it goes on from, changed."""
+    rows = [start.sha256 if start else "", *(f"{sample.split}\t{sample.id}\t{sample.text}" for sample in samples)]
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def finished(folder: Path, config: Config, learnt: str) -> dict[str, Any] | None:
+    """The summary of a run that came to its end; None where there is none of the same settings and the same `fingerprint`."""
+    if (folder / "summary.json").is_file() and _same_run(folder, config, learnt):
         return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     return None
 
@@ -127,8 +148,13 @@ class InUse(InputError):
 
 
 @contextmanager
-def claim(folder: Path, config: Config) -> Iterator[Path | None]:
+def claim(folder: Path, config: Config, learnt: str) -> Iterator[Path | None]:
     """Makes the run folder and writes the config there, or checks that the run there is this one; keeps other processes out.
+
+    Args:
+        folder: of the run.
+        config: of the run.
+        learnt: its `fingerprint`.
 
     Yields:
         The state to go on from; None where the run begins.
@@ -143,7 +169,7 @@ def claim(folder: Path, config: Config) -> Iterator[Path | None]:
             # Those that Lightning starts for further GPUs belong to the first, which holds the lock.
             if rank_zero_only.rank == 0:
                 held.enter_context(FileLock(folder / "lock", timeout=0))
-            checkpoint = _state(folder, config)
+            checkpoint = _state(folder, config, learnt)
         except Timeout:
             raise InUse(f"{folder}: another process trains there; wait for it, or choose another folder") from None
         except OSError as error:
@@ -153,30 +179,38 @@ def claim(folder: Path, config: Config) -> Iterator[Path | None]:
         yield checkpoint
 
 
-def _state(folder: Path, config: Config) -> Path | None:
+def _state(folder: Path, config: Config, learnt: str) -> Path | None:
     """The state of the run in a folder, checked; in a new one, the config is written."""
     checkpoint = folder / "last.ckpt"
+    there = any((folder / name).is_file() for name in _OF_A_RUN)
+    if there and not _same_run(folder, config, learnt):
+        raise InputError(
+            f"{folder}: holds a run with other settings (see its config.yaml), lines or weights to start from; choose another "
+            "folder, or delete it"
+        )
     if not checkpoint.is_file():
         write_whole(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True))
+        write_whole(folder / _LEARNT, f"{learnt}\n")
         return None
-    if not _same_run(folder, config):
-        raise InputError(
-            f"{folder}: holds a run with other settings (see its config.yaml); choose another folder, or delete it"
-        )
     if not zipfile.is_zipfile(checkpoint):
         raise InputError(f"{checkpoint}: damaged; delete it to begin the run again")
     return checkpoint
 
 
-def _same_run(folder: Path, config: Config) -> bool:
+def _same_run(folder: Path, config: Config, learnt: str) -> bool:
     """Whether the run in a folder differs in nothing that its outcome depends on."""
     try:
+        # Runs of an earlier release lack it.
+        if (folder / _LEARNT).is_file() and (folder / _LEARNT).read_text(encoding="utf-8").strip() != learnt:
+            return False
         # Of an earlier release it may lack values, which were then as they are by default.
         there = asdict(checked(type(config), read_values(folder / "config.yaml"), str(folder)))
         here = asdict(config)
         # The order of what draws lines decides which lines are drawn.
         same_order = list(there["drawn"]) == list(here["drawn"]) if "drawn" in here else True
-        return same_order and all(there[name] == here[name] for name in here if name not in ("workers", "trainer"))
+        for values in (there, here):
+            values["trainer"] = {name: value for name, value in values["trainer"].items() if name in _STEPS}
+        return same_order and all(there[name] == here[name] for name in here if name != "workers")
     except (OSError, InputError):
         return False
 

@@ -128,3 +128,14 @@ def test_what_systems_hide_or_pack_along_is_passed_over(folder):
             (folder / f"{name}{ending}").write_bytes(b"\x00\x05\x16\x07\xff")
     (folder / "loop").symlink_to(folder, target_is_directory=True)
     assert rows(folder) == [("a", "one", "test", None, None)]
+
+
+def test_the_split_is_told_by_the_folder_also_in_paths_of_windows(folder):
+    (folder / "lines.csv").write_text("file;text\nval\\b.png;two\n")
+    assert rows(folder) == [("val/b", "two", "val", None, None)]
+
+
+def test_a_text_where_the_file_should_be_is_named(folder):
+    (folder / "lines.csv").write_text(f"text,file\na.png,{'all that stands in this line ' * 10}\n")
+    with pytest.raises(InputError, match="lines.csv: line 2: .* is not there"):
+        rows(folder)

@@ -1,12 +1,14 @@
 """Truth of pages: known answers from ALTO and PAGE as several programs write them."""
 
 import pickle
+import re
 import shutil
 
 import cv2
 import numpy as np
 import pytest
 from conftest import make_iam
+from PIL import ExifTags, Image
 
 from htr.corpora import load_corpus
 from htr.corpora.pages import load_pages
@@ -33,6 +35,8 @@ ALTO_2 = """<alto xmlns="http://www.loc.gov/standards/alto/ns-v2#"><Layout><Page
     <String CONTENT="two"/><SP/><String CONTENT="wor"/><HYP CONTENT="-"/></TextLine>
     <TextLine HPOS="10" VPOS="100" WIDTH="300" HEIGHT="40"><String CONTENT="more"/></TextLine>
   </TextBlock></ComposedBlock></PrintSpace></Page></Layout></alto>"""
+
+NAMED = "<Description><sourceImageInformation><fileName>{}</fileName></sourceImageInformation></Description>"
 
 PAGE = """<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/2013-07-15">
   <Page imageFilename="C:\\scans\\scan.png" imageWidth="800" imageHeight="600">
@@ -209,3 +213,38 @@ def test_page_xml_of_2010_and_empty_indexes(folder):
     (folder / "scan.xml").write_text(text)
     last = load_pages(str(folder))[0].page.lines[-1]
     assert last.text == "last" and last.polygon == ((10, 150), (210, 160), (210, 180), (10, 170))
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif"])
+def test_places_are_those_on_a_turned_picture_as_it_is_shown(tmp_path, ending):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("L", (300, 400), 255).save(tmp_path / f"scan.{ending}", exif=exif)
+    xml = ALTO_2.replace("<Layout>", f"{NAMED.format(f'scan.{ending}')}<Layout>")
+    (tmp_path / "scan.xml").write_text(xml)
+    (truth,) = load_pages(str(tmp_path))
+    assert (truth.page.width, truth.page.height) == open_image(truth.image).shape[::-1] == (400, 300)
+    (tmp_path / "scan.xml").write_text(xml.replace('WIDTH="400" HEIGHT="300"', 'WIDTH="300" HEIGHT="400"'))
+    with pytest.raises(InputError, match="another shape"):
+        load_pages(str(tmp_path))
+
+
+def test_the_folder_of_the_xml_may_be_given(folder):
+    (folder / "page").mkdir()
+    (folder / "page" / "scan.xml").write_text(PAGE)
+    (truth,) = load_pages(str(folder / "page"))
+    assert (truth.id, truth.split, truth.image) == ("scan", "test", folder / "scan.png")
+
+
+def test_xml_that_has_texts_is_taken_before_page_xml_that_has_none(folder):
+    for name, text in [("page", re.sub("<TextEquiv.*?</TextEquiv>", "", PAGE)), ("alto", ALTO_2)]:
+        (folder / name).mkdir()
+        (folder / name / "scan.xml").write_text(text)
+    (truth,) = load_pages(str(folder))
+    assert [line.text for line in truth.page.lines] == ["two wor-", "more"]
+
+
+def test_a_name_longer_than_names_can_be_is_that_of_no_picture(folder):
+    (folder / "scan.xml").write_text(PAGE.replace("scan.png", f"{300 * 'x'}.png"))
+    (truth,) = load_pages(str(folder))
+    assert truth.image == folder / "scan.png"

@@ -203,3 +203,14 @@ def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "lines.csv").touch()
     with pytest.raises(InputError, match="is a file; unpack it if it is packed, and give the folder"):
         load_source(tmp_path / "lines.csv", None)
+
+
+def test_a_table_in_a_folder_below_is_named(tmp_path):
+    for name in ("letters", "my.run/lines"):
+        (tmp_path / name).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / name / "a.png"), np.full((60, 700), 128, np.uint8))
+        (tmp_path / name / "lines.csv").write_text("file,text\na.png,some words\n")
+    source = load_source(tmp_path, None)
+    assert [(doubt.line, doubt.reason[:31]) for doubt in source.doubts] == [
+        ("letters/lines.csv", "is a table in a folder below, w")
+    ]

@@ -58,3 +58,24 @@ def test_a_word_broken_at_the_end_of_a_line_is_broken_in_its_text():
     readings = ["so we carne back to com-", "plete the work on tirne", "and left"]
     matches = match_lines(readings, "so we came back to complete the work on time and left")
     assert [match.text for match in matches] == ["so we came back to com-", "plete the work on time", "and left"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["The old and well-", "known garden of my father was", "closed for the winter months"],
+        ["We lived in the war of 1914-", "1918 in a house by the sea and", "she is my mother-", "in-law who was fond of us"],
+        ["all the children ran to the boat-", "and so did we, as far as I know"],
+    ],
+)  # fmt: skip
+def test_a_hyphen_of_the_text_at_the_end_of_a_line_stays_one(lines):
+    assert [
+        match.text for match in match_lines(lines, "".join(line + " " * (line[-1] != "-") for line in lines))
+    ] == lines
+
+
+def test_a_word_broken_with_two_strokes_is_broken_in_its_text():
+    matches = match_lines(
+        ["at the old univer=", "sity with all the others"], "at the old university with all the others"
+    )
+    assert [match.text for match in matches] == ["at the old univer-", "sity with all the others"]

@@ -104,3 +104,17 @@ def test_lines_of_no_split_beside_train_lines_are_left_alone_and_counted(tmp_pat
     with caplog.at_level("WARNING"):
         written, _ = kept(tmp_path, [replace(s, split="train") for s in samples[:10]] + samples[10:])
     assert len(written) == 10 and "2 lines of the split test (or of none) left alone" in caplog.text
+
+
+@pytest.mark.parametrize("lengths", [[30, 2], [25, 25, 3], [40, 2, 2], [100, 1, 1, 1]])
+def test_a_few_lines_of_last_pages_are_not_all_that_is_held_out(lengths):
+    forms = [f"p{page}" for page, length in enumerate(lengths) for _ in range(length)]
+    samples = [replace(s, form=form) for s, form in zip(lines(sum(lengths)), forms)]
+    assert 0.1 < len(hold_out(samples)) / len(samples) < 0.25
+
+
+def test_lines_marked_val_are_held_out_also_where_no_others_are_marked(tmp_path):
+    samples = [replace(s, split="val" if i < 3 else "test") for i, s in enumerate(lines(12))]
+    assert [s.split for s in kept(tmp_path / "some", samples)[0]] == 3 * ["val"] + 9 * ["train"]
+    written, _ = kept(tmp_path / "all", [replace(s, split="val") for s in samples])
+    assert sorted({s.split for s in written}) == ["train", "val"]

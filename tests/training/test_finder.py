@@ -128,11 +128,20 @@ def test_a_finished_run_is_not_run_again_and_another_may_not_take_its_folder(tin
         train_finder(config_of(tiny, "turned=0.1"))
 
 
-def test_stopped_and_started_again_it_comes_to_the_same_end(tiny, tmp_path):
+def test_stopped_and_started_again_it_comes_to_the_same_end(tiny, tmp_path, monkeypatch):
     whole = train_finder(config_of(tiny, f"run={tmp_path / 'whole'}"))
     config = config_of(tiny)
-    train_finder(config_of(tiny, "trainer.max_epochs=1"))
-    (Path(config.run) / "summary.json").unlink()
+    step = FinderTraining.training_step
+
+    def cut_off(training, batch, index):
+        if training.current_epoch == 1:
+            raise ZeroDivisionError
+        return step(training, batch, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FinderTraining, "training_step", cut_off)
+        with pytest.raises(ZeroDivisionError):
+            train_finder(config)
     summary = train_finder(config)
     assert figures(Path(config.run), "epoch") == [0, 1]
     assert summary["steps"] == whole["steps"]

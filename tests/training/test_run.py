@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import pytest
 import torch
 import yaml
 
+from htr.corpora import load_corpus
 from htr.errors import InputError
+from htr.finetuning.lines import write_lines
 from htr.training.config import load_config
 from htr.training.data import WidthBatches
 from htr.training.module import Training, schedule
@@ -63,6 +66,36 @@ def test_a_finished_run_is_not_run_again_and_another_may_not_take_its_folder(tin
     assert train(config) == summary
     with pytest.raises(InputError, match="holds a run with other settings"):
         train(load_config(CONFIG, [*tiny_config, "seed=2"]))
+
+
+@pytest.mark.parametrize("change", ["lines", "start", "length"])
+def test_a_run_is_not_taken_for_one_with_other_lines_or_start(tiny_config, iam_folder, tmp_path, change):
+    start = tmp_path / "start.safetensors"
+    train(load_config(CONFIG, [*tiny_config, f"run={tmp_path / 'first'}"]))
+    shutil.copy(tmp_path / "first" / "model.safetensors", start)
+    words = [*tiny_config, f"start={start}", "data=lines:" + str(tmp_path / "lines")]
+    write_lines(tmp_path / "lines", load_corpus(f"iam:{iam_folder}"))
+    config = load_config(CONFIG, words)
+    summary = train(config)
+    assert train(config) == summary
+    if change == "lines":
+        table = tmp_path / "lines" / "lines.tsv"
+        table.write_text(table.read_text(encoding="utf-8").replace(".png\t", ".png\té"), encoding="utf-8")
+    elif change == "start":
+        shutil.copy(Path(config.run) / "model.safetensors", start)
+    else:
+        config = load_config(CONFIG, [*words, "trainer.limit_train_batches=1"])
+    with pytest.raises(InputError, match="other settings .*, lines or weights to start from"):
+        train(config)
+
+
+def test_weights_of_a_run_whose_state_was_deleted_are_not_written_over(tiny_config, tmp_path):
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"weights")
+    with pytest.raises(InputError, match="choose another folder, or delete it"):
+        train(load_config(CONFIG, [*tiny_config, f"run={folder}"]))
+    assert (folder / "model.safetensors").read_bytes() == b"weights"
 
 
 def test_a_run_of_an_earlier_release_goes_on(tiny_config):
