@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from htr.files import make_writable
 _RUNS = Path("runs/finetuning")
 
 
-def evaluate_finetuning(data: str, counts: list[int], weights: str | None, general: str) -> dict[str, Any]:
+def evaluate_finetuning(data: str, counts: list[int], weights: str | None, general: str) -> Iterator[dict[str, Any]]:
     """Fine-tunes weights on so many train lines of a corpus, and trains as long from ImageNet on the same lines.
 
     The lines are those of whole pages, in random order, of which the last is cut short: what a user labels who goes from page
@@ -29,8 +30,8 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
             learnt from the corpus.
         general: a corpus whose test lines tell what was lost.
 
-    Returns:
-        For the start, and for each count: CER and WER with intervals on the test lines of both corpora, greedily and with
+    Yields:
+        After each count, of it and of the start: CER and WER with intervals on the test lines of both corpora, greedily and with
         language, how many characters of the test lines that the start cannot write are read (with language), minutes of training,
         minutes from start to end (the checks included), and what repeats it.
 
@@ -64,7 +65,7 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
             **{f"{name} with language": result["scores_with_language"] for name, result in figures.items()},
         }
 
-    start, rows = scored(reader.weights.file, test=data, general=general), []
+    start = scored(reader.weights.file, test=data, general=general)
     for count in counts:
         chosen = labelled(samples, count)
         texts = labels_sha256((sample.id, sample.text) for sample in chosen)
@@ -81,18 +82,18 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
             "encoder_learning_rate": 5e-4,
         }  # fmt: skip
         untaught = train(TrainConfig(**config))
-        rows.append({
+        run = {
             "lines": count, **outcome.lines, "minutes": outcome.minutes, "minutes in all": whole,
             "kept": outcome.kept,
             "held out before": outcome.before["scores"], "held out after": outcome.after["scores"],
             "config": {name: value for name, value in outcome.config.items() if name not in ("run", "data", "start", "alphabet")},
             "tuned": scored(outcome.weights, test=data, general=general), "ImageNet": scored(untaught["weights"], test=data),
             "labels_sha256": texts,
-        })  # fmt: skip
-    return {
-        "kind": "finetuning", "data": data, "general": general, "start": start, "runs": rows,
-        **provenance(reader, AUTO),
-    }  # fmt: skip
+        }  # fmt: skip
+        yield {
+            "kind": "finetuning", "data": data, "general": general, "start": start, "runs": [run],
+            **provenance(reader, AUTO),
+        }  # fmt: skip
 
 
 def new_characters(details: dict[str, Any], known: str) -> dict[str, Any]:
@@ -130,18 +131,17 @@ def main() -> None:
     make_writable(arguments.out)
     from htr.benchmark.results import collection_of, interval, result_name, write_result
 
-    result = evaluate_finetuning(arguments.data, arguments.lines, arguments.weights, arguments.general)
-    for lines, name in (("test", "CER"), ("test with language", "CER with language")):
-        print(f"{name} before: {interval(result['start'][lines]['CER'])} %")
-        for row in result["runs"]:
+    for result in evaluate_finetuning(arguments.data, arguments.lines, arguments.weights, arguments.general):
+        (row,) = result["runs"]
+        for lines, name in (("test", "CER"), ("test with language", "CER with language")):
             print(
-                f"{name} with {row['lines']} lines: {interval(row['tuned'][lines]['CER'])} % in {row['minutes']:g} minutes, "
-                f"from ImageNet {interval(row['ImageNet'][lines]['CER'])} %"
+                f"{name} with {row['lines']} lines: {interval(result['start'][lines]['CER'])} % before, "
+                f"{interval(row['tuned'][lines]['CER'])} % after {row['minutes']:g} minutes, from ImageNet "
+                f"{interval(row['ImageNet'][lines]['CER'])} %"
             )
-    about = "finetuning", collection_of(arguments.data), *map(str, arguments.lines)
-    file = arguments.out / result_name(about, result)
-    write_result(file, result)
-    print(f"written to {file}")
+        file = arguments.out / result_name(("finetuning", collection_of(arguments.data), str(row["lines"])), result)
+        write_result(file, result)
+        print(f"written to {file}")
 
 
 if __name__ == "__main__":

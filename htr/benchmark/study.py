@@ -25,7 +25,7 @@ from htr.corpora import label, load_corpus
 from htr.errors import InputError
 from htr.language import NONE
 from htr.training.config import TrainConfig, checked, read_values
-from htr.training.run import InUse, train
+from htr.training.run import InUse, OtherRun, train
 from htr.weights import sha256
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,8 @@ def run_study(path: Path, folder: Path) -> Path:
         The result file.
 
     Raises:
-        InputError: the study, its data or an earlier result file cannot be used.
+        InputError: the study, its data or an earlier result file cannot be used; or, once all else is measured, folders of some
+            runs hold other ones.
     """
     study, cells = load_study(path)
     # A mistyped one is found before the first run, not after it.
@@ -142,7 +143,7 @@ def run_study(path: Path, folder: Path) -> Path:
             f"{path}: score: {study.score['data']} has no {study.score['split']} lines; choose another split"
         )
     file = folder / f"{path.stem}.json"
-    elsewhere = 0
+    elsewhere, others = 0, []
     for number, cell in enumerate(cells, 1):
         key = settings_sha256(cell.config, study.score)
         runs = _runs(file)
@@ -158,11 +159,19 @@ def run_study(path: Path, folder: Path) -> Path:
             log.warning("run %d is left to another process", number)
             elsewhere += 1
             continue
+        except OtherRun:
+            others.append(cell.config.run)
+            continue
         _add(file, path, study, cells, {key: done})
     _add(file, path, study, cells, {})
     if elsewhere:
         log.warning(
             "left to other processes: %d of %d runs; should these fail, start the study again", elsewhere, len(cells)
+        )
+    if others:
+        raise InputError(
+            f"{path}: not measured, since their folders hold runs with other settings, lines or weights to start from: "
+            f"{', '.join(others)}; delete these, and start the study again"
         )
     return file
 

@@ -70,9 +70,9 @@ def load_pages(source: str) -> list[PageTruth]:
         source: a folder, or `iam:PATH` for the forms of IAM.
 
             In a folder, ALTO (2 to 4) and PAGE XML lies beside the pictures or in `alto` and `page` folders below them, as
-            eScriptorium and Transkribus export it; a picture that has both is taken with its PAGE XML. The picture is
-            the one that the XML names, else the one with the XML's name. Pages below folders named train, val and test
-            are of that split, all others of test.
+            eScriptorium and Transkribus export it; of a picture that has both, PAGE XML is taken, unless it alone has no
+            texts. The picture is the one that the XML names, else the one with the XML's name. Pages below folders named
+            train, val and test are of that split, all others of test.
 
             Of IAM, `PATH/forms` holds the pictures, at any size; forms outside the Aachen split are left out.
 

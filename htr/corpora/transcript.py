@@ -105,7 +105,7 @@ def _assigned(readings: Sequence[str], lines: Sequence[str]) -> list[str]:
 
 
 def _parted(readings: Sequence[str], text: str) -> list[str]:
-    """The text in pieces that follow the lines, parted at spaces, behind hyphens, and within words where a line ends in a hyphen."""
+    """The text in pieces that follow the lines, parted at spaces, behind hyphens, and within words where a line ends in one."""
     read = " ".join(readings)
     steps = Levenshtein.opcodes(read, text)
     # For each place in what was read, the one in the text.

@@ -48,8 +48,8 @@ def keep_lines(source: Source, folder: Path, height: int, width_stride: int) -> 
     columns, or is far too long or short for its width.
 
     Args:
-        source: the lines. If some are of the split train, those of test are left alone; otherwise all but those of val are
-            learnt. Where none is of val, some are held out (`hold_out`).
+        source: the lines. If some are of the split train, those of test are left alone; otherwise all are used. Those of val are
+            held out; where none is, or all are, some of them (`hold_out`).
         folder: gets `lines.tsv` and pictures, which `htr.corpora.folder.load_folder` reads.
         height, width_stride: of the network.
 

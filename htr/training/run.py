@@ -1,8 +1,8 @@
 """A training run and its folder: started, resumed, and summed up.
 
-The folder holds `config.yaml`, a CSV and a TensorBoard log of each start under `logs/`, `last.ckpt` to resume from,
-`model.safetensors` (the weights that were best on validation) and, at the end, `summary.json`. What both kinds of
-training need stands here too: `finished`, `claim`, `make_trainer` and `fit`.
+The folder holds `config.yaml`, `learnt.sha256` (the `fingerprint` of its lines), a CSV and a TensorBoard log of each start
+under `logs/`, `last.ckpt` to resume from, `model.safetensors` (the weights that were best on validation) and, at the end,
+`summary.json`. What both kinds of training need stands here too: `fingerprint`, `finished`, `claim`, `make_trainer` and `fit`.
 """
 
 from __future__ import annotations
@@ -133,7 +133,8 @@ def _finish(
 def fingerprint(samples: Sequence[Sample], start: Weights | None = None) -> str:
     """What shows whether a run's lines, or the weights that it goes on from, changed."""
     rows = [start.sha256 if start else "", *(f"{sample.split}\t{sample.id}\t{sample.text}" for sample in samples)]
-    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+    # Names of files may be in any encoding.
+    return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
 
 
 def finished(folder: Path, config: Config, learnt: str) -> dict[str, Any] | None:
@@ -145,6 +146,10 @@ def finished(folder: Path, config: Config, learnt: str) -> dict[str, Any] | None
 
 class InUse(InputError):
     """Another process trains in the run folder."""
+
+
+class OtherRun(InputError):
+    """The run folder holds another run."""
 
 
 @contextmanager
@@ -161,7 +166,8 @@ def claim(folder: Path, config: Config, learnt: str) -> Iterator[Path | None]:
 
     Raises:
         InUse: another process trains there.
-        InputError: the folder holds another run, its state is damaged, or it cannot be written.
+        OtherRun: the folder holds another run.
+        InputError: its state is damaged, or it cannot be written.
     """
     with ExitStack() as held:
         try:
@@ -184,10 +190,12 @@ def _state(folder: Path, config: Config, learnt: str) -> Path | None:
     checkpoint = folder / "last.ckpt"
     there = any((folder / name).is_file() for name in _OF_A_RUN)
     if there and not _same_run(folder, config, learnt):
-        raise InputError(
-            f"{folder}: holds a run with other settings (see its config.yaml), lines or weights to start from; choose another "
-            "folder, or delete it"
+        other = (
+            "a run with other settings (see its config.yaml), lines or weights to start from"
+            if (folder / "config.yaml").is_file()
+            else "weights of which it is not known how they were trained"
         )
+        raise OtherRun(f"{folder}: holds {other}; choose another folder, or delete it")
     if not checkpoint.is_file():
         write_whole(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True))
         write_whole(folder / _LEARNT, f"{learnt}\n")

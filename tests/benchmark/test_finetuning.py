@@ -2,6 +2,7 @@ from htr.benchmark import finetuning
 from htr.benchmark.details import details
 from htr.benchmark.finetuning import labelled, new_characters
 from htr.corpora.sample import Sample
+from htr.errors import InputError
 
 
 def test_lines_are_labelled_page_by_page_and_more_hold_fewer():
@@ -16,6 +17,25 @@ def test_more_lines_than_there_are_cannot_be_labelled(command_line, iam_folder):
     code, _, err = command_line(finetuning.main, f"iam:{iam_folder}", "--lines", "10", "5000", "--out", iam_folder)
     assert code == 2
     assert f"error: iam:{iam_folder}: has 24 train lines, not 5000; ask for fewer with --lines" in err
+
+
+def test_what_is_measured_is_written_at_once_with_a_file_for_each_number_of_lines(command_line, tmp_path, monkeypatch):
+    def measured(data, counts, *_):
+        scores = {name: {"CER": {"value": 9.0, "low": 8.0, "high": 10.0}} for name in ("test", "test with language")}
+        for count in counts:
+            if count == 500:
+                raise InputError("stopped")
+            run = {"lines": count, "minutes": 1, "tuned": scores, "ImageNet": scores}
+            machine = {"processor": "AMD EPYC", "threads": 2, "precision": "bf16"}
+            about = {"weights": {"sha256": "0123456789"}, "machine": machine, "date": "2026-01-01"}
+            yield {"start": scores, "runs": [run], **about}
+
+    monkeypatch.setattr(finetuning, "evaluate_finetuning", measured)
+    code, out, _ = command_line(finetuning.main, "lines:letters", "--lines", "20", "100", "500", "--out", tmp_path)
+    assert code == 2
+    assert "CER with 100 lines: 9.00 [8.00, 10.00] % before, 9.00 [8.00, 10.00] % after 1 minutes" in out
+    names = [f"finetuning-letters-{count}_01234567_amd-epyc-2t-bf16_2026-01-01.json" for count in (100, 20)]
+    assert sorted(file.name for file in tmp_path.iterdir()) == names
 
 
 def test_characters_that_the_start_cannot_write_are_counted_where_they_are_read():

@@ -85,6 +85,15 @@ def test_a_run_that_another_process_is_at_is_left_to_it(study_file, tmp_path, ca
     assert len(json.loads(run_study(study_file, tmp_path).read_text())["runs"]) == 4
 
 
+def test_a_folder_with_another_run_is_named_once_all_else_is_measured(study_file, tmp_path):
+    run_study(study_file, tmp_path).unlink()
+    other = Path("runs/studies/tiny/slow-1-1")
+    (other / "learnt.sha256").write_text("of other lines")
+    with pytest.raises(InputError, match=rf"not measured, since their folders hold .*: {other}; delete these"):
+        run_study(study_file, tmp_path)
+    assert len(json.loads((tmp_path / "tiny.json").read_text())["runs"]) == 3
+
+
 def test_the_page_is_drawn_from_the_result_alone(tmp_path, command_line):
     file = tmp_path / "study.json"
     file.write_text(

@@ -89,11 +89,11 @@ def test_a_run_is_not_taken_for_one_with_other_lines_or_start(tiny_config, iam_f
         train(config)
 
 
-def test_weights_of_a_run_whose_state_was_deleted_are_not_written_over(tiny_config, tmp_path):
+def test_weights_that_lie_in_the_folder_are_not_written_over(tiny_config, tmp_path):
     folder = tmp_path / "kept"
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"weights")
-    with pytest.raises(InputError, match="choose another folder, or delete it"):
+    with pytest.raises(InputError, match="holds weights of which it is not known .*; choose another"):
         train(load_config(CONFIG, [*tiny_config, f"run={folder}"]))
     assert (folder / "model.safetensors").read_bytes() == b"weights"
 
