@@ -401,7 +401,8 @@ def _alto_text(line: Element) -> str:
     text = " ".join(word.get("CONTENT", "") for word in line.findall("{*}String"))
     hyphen = line.find("{*}HYP")
     if hyphen is not None:
-        text += hyphen.get("CONTENT", "-")
+        # Mostly told as a soft one, though it is seen.
+        text += hyphen.get("CONTENT", "").replace("\u00ad", "") or "-"
     return text
 
 

@@ -248,3 +248,9 @@ def test_a_name_longer_than_names_can_be_is_that_of_no_picture(folder):
     (folder / "scan.xml").write_text(PAGE.replace("scan.png", f"{300 * 'x'}.png"))
     (truth,) = load_pages(str(folder))
     assert truth.image == folder / "scan.png"
+
+
+@pytest.mark.parametrize(("content", "hyphen"), [("&#173;", "-"), ("", "-"), ("=", "=")])
+def test_a_hyphen_that_alto_tells_as_a_soft_one_is_seen(folder, content, hyphen):
+    (folder / "scan.xml").write_text(ALTO_2.replace('<HYP CONTENT="-"/>', f'<HYP CONTENT="{content}"/>'))
+    assert load_pages(str(folder))[0].page.lines[0].text == f"two wor{hyphen}"
