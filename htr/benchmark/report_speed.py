@@ -253,7 +253,7 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
         new = start.get("new characters", {"count": 0})
         if new["count"]:
             read = "; ".join(
-                f"{run['tuned']['new characters']['read']:,} after {run['lines']:,} lines"
+                f"{run['tuned']['new characters']['read']:,} after {run['lines']:,} lines ({run['ImageNet']['new characters']['read']:,} from ImageNet)"
                 for run in result["runs"]
                 if "new characters" in run["tuned"]
             )
@@ -261,6 +261,7 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
                 f"Of {counted(new['count'], 'character')} of {name}'s test lines that the weights could not write before "
                 f"({named(new['characters'])}), so many are read, with language: {read}."
             )
+    if taught:
         yield Text(
             "With language, mind that the models that come along have read the train lines' texts of some collections."
         )

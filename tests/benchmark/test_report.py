@@ -286,7 +286,7 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
     assert "| 100 | 9.5 | 11.5 | 31.50 [30.50, 32.50] | 75.50 [74.50, 76.50] | 4.50 [3.50, 5.50] |" in page
     assert (
         "Of 52 characters of letters's test lines that the weights could not write before (é à), so many are read, with "
-        "language: 40 after 100 lines." in page
+        "language: 40 after 100 lines (9 from ImageNet)." in page
     )
     assert (
         "(20 pages of iam, htr default): with line breaks, 179 of 182 lines got their text and 1 another one." in page
