@@ -253,7 +253,8 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
         new = start.get("new characters", {"count": 0})
         if new["count"]:
             read = "; ".join(
-                f"{run['tuned']['new characters']['read']:,} after {run['lines']:,} lines ({run['ImageNet']['new characters']['read']:,} from ImageNet)"
+                f"{run['tuned']['new characters']['read']:,} after {run['lines']:,} lines "
+                f"({run['ImageNet']['new characters']['read']:,} from ImageNet)"
                 for run in result["runs"]
                 if "new characters" in run["tuned"]
             )
