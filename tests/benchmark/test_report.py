@@ -216,7 +216,8 @@ def test_damaged_values_are_named_and_left_out(folder, caplog, changes):
     ],
 )  # fmt: skip
 def test_damage_deep_in_a_result_is_named_and_all_else_drawn(folder, caplog, kind, place, value):
-    result = json.loads(next(REPORTS.glob(f"{kind}.json")).read_text())
+    files = [file for file in sorted(REPORTS.glob(f"{kind}.json")) if not file.name.endswith(".examples.json")]
+    result = json.loads(files[0].read_text())
     part = result
     for key in place[:-1]:
         part = part[key]
