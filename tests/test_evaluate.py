@@ -2,6 +2,7 @@ import csv
 import json
 from functools import partial
 
+import cv2
 import numpy as np
 import pytest
 from standin import StandIn, line, write_page
@@ -118,3 +119,17 @@ def test_bad_input_exits_with_2(run, tmp_path):
         code, _, err = run(*words)
         assert code == 2
         assert complaint in err
+
+
+def test_lines_whose_names_are_no_utf_8_are_scored(run, tmp_path):
+    folder = tmp_path / "lines"
+    folder.mkdir()
+    try:
+        (folder / "\udce9t\udce9.txt").write_text("one line")
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    (folder / "\udce9t\udce9.png").write_bytes(cv2.imencode(".png", np.full((60, 400), 200, np.uint8))[1].tobytes())
+    code, _, _ = run("--data", f"lines:{folder}", "--out", tmp_path / "result.json")
+    assert code == 0
+    with (tmp_path / "result.tsv").open(encoding="utf-8") as file:
+        assert [row["id"] for row in csv.DictReader(file, dialect="excel-tab")] == ["?t?"]

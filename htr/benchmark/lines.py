@@ -12,6 +12,7 @@ from tqdm import tqdm
 from htr.alphabet import named, normalise
 from htr.benchmark.details import details
 from htr.benchmark.provenance import labels_sha256, provenance
+from htr.cli import printable
 from htr.corpora import load_corpus
 from htr.corpora.iam import FULL_SPLIT_LINES
 from htr.decoding import Reading
@@ -76,7 +77,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
     helped_texts = [reading.text for reading in helped]
     listed = [
         {
-            "id": sample.id,
+            "id": printable(sample.id),
             "writer": sample.writer,
             "truth": sample.text,
             "greedily": plain.text,

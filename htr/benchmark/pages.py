@@ -39,6 +39,7 @@ from htr.alphabet import named, normalise
 from htr.benchmark.distort import DISTORTIONS, distort
 from htr.benchmark.lines import named_rates
 from htr.benchmark.provenance import labels_sha256, provenance
+from htr.cli import printable
 from htr.corpora.pages import PageTruth, load_pages
 from htr.errors import InputError
 from htr.language import AUTO
@@ -101,7 +102,7 @@ def evaluate_pages(
         lines = truth.page.page.lines
         found = [page.lines[index].text for index, partner in kept.items() if partner is None or lines[partner].text]
         cut = reader.read_lines([crop_line(picture, line) for line in truth.read])
-        about = {"id": truth.page.id, "split": truth.page.split, "writer": truth.page.writer}
+        about = {"id": printable(truth.page.id), "split": truth.page.split, "writer": truth.page.writer}
         reading, reading_of_true = " ".join(found), " ".join(line.text for line in cut)
         edits, characters = count_edits(truth.text, reading)
         true_edits, _ = count_edits(truth.text, reading_of_true)

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from htr.cli import printable
 from htr.decoding import BONUS, WEIGHT
 from htr.language import NONE, UNEXPECTED, find_models
 from htr.machine import describe
@@ -103,7 +104,7 @@ def language_facts(language: str) -> dict[str, Any] | None:
 
 def labels_sha256(labels: Iterable[tuple[str, str]]) -> str:
     """By this what was measured is known again: checksum of the ids of lines or pages and their texts."""
-    return hashlib.sha256("\n".join(f"{name}\t{text}" for name, text in labels).encode()).hexdigest()
+    return hashlib.sha256("\n".join(f"{printable(name)}\t{text}" for name, text in labels).encode()).hexdigest()
 
 
 def _command() -> str:

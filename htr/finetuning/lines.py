@@ -15,7 +15,7 @@ from statistics import median
 import cv2
 from tqdm import tqdm
 
-from htr.cli import counted
+from htr.cli import counted, printable
 from htr.corpora.sample import Doubt, Sample
 from htr.corpora.source import Source
 from htr.decoding import columns_needed
@@ -87,7 +87,7 @@ def write_lines(folder: Path, samples: Iterable[Sample]) -> None:
     table.write("file\ttext\tpage\tsplit\n")
     for number, sample in enumerate(samples):
         file = Path("pictures") / f"{number:05d}.png"
-        page = " ".join(_printable(sample.form or "").split())  # no tab can stand in a field
+        page = " ".join(printable(sample.form or "").split())  # no tab can stand in a field
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         write_whole(folder / file, cv2.imencode(".png", sample.image())[1].tobytes())
         table.write(f"{file.as_posix()}\t{sample.text}\t{page}\t{sample.split}\n")
@@ -98,14 +98,9 @@ def write_lines(folder: Path, samples: Iterable[Sample]) -> None:
 def write_doubts(file: Path, doubts: Iterable[Doubt]) -> None:
     """Writes which lines are set aside."""
     table = io.StringIO(newline="")
-    rows = [[_printable(field)[:_LONGEST] for field in doubt] for doubt in doubts]
+    rows = [[printable(field)[:_LONGEST] for field in doubt] for doubt in doubts]
     csv.writer(table, dialect="excel-tab").writerows([Doubt._fields, *rows])
     write_whole(file, table.getvalue())
-
-
-def _printable(text: str) -> str:
-    """Without what names of files in other encodings have and UTF-8 has not."""
-    return text.encode(errors="replace").decode()
 
 
 def read_doubts(file: Path) -> list[Doubt]:

@@ -30,7 +30,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from htr.alphabet import BLANK, Alphabet, named
-from htr.cli import counted
+from htr.cli import counted, printable
 from htr.corpora import label, load_corpus, load_drawer
 from htr.corpora.sample import Drawer, Sample
 from htr.errors import InputError
@@ -132,9 +132,8 @@ def _finish(
 
 def fingerprint(samples: Sequence[Sample], start: Weights | None = None) -> str:
     """What shows whether a run's lines, or the weights that it goes on from, changed."""
-    rows = [start.sha256 if start else "", *(f"{sample.split}\t{sample.id}\t{sample.text}" for sample in samples)]
-    # Names of files may be in any encoding.
-    return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
+    lines = (f"{sample.split}\t{printable(sample.id)}\t{sample.text}" for sample in samples)
+    return hashlib.sha256("\n".join([start.sha256 if start else "", *lines]).encode()).hexdigest()
 
 
 def finished(folder: Path, config: Config, learnt: str) -> dict[str, Any] | None:
