@@ -12,6 +12,11 @@ LEARNT = 0.65
 from 63.2 to 46.8 % all the way with the average of two trainings, to 47.9 % with 0.7 and to 50.3 % with 0.6 of it, while that on IAM
 rises from 5.2 to 9.9, 7.2 and 6.4 %."""
 
+# What new classes look for is weaker in the mixture, so their weights and bias are raised, the more the less was learnt. With 500
+# lines of Copiste and `iam`, validation CER there (every second line) falls from 15.4 to 14.7 %, with 100 from 20.6 to 19.8 %; that
+# on IAM stays as it is.
+_STRONGER, _LIKELIER = 0.7, 3.0
+
 
 def mix(parent: Weights, tuned: Sequence[Path], out: Path, share: float = LEARNT) -> None:
     """Writes weights that lie between the parent's and those fine-tuned from them: what was known is read nearly as before.
@@ -23,7 +28,7 @@ def mix(parent: Weights, tuned: Sequence[Path], out: Path, share: float = LEARNT
         parent: where fine-tuning began.
         tuned: where it ended, once or more, of which the average is taken; all have one alphabet, which begins with the parent's.
         out: the new weights file.
-        share: of the way that is gone, 0 to 1; classes that are new are as fine-tuned.
+        share: of the way that is gone, 0 to 1; classes that are new are as fine-tuned, but raised the more, the less of it is gone.
     """
     weights = load_weights(tuned[0])
     before, after = parent.network.state_dict(), weights.network.state_dict()
@@ -33,7 +38,13 @@ def mix(parent: Weights, tuned: Sequence[Path], out: Path, share: float = LEARNT
         if value.is_floating_point():
             for number, other in enumerate(others, 2):
                 value.lerp_(other[name], 1 / number)
-            # Of a layer with a row for each class, the new ones come last.
-            rows = value[: len(known)] if value.dim() else value
-            rows.lerp_(known, 1 - share)
+            if value.shape == known.shape:
+                value.lerp_(known, 1 - share)
+            else:
+                # A row for each class, the new ones last.
+                rows, new = value[: len(known)], value[len(known) :]
+                rows.lerp_(known, 1 - share)
+                new.mul_(1 + _STRONGER * (1 - share))
+                if new.dim() == 1:
+                    new.add_(_LIKELIER * (1 - share))
     save_weights(out, weights.network, weights.header)
