@@ -33,7 +33,7 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
     Yields:
         After each count, of it and of the start: CER and WER with intervals on the test lines of both corpora, greedily and with
         language, how many characters of the test lines that the start cannot write are read (with language), minutes of training,
-        minutes from start to end (the checks included), and what repeats it.
+        minutes from start to end (the checks included) where it was not stopped, and what repeats it.
 
     Raises:
         InputError: a corpus lacks such lines, or the weights cannot be used.
@@ -72,7 +72,7 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
         folder = _RUNS / f"{collection_of(data)}-{count}-{reader.weights.sha256[:8]}-{texts[:8]}"
         if not (folder / "lines" / "lines.tsv").is_file():
             write_lines(folder / "lines", chosen)
-        began = time.monotonic()
+        resumed, began = (folder / "tuned.run").is_dir(), time.monotonic()
         outcome = finetune(folder / "lines", folder / "tuned.safetensors", reader.weights.file)
         whole = round((time.monotonic() - began) / 60, 1)
         corpus = folder / "tuned.run" / ("lines" if outcome.kept else ALL_LINES)
@@ -83,7 +83,7 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
         }  # fmt: skip
         untaught = train(TrainConfig(**config))
         run = {
-            "lines": count, **outcome.lines, "minutes": outcome.minutes, "minutes in all": whole,
+            "lines": count, **outcome.lines, "minutes": outcome.minutes, **({} if resumed else {"minutes in all": whole}),
             "kept": outcome.kept,
             "held out before": outcome.before["scores"], "held out after": outcome.after["scores"],
             "config": {name: value for name, value in outcome.config.items() if name not in ("run", "data", "start", "alphabet")},
