@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from PIL import Image
 from htr.cli import complain, printable
 from htr.errors import InputError
 from htr.pages.containers import Line, Page, Region
-from htr.pages.images import SUFFIXES, count_pages, grey, open_page
+from htr.pages.images import SUFFIXES, count_pages, grey, open_page, pdf_creator
 
 if TYPE_CHECKING:
     from htr.reader import Reader
@@ -51,7 +52,7 @@ Result = tuple[Task, Page | InputError, list[bytes]]
 """What was read on a page, or why it could not be read; and what each maker made of it."""
 
 
-def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path], int]:
+def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path], Counter[str], list[str]]:
     """Lists the files to read: those given, and the pictures and PDF files in the folders given and those below.
 
     In folders, files come in the order of their names, page2 before page10. What is hidden there, and the folder of
@@ -62,37 +63,55 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
         out: the folder of results, if any.
 
     Returns:
-        The path of each result below `out`, without a suffix, by the file; and the number of other files, and
-        links to folders, in the folders.
+        The path of each result below `out`, without a suffix, by the file; how many other files are in the folders, by
+        what their names end in, and links to folders; and what is wrong with folders that hold no such file or cannot be
+        listed, each of which is said at once.
 
     Raises:
-        InputError: a name is empty, or a folder holds no such file, cannot be listed, or is the folder of results.
+        InputError: a name is empty, a folder is the folder of results, or there is no file in any folder.
     """
     results: dict[Path, Path] = {}
-    others = 0
+    others: Counter[str] = Counter()
+    broken: list[InputError] = []
+    been: set[str] = set()
+
+    def unlisted(error: OSError) -> None:
+        broken.append(InputError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions"))
+
+    def add(file: Path, result: Path) -> None:
+        if (absolute := os.path.abspath(file)) not in been:
+            been.add(absolute)
+            results[file] = result
+
     if "" in given:
         raise InputError("an empty name was given; name a picture, a PDF file or a folder")
     for path in map(Path, given):
         if not os.path.isdir(path):
-            results.setdefault(path, Path(path.stem))
+            add(path, Path(path.stem))
             continue
         if out and _same(path, out):
             raise InputError(f"{out}: is the folder that is read; choose another one for the results with --out")
         found: list[Path] = []
-        for folder, folders, names in os.walk(path, onerror=_refuse):
+        wrong = len(broken)
+        for folder, folders, names in os.walk(path, onerror=unlisted):
             folders[:] = [name for name in folders if name[0] != "." and not (out and _same(Path(folder, name), out))]
             pictures = [
                 name
                 for name in names
-                if name[0] != "." and Path(name).suffix.lower() in SUFFIXES and not name.endswith(OVERLAY)
+                if name[0] != "." and Path(name).suffix.lower() in SUFFIXES and not _is_result(Path(folder, name))
             ]
-            others += len(names) - len(pictures) + sum(os.path.islink(Path(folder, name)) for name in folders)
+            others.update(Path(name).suffix.lower() or name for name in set(names).difference(pictures))
+            others.update("link" for name in folders if os.path.islink(Path(folder, name)))
             found += [Path(folder, name) for name in pictures]
-        if not found:
-            raise InputError(f"{path}: holds no pictures or PDF files; give the folder that they are in")
+        if not found and wrong == len(broken):
+            broken.append(InputError(f"{path}: holds no pictures or PDF files; give the folder that they are in"))
         for file in sorted(found, key=_natural):
-            results.setdefault(file, file.relative_to(path).with_name(file.stem))
-    return results, others
+            add(file, file.relative_to(path).with_name(file.stem))
+    if broken and not results:
+        raise broken[0]
+    for error in broken:
+        complain(error)
+    return results, others, [str(error) for error in broken]
 
 
 def find_pages(file: Path, result: Path) -> list[Task]:
@@ -109,8 +128,7 @@ def find_pages(file: Path, result: Path) -> list[Task]:
     if pages == 1:
         return [Task(file, 1, str(file), result)]
     return [
-        Task(file, number, f"{file}, page {number}", result.with_name(f"{result.name}-{number:04d}"))
-        for number in range(1, pages + 1)
+        Task(file, number, f"{file}, page {number}", Path(f"{result}-{number:04d}")) for number in range(1, pages + 1)
     ]
 
 
@@ -233,5 +251,6 @@ def _same(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
 
 
-def _refuse(error: OSError) -> None:
-    raise InputError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions")
+def _is_result(file: Path) -> bool:
+    """Whether htr wrote this file, as a picture of a reading or a PDF with its text."""
+    return file.name.endswith(OVERLAY) or (file.suffix.lower() == ".pdf" and pdf_creator(file).startswith("htr "))

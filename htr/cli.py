@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from htr.errors import InputError
 
-# What a disk says that takes no more.
-_FULL = {errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
+FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)})
+"""What a disk says that takes no more."""
 
 
 def run(main: Callable[[], int | None]) -> None:
@@ -34,7 +34,7 @@ def run(main: Callable[[], int | None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             raise
         complain(
             InputError(f"{error.filename or 'a file'}: cannot be written ({error.strerror}); make room and try again")

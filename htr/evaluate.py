@@ -41,6 +41,9 @@ def main() -> None:
     out = arguments.out
     if out and out.suffix != ".json":
         raise InputError(f"{out}: must end in .json; the readings go to a .tsv of the same name")
+    for file in (out, out.with_suffix(".tsv")) if out else ():
+        if file.exists():
+            raise InputError(f"{file}: is there already; choose another --out, or remove it")
     folder = out.parent if out else Path("runs")
     make_writable(folder)
     # Loaded late, so that --help and mistyped arguments answer at once.

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import io
 import math
+import os
 import re
 import zipfile
 import zlib
@@ -27,7 +28,7 @@ from htr.alphabet import normalise
 from htr.cli import run
 from htr.corpora import load_corpus
 from htr.errors import InputError
-from htr.files import make_writable, write_whole
+from htr.files import make_writable, read_text, write_whole
 from htr.weights import MODELS
 
 ORDER = 7
@@ -337,12 +338,7 @@ def paragraphs(file: Path) -> Iterator[tuple[str, float]]:
     Raises:
         InputError: the file cannot be read.
     """
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InputError(f"{file}: cannot be read ({reason}); give a text in UTF-8") from None
-    for paragraph in re.split(r"\n\s*\n", text):
+    for paragraph in re.split(r"\n\s*\n", read_text(file)):
         yield " ".join(paragraph.split()), 1.0
 
 
@@ -363,13 +359,18 @@ def main() -> None:
         help="learn these texts too: UTF-8, an empty line after each paragraph",
     )
     arguments = parser.parse_args()
-    make_writable(arguments.file.parent)
+    file: Path = arguments.file
+    if file.suffix != ".npz":
+        raise InputError(f"{file}: must end in .npz, for a model goes there; give the texts with --text")
+    if os.path.exists(file):
+        raise InputError(f"{file}: is there already; choose another name, or remove it")
+    make_writable(file.parent)
     # Read first, so that what is wrong with them is said at once.
     own = [*chain(*map(texts_in, arguments.data), *map(paragraphs, arguments.text))]
     model = train(chain(texts_of(arguments.language), own))
-    save_model(arguments.file, model)
+    save_model(file, model)
     grams = ", ".join(str(len(grams)) for grams in model.grams)
-    print(f"{arguments.file}: {len(model.characters)} characters; n-grams of 1 to {model.order}: {grams}")
+    print(f"{file}: {len(model.characters)} characters; n-grams of 1 to {model.order}: {grams}")
 
 
 if __name__ == "__main__":

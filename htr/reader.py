@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from htr.cli import counted
 from htr.decoding import Reading, Sign, beam_search, greedy
 from htr.errors import InputError
 from htr.language import AUTO, Languages, load_languages
@@ -101,13 +102,15 @@ class Reader:
         page = replace(self.find_page(picture), file=None if isinstance(image, np.ndarray) else str(image))
         strips = [cut_strip(picture, line) for line in page.lines]
         read = iter(self._read(page.lines, [strip.picture for strip in strips], [strip.place for strip in strips]))
-        regions = []
+        regions, empty = [], 0
         for region in page.regions:
             if region.kind != "print":
-                region = replace(region, lines=tuple(line for line in (next(read) for _ in region.lines) if line.text))
+                lines = [next(read) for _ in region.lines]
+                region = replace(region, lines=tuple(line for line in lines if line.text))
+                empty += len(lines) - len(region.lines)
             if region.lines:
                 regions.append(region)
-        return replace(page, regions=tuple(regions), notes=_notes(picture, page))
+        return replace(page, regions=tuple(regions), notes=_notes(picture, page, empty))
 
     def find_page(self, picture: np.ndarray) -> Page:
         """Finds the lines of a page and their order, and reads nothing.
@@ -220,7 +223,8 @@ def _words(signs: Sequence[Sign]) -> list[list[Sign]]:
     return [word for word in words if word]
 
 
-def _notes(picture: np.ndarray, page: Page) -> tuple[str, ...]:
+def _notes(picture: np.ndarray, page: Page, empty: int) -> tuple[str, ...]:
+    """What to say of a page as it was found, in so many lines of which nothing could be read."""
     notes = []
     printed = sum(len(region.lines) for region in page.regions if region.kind == "print")
     if printed:
@@ -231,6 +235,8 @@ def _notes(picture: np.ndarray, page: Page) -> tuple[str, ...]:
         notes.append("no lines of handwriting found")
     elif looks_like_line(picture, page):
         notes.append("looks like a single line rather than a page; read it with --line")
+    if empty:
+        notes.append(f"nothing could be read in {counted(empty, 'line')}")
     if page.turn:
         notes.append(f"lies turned; read as if turned by {page.turn} degrees clockwise")
     return tuple(notes)

@@ -13,7 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from htr.batch import OVERLAY, Task, find_all_pages, find_files, read_lines, read_pages, refuse_same_results
-from htr.cli import complain, printable, run
+from htr.cli import FULL, complain, printable, run
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
 from htr.pages.containers import Page
@@ -23,6 +23,9 @@ from htr.writers import WRITERS, draw_overlay
 # Bytes that file systems allow for a name.
 _LONGEST_NAME = 255
 
+# Kinds of files passed over that are named.
+_KINDS = 5
+
 
 def main() -> int:
     arguments = _arguments()
@@ -30,13 +33,15 @@ def main() -> int:
     makers = {WRITERS[arguments.format].suffix: WRITERS[arguments.format].write}
     if arguments.overlay:
         makers[OVERLAY] = _overlay
-    files, others = find_files(arguments.files, out)
-    tasks, broken = find_all_pages(files)
+    files, others, broken = find_files(arguments.files, out)
+    tasks, unopened = find_all_pages(files)
+    broken += unopened
     total = len(tasks) + len(broken)
     if not out and len(tasks) > 1 and arguments.format in ("alto", "page", "hocr"):
         raise InputError(f"--format {arguments.format}: each of several pages needs a file of its own; give --out DIR")
+    missing: set[Path] = set()
     if out:
-        tasks = _unwritten(tasks, out, makers, arguments.resume)
+        tasks, missing = _unwritten(tasks, files, out, makers, arguments.resume)
     there = total - len(tasks) - len(broken)
     results: Iterable = ()
     if tasks:
@@ -60,8 +65,11 @@ def main() -> int:
                 for note in page.notes:
                     print(printable(f"{task.name}: {note}"), file=sys.stderr)
             if out:
-                for target, content in zip(_targets(task, out, makers), contents):
-                    _write(target, content)
+                results_of = zip(_targets(task, out, makers), contents)
+                failures = [_write(target, content) for target, content in results_of if target in missing]
+                if failure := next(filter(None, failures), None):
+                    broken.append(str(failure))
+                    complain(failure)
             elif contents[0]:
                 with tqdm.external_write_mode(file=sys.stdout):
                     _show(between.encode() * printed + contents[0])
@@ -76,7 +84,10 @@ def main() -> int:
         summary = f"{unit}: {total - there - len(broken)} read"
         summary += f", {there} there before" if there else ""
         summary += f", {len(broken)} broken" if broken else ""
-        summary += f"; other files passed over: {others}" if others else ""
+        if others:
+            commonest = sorted(others.items(), key=lambda item: (-item[1], item[0]))[:_KINDS]
+            kinds = ", ".join(f"{count} {kind}" for kind, count in commonest)
+            summary += f"; other files passed over: {others.total()} ({kinds}{', ...' if len(others) > _KINDS else ''})"
         print(printable("\n  ".join([summary, *broken])), file=sys.stderr)
     return 2 if broken else 0
 
@@ -124,44 +135,70 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _unwritten(tasks: list[Task], out: Path, suffixes: Iterable[str], resume: bool) -> list[Task]:
-    """The pages whose results are still to be written; no file that is there, and none of two of a name, is written over."""
+def _unwritten(
+    tasks: list[Task], files: Iterable[Path], out: Path, suffixes: Iterable[str], resume: bool
+) -> tuple[list[Task], set[Path]]:
+    """The pages of which results are still to be written, and these; no file that is there, and none of two of a name, is
+    written over."""
     refuse_same_results(tasks, out)
+    given = {file.resolve() for file in files}
     unwritten = []
+    missing: set[Path] = set()
     for task in tasks:
         targets = _targets(task, out, suffixes)
         if long := [target for target in targets if len(os.fsencode(target.name)) > _LONGEST_NAME]:
             raise InputError(f"{long[0]}: this name is too long for a file; give the page a shorter one")
         there = [target for target in targets if os.path.exists(target)]
+        if read := [target for target in there if target.resolve() in given]:
+            raise InputError(
+                f"{read[0]}: is to be read, and the result would go there too; choose another folder with --out"
+            )
         if there and not resume:
             raise InputError(f"{there[0]}: is there already; choose another folder, remove it, or go on with --resume")
         if len(there) < len(targets):
             unwritten.append(task)
+            missing.update(set(targets).difference(there))
     make_writable(out)
-    return unwritten
+    return unwritten, missing
 
 
 def _show(content: bytes) -> None:
     """Prints UTF-8, whatever the screen's encoding is: in another, XML would be broken."""
+    if sys.stdout is None:
+        raise InputError("there is no screen to write to; give --out DIR")
     sys.stdout.flush()
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
 
 
 def _targets(task: Task, out: Path, suffixes: Iterable[str]) -> list[Path]:
-    return [out / task.result.with_name(task.result.name + suffix) for suffix in suffixes]
+    return [out / f"{task.result}{suffix}" for suffix in suffixes]
 
 
-def _write(target: Path, content: bytes) -> None:
-    if target.exists():  # of a page that lacked another result
-        return
+def _write(target: Path, content: bytes) -> InputError | None:
+    """Writes a result that was not there before.
+
+    Returns:
+        Why it cannot be written, if so.
+
+    Raises:
+        InputError: nothing else can be written either.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            return InputError(
+                f"{target}: was written meanwhile, by another run or for a page whose name this disk takes for the same; "
+                "rename one or use two folders"
+            )
         write_whole(target, content)
     except OSError as error:
-        raise InputError(
-            f"{target}: cannot be written ({error.strerror}); make room there and go on with --resume"
-        ) from None
+        if error.errno in FULL:
+            raise InputError(
+                f"{target}: cannot be written ({error.strerror}); make room there and go on with --resume"
+            ) from None
+        return InputError(f"{target}: cannot be written ({error.strerror}); mend that, or choose another --out")
+    return None
 
 
 def _overlay(page: Page, picture: Image.Image) -> bytes:

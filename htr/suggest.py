@@ -31,8 +31,9 @@ def main() -> int:
         raise InputError(f"--count: {arguments.count} is no number of lines; give 1 or more")
     if out.is_dir() and any(out.iterdir()):
         raise InputError(f"{out}: is not empty, and may hold texts that were corrected; choose another --out")
-    files, _ = find_files(arguments.files, out)
-    tasks, broken = find_all_pages(files)
+    files, _, broken = find_files(arguments.files, out)
+    tasks, unopened = find_all_pages(files)
+    broken += unopened
     refuse_same_results(tasks, out)
     make_writable(out)
     from htr.finetuning.suggestion import Candidate, choose, write_lines

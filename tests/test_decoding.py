@@ -3,18 +3,18 @@ import pytest
 import torch
 
 from htr.alphabet import Alphabet
-from htr.decoding import align, beam_search, greedy
+from htr.decoding import TEMPERATURE, align, beam_search, greedy
 from htr.errors import InputError
 from htr.language import Languages, train
 
 
 def logits_for(path: str, alphabet: Alphabet, sure: float = 0.9) -> torch.Tensor:
-    """Columns whose best class is that of each character of the path, `_` for the blank."""
+    """Columns whose best class is that of each character of the path, `_` for the blank, and `sure` once it is tempered."""
     rest = (1 - sure) / (alphabet.classes - 1)
     columns = torch.full((len(path), alphabet.classes), rest)
     for column, character in zip(columns, path, strict=True):
         column[0 if character == "_" else alphabet.encode(character)[0]] = sure
-    return columns.log()
+    return TEMPERATURE * columns.log()
 
 
 def test_repetitions_merge_unless_a_blank_parts_them():
@@ -23,6 +23,13 @@ def test_repetitions_merge_unless_a_blank_parts_them():
     [(text, confidence, _)] = greedy(logits, torch.tensor([11]), alphabet)
     assert text == "ello"
     assert confidence == pytest.approx(0.9, abs=1e-4)
+
+
+def test_networks_are_taken_for_less_sure_than_they_are():
+    logits = torch.tensor([[[0.1, 0.9]]]).log()
+    [reading] = greedy(logits, torch.tensor([1]), Alphabet("a"))
+    assert reading.text == "a"
+    assert reading.confidence == pytest.approx(0.9 ** (1 / 1.3) / (0.9 ** (1 / 1.3) + 0.1 ** (1 / 1.3)))  # 0.844
 
 
 def test_columns_of_padding_are_not_read():
@@ -51,7 +58,7 @@ def read(probabilities: list[list[float]], characters: str, texts: tuple[str, ..
     """What the beam search reads; rows are columns of a line, the blank first. Without texts, without language."""
     model = Languages([train([(text, 30.0) for text in texts or [characters]], order=4)])
     options |= {} if texts else {"weight": 0.0, "bonus": 0.0}
-    logits = torch.tensor(probabilities).log()[None]
+    logits = TEMPERATURE * torch.tensor(probabilities).log()[None]
     [reading] = beam_search(logits, torch.tensor([len(probabilities)]), Alphabet(characters), model, **options)
     assert "".join(sign.text for sign in reading.signs) == reading.text
     return reading.text
@@ -126,7 +133,7 @@ def test_a_character_that_the_model_does_not_know_can_be_read():
 
 def test_places_of_a_known_text():
     alphabet = Alphabet("ab ")
-    probabilities = logits_for("_aa__b_ a_a", alphabet).exp().numpy()
+    probabilities = (logits_for("_aa__b_ a_a", alphabet) / TEMPERATURE).exp().numpy()
     peaks = align(probabilities, alphabet.encode("ab aa"))
     assert [(peak.start, peak.end) for peak in peaks] == [(1, 3), (5, 6), (7, 8), (8, 9), (10, 11)]
     assert all(peak.confidence == pytest.approx(0.9) for peak in peaks)

@@ -39,6 +39,14 @@ def test_table_and_json_agree_with_the_readings(run, iam_folder, tmp_path):
     assert result["speed"]["lines_per_second"] > 0
 
 
+@pytest.mark.parametrize("name", ["lines.json", "lines.tsv"])
+def test_what_is_there_is_not_written_over(run, iam_folder, tmp_path, name):
+    (tmp_path / name).write_text("labels made by hand")
+    code, _, err = run("--data", f"iam:{iam_folder}", "--out", tmp_path / "lines.json")
+    assert code == 2 and f"{tmp_path / name}: is there already" in err
+    assert (tmp_path / name).read_text() == "labels made by hand"
+
+
 def test_both_figures_where_language_models_help(run, iam_folder, tmp_path):
     code, out, _ = run("--data", f"iam:{iam_folder}", "--out", tmp_path / "result.json")
     assert code == 0

@@ -161,10 +161,18 @@ def test_texts_of_ones_own_lines_are_learnt(tmp_path, command_line):
     own = load_model(tmp_path / "book.npz")
     # A paragraph is one text, however its lines are broken.
     assert chance(own, " Zvux", " ") > 0.9 and chance(own, "x zvux", ".") > 0.9
-    book.write_bytes(b"\xff\xfe\x00")
-    for file in book, tmp_path / "none.txt":
-        code, _, err = command_line(language.main, tmp_path / "my.npz", "--text", file)
-        assert code == 2 and f"{file.name}: cannot be read" in err
+    book.write_bytes(b"Caf\xe9")
+    for file, wrong in (book, "not a text file in UTF-8"), (tmp_path / "none.txt", "cannot be read"):
+        code, _, err = command_line(language.main, tmp_path / "other.npz", "--text", file)
+        assert code == 2 and f"{file.name}: {wrong}" in err
     (folder / "train").rename(folder / "test")
-    code, _, err = command_line(language.main, tmp_path / "my.npz", "--data", f"lines:{folder}")
+    code, _, err = command_line(language.main, tmp_path / "other.npz", "--data", f"lines:{folder}")
     assert code == 2 and "has no train lines" in err
+
+
+def test_neither_a_text_nor_a_model_is_written_over(command_line, tmp_path):
+    text, model = tmp_path / "book.txt", tmp_path / "my.npz"
+    for file, wrong in (text, "must end in .npz"), (model, "is there already"):
+        file.write_text("the only copy")
+        code, _, err = command_line(language.main, file)
+        assert code == 2 and f"{file.name}: {wrong}" in err and file.read_text() == "the only copy"

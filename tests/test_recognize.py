@@ -213,6 +213,13 @@ def test_a_page_that_reads_as_empty_upside_down_is_not_turned(reader, monkeypatc
     assert turned
 
 
+def test_lines_of_which_nothing_could_be_read_are_told_of(reader, monkeypatch):
+    page, truth = sample_page()
+    monkeypatch.setattr(reader, "read_prepared", lambda prepared, **_: [Reading("", 0.9, []) for _ in prepared])
+    read = reader.read_page(page)
+    assert (read.text.strip(), f"nothing could be read in {len(truth)} lines" in read.notes) == ("", True), read.notes
+
+
 def test_an_unknown_language_model_is_named(read, line_file):
     code, _, err = read("--language", "elvish", line_file)
     assert code == 2

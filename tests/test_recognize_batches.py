@@ -59,7 +59,6 @@ def reader(monkeypatch):
     reader = StandIn()
     # Without PyTorch, which the rest of such a run does not need.
     monkeypatch.setitem(sys.modules, "htr.reader", SimpleNamespace(load=lambda weights, language: reader))
-    monkeypatch.setitem(sys.modules, "htr.pages.lines", SimpleNamespace(looks_like_line=lambda picture, page: True))
     return reader
 
 
@@ -166,7 +165,7 @@ def test_hostile_files_in_a_folder_are_all_named_and_the_others_read(read, tmp_p
     code, out, err = read(scans, "--out", tmp_path / "texts")
     assert (code, out) == (2, "")
     summary = err[err.index("pages: ") :]
-    assert summary.startswith("pages: 11 read, 22 broken; other files passed over: 2\n")
+    assert summary.startswith("pages: 11 read, 22 broken; other files passed over: 2 (1 .png, 1 .txt)\n")
     broken = [os.fsencode(name).decode(errors="replace").replace("\ufffd", "?") for name in bad]
     for name in [*broken, "dangling.png", "pipe.png"]:
         assert summary.count(f"/scans/{name}: ") == 1
@@ -188,7 +187,7 @@ def test_a_folder_is_read_in_the_order_of_numbers_and_mirrored(read, reader, tmp
     assert code == 0
     assert reader.read == [30, 11, 12, 20]
     assert files_below(tmp_path / "texts") == ["Page2.txt", "box 2/page1.txt", "first.txt", "page10.txt"]
-    assert "pages: 4 read; other files passed over: 2" in err
+    assert "pages: 4 read; other files passed over: 2 (1 .txt, 1 link)" in err
 
 
 def test_results_below_the_folder_that_is_read_are_not_read(read, scans):
@@ -213,9 +212,81 @@ def test_a_folder_without_pictures_is_an_error(read, scans):
 def test_pictures_that_an_earlier_reading_left_there_are_no_pages(read, reader, tmp_path, scans):
     page(20).save(scans / "a.png")
     page(20).save(scans / "a.overlay.jpg")
+    assert read(scans / "a.png", "--out", scans / "searchable", "--format", "pdf")[0] == 0
+    (scans / "b.pdf").write_bytes(pdf(30))
+    reader.read.clear()
     code, _, err = read(scans, "--out", tmp_path / "texts")
-    assert (code, len(reader.read)) == (0, 1)
-    assert "other files passed over: 1" in err
+    assert (code, len(reader.read)) == (0, 2)
+    assert "other files passed over: 2 (1 .jpg, 1 .pdf)" in err
+    assert files_below(tmp_path / "texts") == ["a.txt", "b.txt"]
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".j2k", ".pgm", ".JPG"])
+def test_pictures_of_rare_endings_are_found_in_folders(read, tmp_path, scans, suffix):
+    page(200).save(tmp_path / "page.png")
+    with Image.open(tmp_path / "page.png") as picture:
+        kind = {".j2k": "JPEG2000", ".pgm": "PPM"}.get(suffix, "JPEG")
+        picture.save(scans / f"page{suffix}", kind)
+    assert read(scans, "--out", tmp_path / "texts")[0] == 0
+    assert (tmp_path / "texts" / "page.txt").read_text() == "200\n"
+
+
+def test_a_folder_without_pictures_costs_no_other(read, tmp_path, scans):
+    page(20).save(scans / "page.png")
+    (tmp_path / "empty").mkdir()
+    code, _, err = read(tmp_path / "empty", scans, "--out", tmp_path / "texts")
+    assert code == 2 and f"error: {tmp_path / 'empty'}: holds no pictures or PDF files" in err
+    assert files_below(tmp_path / "texts") == ["page.txt"]
+
+
+def test_a_result_that_cannot_be_written_costs_no_other(read, tmp_path, scans):
+    for name in ("a", "b"):
+        (scans / name).mkdir()
+        page(20).save(scans / name / "page.png")
+    out = tmp_path / "texts"
+    out.mkdir()
+    (out / "a").write_text("a file where a folder is needed")
+    code, _, err = read(scans, "--out", out)
+    assert code == 2 and "pages: 1 read, 1 broken" in err
+    assert err.count(f"{out / 'a' / 'page.txt'}: cannot be written") == 2  # when it happens and in the summary
+    assert "mend that, or choose another --out" in err
+    assert files_below(out) == ["a", "b/page.txt"]
+
+
+def test_a_result_that_appears_while_pages_are_read_is_kept_and_said(read, reader, tmp_path, scans, monkeypatch):
+    page(20).save(scans / "page.png")
+    found = reader.find_page
+
+    def meanwhile(picture):
+        (tmp_path / "page.txt").write_text("of another run")
+        return found(picture)
+
+    monkeypatch.setattr(reader, "find_page", meanwhile)
+    code, _, err = read(scans / "page.png", "--out", tmp_path)
+    assert code == 2 and "page.txt: was written meanwhile" in err
+    assert (tmp_path / "page.txt").read_text() == "of another run"
+
+
+def test_a_page_is_no_result_of_itself(read, scans):
+    content = pdf(30)
+    (scans / "letter.pdf").write_bytes(content)
+    for words in ((), ("--resume",)):
+        code, _, err = read(scans / "letter.pdf", "--format", "pdf", "--out", scans, *words)
+        assert code == 2 and "letter.pdf: is to be read, and the result would go there too" in err
+    assert (scans / "letter.pdf").read_bytes() == content
+
+
+def test_a_page_that_is_given_twice_is_read_once(read, reader, tmp_path, scans, monkeypatch):
+    page(20).save(scans / "page.png")
+    monkeypatch.chdir(tmp_path)
+    assert read("scans/page.png", scans, scans / "page.png", "--out", tmp_path / "texts")[0] == 0
+    assert reader.read == [20]
+
+
+def test_a_name_that_is_all_dots_is_a_name(read, tmp_path, scans):
+    page(20).save(scans / "..png", "PNG")
+    assert read(scans / "..png", "--out", tmp_path / "texts")[0] == 0
+    assert len(files_below(tmp_path / "texts")) == 1
 
 
 def test_an_empty_name_is_not_the_current_folder(read):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +32,8 @@ MAX_PAGES = 10_000
 PDF_DPI = 200
 """Pixels per inch at which pages of a PDF are drawn if nothing else is said."""
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pdf", ".png", ".tif", ".tiff", ".webp"})
+_OF_JPEG = ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".jpf", ".jpx"
+SUFFIXES = frozenset({*_OF_JPEG, ".bmp", ".gif", ".pdf", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"})
 """What the names of files that can be opened end in; the content decides, whatever the name."""
 
 _FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
@@ -76,6 +78,15 @@ def count_pages(source: Path | str | bytes, name: str | None = None) -> int:
     """
     with _opened(source, name) as document:
         return _count(document)
+
+
+def pdf_creator(file: Path) -> str:
+    """The program that made a PDF file, by its own account; empty where it does not say, or cannot be opened."""
+    try:
+        with _opened(file, None) as document:
+            return document.get_metadata_value("Creator") if isinstance(document, PdfDocument) else ""
+    except InputError:
+        return ""
 
 
 def open_page(
@@ -165,7 +176,7 @@ def _opened(source: Path | str | bytes, name: str | None) -> Iterator[Image.Imag
 def _existing(path: Path) -> Path:
     if path.is_dir():
         raise InputError("is a folder; give the picture files in it")
-    if not path.exists():
+    if not os.path.exists(path):  # unlike that of Path, also where the name is longer than one can be
         raise InputError("no such file; check the path")
     if not path.is_file():  # a pipe could let us wait for ever
         raise InputError("is no file; give a picture or PDF file")

@@ -90,9 +90,12 @@ def _find_gutter(lines: list[_Placed]) -> float | None:
         if len(left) < 2 or len(beyond) < 2:
             continue
         x = (edge + min(line.left for line in beyond)) / 2
-        crossing = len(lines) - len(left) - len(beyond)
+        top, bottom = _shared(left, beyond)
         # Only lines beside others make columns; a few lines that stop early do not.
-        beside = _beside(left, beyond)
+        beside = min(sum(top <= line.row <= bottom for line in side) for side in (left, beyond))
+        # Lines across both columns above and below them do not count, but two rows in pieces are no columns yet.
+        across = [line for line in lines if line.left <= edge < line.right]
+        crossing = sum(top <= line.row <= bottom for line in across) if beside > 2 else len(across)
         score = beside - crossing
         width = min(line.left for line in beyond) - edge
         if beside >= 2 and width > 0.5 * letter and score > best_score:
@@ -100,11 +103,12 @@ def _find_gutter(lines: list[_Placed]) -> float | None:
     return best
 
 
-def _beside(left: list[_Placed], right: list[_Placed]) -> int:
-    """How many lines of the shorter side have neighbours on the other, within the rows that both sides share."""
+def _shared(left: list[_Placed], right: list[_Placed]) -> tuple[float, float]:
+    """The rows of pixels from and to which two sides have lines, give or take a line's height."""
+    letter = float(np.median([line.letter for line in left + right]))
     top = max(min(line.row for line in side) for side in (left, right))
     bottom = min(max(line.row for line in side) for side in (left, right))
-    return min(sum(top - line.letter <= line.row <= bottom + line.letter for line in side) for side in (left, right))
+    return top - letter, bottom + letter
 
 
 def _rows(lines: list[_Placed]) -> list[_Placed]:

@@ -81,7 +81,7 @@ def write(page: Page, picture: Image.Image) -> bytes:
 
 def _resolution(picture: Image.Image) -> tuple[float, float]:
     resolution = picture.info.get("dpi", (DPI, DPI))
-    return resolution if all(50 <= value <= 2400 for value in resolution) else (DPI, DPI)
+    return resolution if all(20 <= value <= 2400 for value in resolution) else (DPI, DPI)
 
 
 def _lay(text: PDFTextObject, word: Word, height: int) -> None:

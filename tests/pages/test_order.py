@@ -65,6 +65,27 @@ def test_a_heading_across_two_columns_comes_first():
     assert " ".join(text for _, text in order(lines)) == "head a0 a1 a2 a3 b0 b1 b2 b3 foot"
 
 
+@pytest.mark.parametrize("above", [0, 5])
+@pytest.mark.parametrize("below", [0, 9])
+def test_columns_among_more_lines_across_the_page(above, below):
+    head = column("h", 100, 900, 100 - 60 * above, above)
+    columns = [*column("a", 100, 460, 100, 3), *column("b", 520, 900, 100, 3)]
+    foot = column("t", 100, 900, 300, below)
+    names = [found.text for found in [*head, *columns, *foot]]
+    assert " ".join(text for _, text in order([*head, *columns, *foot])) == " ".join(names)
+
+
+def test_two_rows_in_pieces_among_whole_ones_are_no_columns():
+    lines = column("a", 100, 900, 100, 6)
+    lines[2:4] = [
+        line("b", 100, 460, 220),
+        line("c", 520, 900, 220),
+        line("d", 100, 460, 280),
+        line("e", 520, 900, 280),
+    ]
+    assert order(lines) == [("text", "a0 a1 b c d e a4 a5")]
+
+
 def test_a_line_that_reaches_past_the_gutter_stays_in_its_column():
     left, right = column("a", 100, 480, 100, 6), column("b", 520, 900, 110, 6)
     left[3] = line("a3", 100, 530, 280)

@@ -87,7 +87,9 @@ def test_the_picture_is_seen_upright_and_the_text_is_not(degrees, page, turned):
     assert max(abs(a - b) for a, b in zip(seen.resize((10, 8)).tobytes(), upright.resize((10, 8)).tobytes())) < 12
 
 
-@pytest.mark.parametrize(("dpi", "inches"), [((300, 300), 2), ((200, 100), 3), ((0, 0), 4), ((1, 1), 4), (None, 4)])
+@pytest.mark.parametrize(
+    ("dpi", "inches"), [((300, 300), 2), ((200, 100), 3), ((25, 25), 24), ((0, 0), 4), ((1, 1), 4), (None, 4)]
+)
 def test_the_page_has_its_physical_size(dpi, inches, blank):
     page = Page(600, 300)
     picture = blank(page)
@@ -95,7 +97,7 @@ def test_the_page_has_its_physical_size(dpi, inches, blank):
         picture.info["dpi"] = dpi
     width, height = _open(page, picture).get_size()
     assert width == pytest.approx(72 * inches)
-    assert height == pytest.approx(72 * {2: 1, 3: 3, 4: 2}[inches])
+    assert height == pytest.approx(72 * {2: 1, 3: 3, 4: 2, 24: 12}[inches])
 
 
 @pytest.mark.parametrize(
