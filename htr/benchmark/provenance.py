@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from htr.cli import printable
-from htr.decoding import BONUS, WEIGHT
+from htr.decoding import BONUS, TEMPERATURE, WEIGHT
 from htr.language import NONE, UNEXPECTED, find_models
 from htr.machine import describe
 from htr.reader import Reader
@@ -99,7 +99,8 @@ def language_facts(language: str) -> dict[str, Any] | None:
     models = {path.name: sha256(path) for path in find_models(language)}
     if not models:
         return None
-    return {"name": Path(language).name, "models": models, "weight": WEIGHT, "bonus": BONUS, "unexpected": UNEXPECTED}
+    values = {"temperature": TEMPERATURE, "weight": WEIGHT, "bonus": BONUS, "unexpected": UNEXPECTED}
+    return {"name": Path(language).name, "models": models, **values}
 
 
 def labels_sha256(labels: Iterable[tuple[str, str]]) -> str:
