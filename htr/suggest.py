@@ -53,7 +53,8 @@ def main() -> int:
     write_lines(chosen, out, PDF_DPI)
     count = len({candidate.task for candidate in chosen})
     print(f"{len(chosen)} of {len(candidates)} lines, of {count} pages, are in {out}: correct each .txt, delete what")
-    print(f'cannot be read, then: python -m htr.finetune "{out}" --out my.safetensors')
+    start = f' --weights "{arguments.weights}"' if arguments.weights else ""
+    print(f'cannot be read, then: python -m htr.finetune "{out}" --out my.safetensors{start}')
     return 2 if broken else 0
 
 

@@ -39,7 +39,7 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
         InputError: a corpus lacks such lines, or the weights cannot be used.
     """
     from htr.benchmark.lines import evaluate_lines
-    from htr.benchmark.provenance import labels_sha256, provenance
+    from htr.benchmark.provenance import LEARNING, code_sha256, labels_sha256, provenance
     from htr.benchmark.results import collection_of
     from htr.corpora import load_corpus
     from htr.errors import InputError
@@ -79,7 +79,7 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
         config = {
             **outcome.config, "run": str(folder / "imagenet"), "data": [f"lines:{corpus}"], "start": None,
             "pretrained": "imagenet", "alphabet": None, "minutes": outcome.minutes, "epochs": 100_000, "learning_rate": 1e-3,
-            "encoder_learning_rate": 5e-4,
+            "encoder_learning_rate": 5e-4, "trainer": {"check_val_every_n_epoch": 1},  # time may bring the end after any epoch
         }  # fmt: skip
         untaught = train(TrainConfig(**config))
         run = {
@@ -92,7 +92,7 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
         }  # fmt: skip
         yield {
             "kind": "finetuning", "data": data, "general": general, "start": start, "runs": [run],
-            **provenance(reader, AUTO),
+            **provenance(reader, AUTO), "learning code": code_sha256((*LEARNING, "finetuning")),
         }  # fmt: skip
 
 

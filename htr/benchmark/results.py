@@ -193,7 +193,7 @@ def newest_runs(results: list[Result]) -> list[Result]:
         values = _values(result, "data", "general")
         earlier = found.get(values, {"runs": []})
         # Figures of other code or language models do not belong in the same table.
-        alike = all(earlier.get(name) == result.get(name) for name in ("code", "language"))
+        alike = all(earlier.get(name) == result.get(name) for name in ("code", "learning code", "language"))
         runs = earlier["runs"] if alike else []
         by_lines = {run["lines"]: run for run in [*runs, *result["runs"]]}
         found[values] = {**result, "runs": [run for _, run in sorted(by_lines.items())]}

@@ -25,7 +25,7 @@ from htr.corpora import label, load_corpus
 from htr.errors import InputError
 from htr.language import NONE
 from htr.training.config import TrainConfig, checked, read_values
-from htr.training.run import InUse, OtherRun, train
+from htr.training.run import STEPS, InUse, OtherRun, refuse_devices, train
 from htr.weights import sha256
 
 log = logging.getLogger(__name__)
@@ -101,6 +101,7 @@ def _cells(study: Study, path: Path) -> Iterator[Cell]:
                 name = re.sub(r"[^\w]+", "-", f"{variant} {share:g} {seed}")
                 values = {"share": share, "seed": seed, "run": f"runs/studies/{path.stem}/{name}"}
                 config = checked(TrainConfig, {**study.config, **changes, **values}, f"{path}, {variant}")
+                refuse_devices(config)
                 if config.minutes and 0 < share < 1:
                     raise InputError(
                         f"{path}: minutes: end by epochs, as runs with fewer lines have more and shorter ones"
@@ -258,4 +259,7 @@ def load_result(file: Path) -> dict[str, Any]:
 def settings_sha256(config: TrainConfig, score: dict[str, str]) -> str:
     """By this a run is known again: what it is scored on, and all values that its outcome depends on."""
     values = {name: value for name, value in asdict(config).items() if name not in ("run", "workers", "trainer")}
+    # How often there is a validation follows from the share of the lines.
+    if steps := {name: config.trainer[name] for name in (STEPS - {"check_val_every_n_epoch"}) & set(config.trainer)}:
+        values["trainer"] = steps
     return hashlib.sha256(json.dumps([values, score], sort_keys=True).encode()).hexdigest()

@@ -25,7 +25,7 @@ from htr.language import AUTO, NONE, load_languages
 from htr.pages.images import SUFFIXES
 from htr.reader import Reader
 from htr.training.config import TrainConfig, checked, overridden
-from htr.training.run import train
+from htr.training.run import refuse_devices, train
 from htr.weights import Weights, load_weights, save_weights
 
 log = logging.getLogger(__name__)
@@ -240,6 +240,7 @@ def _config(parent: Weights, corpus: Path, run: Path, lines: int, share: float, 
         "average": 0.99,
     }
     config = checked(TrainConfig, overridden(values, overrides), "fine-tuning")
+    refuse_devices(config)
     # About a dozen looks at the held-out lines, the last of them at the end, which time may bring after any epoch.
     every = 1 if config.minutes else max(1, config.epochs // 12)
     return replace(

@@ -50,19 +50,30 @@ _LEARNT = "learnt.sha256"
 # Any of these shows that there was a run in a folder.
 _OF_A_RUN = "last.ckpt", "summary.json", "model.safetensors", "finder.safetensors"
 
-# Lightning's options that decide what is learnt; the others tell where, and what is seen of it.
-_STEPS = {
+# What PyTorch says on a CPU, and where the system has ended a process that loads lines.
+_NO_MEMORY = "not enough memory", "is killed by signal: Killed"
+
+STEPS = {
     "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "limit_train_batches", "limit_val_batches", "overfit_batches",
     "fast_dev_run", "accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "check_val_every_n_epoch",
     "val_check_interval",
 }  # fmt: skip
+"""Lightning's options that decide what is learnt; the others tell where, and what is seen of it."""
+
+
+def refuse_devices(config: TrainConfig) -> None:
+    """Raises `InputError` where several devices are asked for: each would do all else that a run of several trainings does."""
+    for name in ("devices", "num_nodes"):
+        if config.trainer.get(name, 1) not in (1, "1"):
+            raise InputError(f"trainer: {name}: this trains on one device; leave it out")
 
 
 def train(config: TrainConfig) -> dict[str, Any]:
     """Trains, or goes on with a run that was stopped, and returns its summary.
 
     Raises:
-        InputError: the data or a value cannot be used, or the run folder belongs to another run.
+        InputError: the data or a value cannot be used, the run folder belongs to another run, there was no validation, or memory is
+            short.
     """
     folder = Path(config.run)
     start = _start(config)
@@ -75,6 +86,10 @@ def train(config: TrainConfig) -> dict[str, Any]:
         drawn = [(drawer(config, name, samples), lines) for name, lines in config.drawn.items()]
         if config.alphabet:
             drawn = [(Spelt(one, config.alphabet), lines) for one, lines in drawn]
+            for one, _ in drawn:
+                one.draw(
+                    np.random.default_rng(config.seed), 8.0
+                )  # what cannot be written is said before training starts
         network, alphabet, header = _network(config, start, samples, drawn)
         lines = Lines(
             samples, alphabet, config.height, config.width_stride, config.batch_pixels, config.augmentation, config.workers,
@@ -90,7 +105,16 @@ def train(config: TrainConfig) -> dict[str, Any]:
 def _finish(
     folder: Path, config: TrainConfig, trainer: L.Trainer, module: Training, lines: Lines, best: BestWeights
 ) -> dict[str, Any]:
-    """Writes what the run came to into the weights file and the summary."""
+    """Writes what the run came to into the weights file and the summary.
+
+    Raises:
+        InputError: there was no validation, so there are no weights.
+    """
+    if not best.epoch:
+        raise InputError(
+            f"{folder}: the training ended before its first validation, so there are no weights; delete this folder, and give "
+            "more epochs or minutes, or other trainer options"
+        )
     machine = describe(trainer.strategy.root_device.type) | {"precision": str(trainer.precision)}
     facts = {
         "best_epoch": best.epoch,
@@ -137,10 +161,20 @@ def fingerprint(samples: Sequence[Sample], start: Weights | None = None) -> str:
 
 
 def finished(folder: Path, config: Config, learnt: str) -> dict[str, Any] | None:
-    """The summary of a run that came to its end; None where there is none of the same settings and the same `fingerprint`."""
-    if (folder / "summary.json").is_file() and _same_run(folder, config, learnt):
-        return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    return None
+    """The summary of a run that came to its end; None where there is none of the same settings and the same `fingerprint`.
+
+    Raises:
+        InputError: its weights are gone.
+    """
+    if not (folder / "summary.json").is_file() or not _same_run(folder, config, learnt):
+        return None
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    weights = folder / Path(summary["weights"]).name
+    if not weights.is_file():
+        raise InputError(
+            f"{weights}: is gone, though the run came to its end; put it back, or delete the folder to train again"
+        )
+    return summary
 
 
 class InUse(InputError):
@@ -216,8 +250,8 @@ def _same_run(folder: Path, config: Config, learnt: str) -> bool:
         # The order of what draws lines decides which lines are drawn.
         same_order = list(there["drawn"]) == list(here["drawn"]) if "drawn" in here else True
         for values in (there, here):
-            values["trainer"] = {name: value for name, value in values["trainer"].items() if name in _STEPS}
-        return same_order and all(there[name] == here[name] for name in here if name != "workers")
+            values["trainer"] = {name: value for name, value in values["trainer"].items() if name in STEPS}
+        return same_order and all(there[name] == here[name] for name in here if name not in ("run", "workers"))
     except (OSError, InputError):
         return False
 
@@ -351,6 +385,7 @@ def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
     options = {
         "accelerator": device,
         "precision": "bf16-mixed" if use_bfloat16(device) else "32-true",
+        "devices": 1,  # more would be other figures, for those who know
         "max_epochs": config.epochs,
         "gradient_clip_val": config.clip or None,
         "log_every_n_steps": 50,
@@ -382,7 +417,7 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
     """Runs the training, from the state in `checkpoint` if there is one.
 
     Raises:
-        InputError: the run folder can no longer be written.
+        InputError: the run folder can no longer be written, or memory is short.
     """
     with warnings.catch_warnings():
         # Lightning's advice on loaders and logging does not help our users.
@@ -393,6 +428,10 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
             log.warning("stopped; the same command goes on from the last whole epoch")
             raise KeyboardInterrupt from None
         except (OSError, RuntimeError) as error:
+            if isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _NO_MEMORY):
+                raise InputError(
+                    f"{trainer.default_root_dir}: memory is short; halve batch_pixels (or, of a finder, batch) and give another run"
+                ) from None
             # PyTorch's writer of files does not say why it failed.
             if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):
                 raise

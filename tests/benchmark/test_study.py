@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -177,11 +178,20 @@ def test_curves_average_over_seeds():
         ({"variants": {"a b": {}, "a+b": {}}}, "two runs would have the same folder"),
         ({"config": {**TINY, "data": ["sample"], "minutes": 1}}, "minutes: end by epochs"),
         ({"score": {"data": "sample", "split": "train"}}, "split: val or test"),
+        ({"config": {**TINY, "data": ["sample"], "trainer": {"devices": 2}}}, "devices: this trains on one device"),
     ],
 )
 def test_a_wrong_study_is_refused_before_anything_runs(study_file, iam_folder, changes, complaint):
     with pytest.raises(InputError, match=complaint):
         load_study(write_study(study_file, iam_folder, **changes))
+
+
+def test_runs_that_differ_in_the_steps_that_they_take_are_not_the_same(study_file):
+    _, [cell, *_] = load_study(study_file)
+    rarer = replace(cell.config, trainer={**cell.config.trainer, "accumulate_grad_batches": 8})
+    quieter = replace(cell.config, trainer={**cell.config.trainer, "log_every_n_steps": 1})
+    keys = [settings_sha256(config, {}) for config in (cell.config, rarer, quieter)]
+    assert keys[0] == keys[2] != keys[1]
 
 
 def test_what_is_no_result_of_a_study_is_named(tmp_path):
