@@ -86,10 +86,9 @@ def train(config: TrainConfig) -> dict[str, Any]:
         drawn = [(drawer(config, name, samples), lines) for name, lines in config.drawn.items()]
         if config.alphabet:
             drawn = [(Spelt(one, config.alphabet), lines) for one, lines in drawn]
+            # That no line can be written is said before training starts.
             for one, _ in drawn:
-                one.draw(
-                    np.random.default_rng(config.seed), 8.0
-                )  # what cannot be written is said before training starts
+                one.draw(np.random.default_rng(config.seed), aspect=8.0)
         network, alphabet, header = _network(config, start, samples, drawn)
         lines = Lines(
             samples, alphabet, config.height, config.width_stride, config.batch_pixels, config.augmentation, config.workers,
@@ -385,7 +384,7 @@ def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
     options = {
         "accelerator": device,
         "precision": "bf16-mixed" if use_bfloat16(device) else "32-true",
-        "devices": 1,  # more would be other figures, for those who know
+        "devices": 1,  # with more, batches and figures would be others
         "max_epochs": config.epochs,
         "gradient_clip_val": config.clip or None,
         "log_every_n_steps": 50,
