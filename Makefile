@@ -13,6 +13,8 @@ PAGES ?= $(if $(IAM),$(if $(wildcard $(IAM)/forms),iam:$(IAM)))
 WEIGHTS ?=
 # Your own labelled lines or pages, for make finetune, and the weights that it makes.
 DATA ?= data/sample
+# Pages of the same hand that nobody transcribed, for make finetune.
+UNREAD ?=
 OUT ?= runs/my.safetensors
 # Values of the config to change: make train SET="epochs=5 seed=2".
 SET ?=
@@ -29,14 +31,14 @@ FRENCH ?=
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  variables: IAM=folder  PAGE=file  PAGES=folder  DATA=folder  OUT=file  ENGLISH=\"data ...\"  FRENCH=\"data ...\"  WEIGHTS=file  CONFIG=file  SET=\"key=value ...\"  PYTHON=python3.x"
+	@echo "  variables: IAM=folder  PAGE=file  PAGES=folder  DATA=folder  UNREAD=folder  OUT=file  ENGLISH=\"data ...\"  FRENCH=\"data ...\"  WEIGHTS=file  CONFIG=file  SET=\"key=value ...\"  PYTHON=python3.x"
 
 train: $(INSTALLED) ## train on IAM=folder, or for some minutes on the embedded sample
 	$(BIN)/python -m htr.train --config "$(CONFIG)" $(if $(IAM),"data=iam:$(IAM)") $(SET)
 	$(if $(filter configs/sample.yaml,$(CONFIG)),$(if $(findstring run=,$(SET)),,$(BIN)/python -m htr.evaluate --data sample --weights runs/sample/model.safetensors))
 
 finetune: $(INSTALLED) ## teach the weights your own hand: DATA=folder of lines or pages with their texts, OUT=file
-	$(BIN)/python -m htr.finetune "$(DATA)" --out "$(OUT)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(SET)
+	$(BIN)/python -m htr.finetune "$(DATA)" --out "$(OUT)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(UNREAD),--unread "$(UNREAD)") $(SET)
 
 pretrain: $(INSTALLED) ## train on lines drawn in handwriting fonts alone, to start from
 	$(BIN)/python -m htr.train --config configs/synthetic.yaml $(SET)

@@ -184,7 +184,7 @@ def read_lines(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence
 def _read_page(reader: Reader, task: Task, dpi: int, makers: Sequence[Maker]) -> Result:
     try:
         picture = open_page(task.file, task.number, dpi, task.name)
-        with _naming(task):
+        with naming(task):
             return _result(task, reader.read_page(np.asarray(picture)), picture, makers)
     except InputError as error:
         return task, error, []
@@ -200,7 +200,7 @@ def _read_chunk(
             yield task, picture, []
             continue
         try:
-            with _naming(task):
+            with naming(task):
                 page = _page_of_line(reader, *next(read))
                 result = _result(task, page, picture, makers)
         except InputError as error:
@@ -226,7 +226,7 @@ def _result(task: Task, page: Page, picture: Image.Image, makers: Sequence[Maker
 
 
 @contextmanager
-def _naming(task: Task) -> Iterator[None]:
+def naming(task: Task) -> Iterator[None]:
     """Makes an `InputError` that names the page of whatever goes wrong with it: one page must not stop a thousand."""
     try:
         yield

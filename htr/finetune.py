@@ -23,17 +23,24 @@ def main() -> None:
     parser.add_argument(
         "--weights", metavar="W", help="to go on from: a file, small or iam (default: those that come with htr)"
     )
+    parser.add_argument(
+        "--unread",
+        type=Path,
+        metavar="FOLDER",
+        help="pages of the same hand that nobody transcribed, to learn from too",
+    )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="values to use instead of the recipe's")
     arguments = parser.parse_intermixed_args()  # values may come after --out
     # Loaded late, so that --help and mistyped arguments answer at once.
     from htr.files import write_whole
-    from htr.finetuning.report import report, verdict
+    from htr.finetuning.report import of_unread, report, verdict
     from htr.finetuning.run import finetune
 
-    outcome = finetune(arguments.source, arguments.out, arguments.weights, arguments.overrides)
+    outcome = finetune(arguments.source, arguments.out, arguments.weights, arguments.overrides, arguments.unread)
     page = arguments.out.with_suffix(".md")
     write_whole(page, report(outcome))
-    print(f"{verdict(outcome)}\nweights: {arguments.out}\nreport: {page}")
+    print("\n".join(filter(None, [verdict(outcome), of_unread(outcome)])))
+    print(f"weights: {arguments.out}\nreport: {page}")
     print(f'read with them: python -m htr.recognize page.png --weights "{arguments.out}"')
 
 

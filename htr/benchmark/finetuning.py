@@ -6,6 +6,7 @@ import argparse
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from htr.files import make_writable
 _RUNS = Path("runs/finetuning")
 
 
-def evaluate_finetuning(data: str, counts: list[int], weights: str | None, general: str) -> Iterator[dict[str, Any]]:
+def evaluate_finetuning(
+    data: str, counts: list[int], weights: str | None, general: str, unread: bool = False
+) -> Iterator[dict[str, Any]]:
     """Fine-tunes weights on so many train lines of a corpus, and trains as long from ImageNet on the same lines.
 
     The lines are those of whole pages, in random order, of which the last is cut short: what a user labels who goes from page
@@ -29,6 +32,7 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
         weights: to start from: a file, or the name of weights that come along; the usual ones if None. They must not have
             learnt from the corpus.
         general: a corpus whose test lines tell what was lost.
+        unread: whether the other train lines are given as well, without their texts; nothing is trained from ImageNet then.
 
     Yields:
         After each count, of it and of the start: CER and WER with intervals on the test lines of both corpora, greedily and with
@@ -69,25 +73,31 @@ def evaluate_finetuning(data: str, counts: list[int], weights: str | None, gener
     for count in counts:
         chosen = labelled(samples, count)
         texts = labels_sha256((sample.id, sample.text) for sample in chosen)
-        folder = _RUNS / f"{collection_of(data)}-{count}-{reader.weights.sha256[:8]}-{texts[:8]}"
+        name = f"{collection_of(data)}-{count}-{reader.weights.sha256[:8]}-{texts[:8]}"
+        folder = _RUNS / (f"{name}-unread" if unread else name)
         if not (folder / "lines" / "lines.tsv").is_file():
+            if unread:
+                write_lines(folder / "unread", [replace(sample, text="") for sample in samples if sample not in chosen])
             write_lines(folder / "lines", chosen)
         resumed, began = (folder / "tuned.run").is_dir(), time.monotonic()
-        outcome = finetune(folder / "lines", folder / "tuned.safetensors", reader.weights.file)
+        pages = folder / "unread" if unread else None
+        outcome = finetune(folder / "lines", folder / "tuned.safetensors", reader.weights.file, unread=pages)
         whole = round((time.monotonic() - began) / 60, 1)
-        corpus = folder / "tuned.run" / ("lines" if outcome.kept else ALL_LINES)
-        config = {
-            **outcome.config, "run": str(folder / "imagenet"), "data": [f"lines:{corpus}"], "start": None,
-            "pretrained": "imagenet", "alphabet": None, "minutes": outcome.minutes, "epochs": 100_000, "learning_rate": 1e-3,
-            "encoder_learning_rate": 5e-4, "trainer": {"check_val_every_n_epoch": 1},  # time may bring the end after any epoch
-        }  # fmt: skip
-        untaught = train(TrainConfig(**config))
+        beside = {"unread": outcome.unread}
+        if not unread:
+            corpus = folder / "tuned.run" / ("lines" if outcome.kept else ALL_LINES)
+            config = {
+                **outcome.config, "run": str(folder / "imagenet"), "data": [f"lines:{corpus}"], "start": None,
+                "pretrained": "imagenet", "alphabet": None, "minutes": outcome.minutes, "epochs": 100_000, "learning_rate": 1e-3,
+                "encoder_learning_rate": 5e-4, "trainer": {"check_val_every_n_epoch": 1},  # time may bring the end after any epoch
+            }  # fmt: skip
+            beside = {"ImageNet": scored(train(TrainConfig(**config))["weights"], test=data)}
         run = {
-            "lines": count, **outcome.lines, "minutes": outcome.minutes, **({} if resumed else {"minutes in all": whole}),
+            "lines": count, **outcome.lines, **beside, "minutes": outcome.minutes, **({} if resumed else {"minutes in all": whole}),
             "kept": outcome.kept,
             "held out before": outcome.before["scores"], "held out after": outcome.after["scores"],
             "config": {name: value for name, value in outcome.config.items() if name not in ("run", "data", "start", "alphabet")},
-            "tuned": scored(outcome.weights, test=data, general=general), "ImageNet": scored(untaught["weights"], test=data),
+            "tuned": scored(outcome.weights, test=data, general=general),
             "labels_sha256": texts,
         }  # fmt: skip
         yield {
@@ -126,20 +136,28 @@ def main() -> None:
     parser.add_argument(
         "--general", default="sample", metavar="CORPUS", help="lines that tell what was lost (default: sample)"
     )
+    parser.add_argument("--unread", action="store_true", help="give the other train lines as well, without their texts")
     parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     arguments = parser.parse_args()
     make_writable(arguments.out)
     from htr.benchmark.results import collection_of, interval, result_name, write_result
 
-    for result in evaluate_finetuning(arguments.data, arguments.lines, arguments.weights, arguments.general):
+    given = arguments.data, arguments.lines, arguments.weights, arguments.general, arguments.unread
+    for result in evaluate_finetuning(*given):
         (row,) = result["runs"]
         for lines, name in (("test", "CER"), ("test with language", "CER with language")):
+            untaught = f", from ImageNet {interval(row['ImageNet'][lines]['CER'])} %" if "ImageNet" in row else ""
             print(
                 f"{name} with {row['lines']} lines: {interval(result['start'][lines]['CER'])} % before, "
-                f"{interval(row['tuned'][lines]['CER'])} % after {row['minutes']:g} minutes, from ImageNet "
-                f"{interval(row['ImageNet'][lines]['CER'])} %"
+                f"{interval(row['tuned'][lines]['CER'])} % after {row['minutes']:g} minutes{untaught}"
             )
-        file = arguments.out / result_name(("finetuning", collection_of(arguments.data), str(row["lines"])), result)
+        parts = (
+            "finetuning",
+            collection_of(arguments.data),
+            str(row["lines"]),
+            *(["unread"] if arguments.unread else []),
+        )
+        file = arguments.out / result_name(parts, result)
         write_result(file, result)
         print(f"written to {file}")
 

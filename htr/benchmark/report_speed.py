@@ -216,6 +216,18 @@ def speed(speeds: list[Result], peers: list[Result]) -> Iterator[Block]:
         )
 
 
+def _learnt(run: Result) -> str:
+    """How many lines a fine-tuning learnt from."""
+    if "unread" not in run:
+        return f"{run['lines']:,}"
+    found = f"{run['unread']['found']:,} unread"
+    return f"{run['lines']:,} and {found}" if run["unread"]["learnt"] else f"{run['lines']:,} (and {found}, left out)"
+
+
+def _of_imagenet(run: Result, lines: str) -> str:
+    return interval(run["ImageNet"][lines]["CER"]) if "ImageNet" in run else ""
+
+
 def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]:
     """What fine-tuning brings, and how many lines of pages find their text."""
     if not (taught or transcripts):
@@ -241,8 +253,8 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
                     ["none", "", "", interval(start[test]["CER"]), "", interval(start[lost]["CER"])],
                     *(
                         [
-                            f"{run['lines']:,}", f"{run['minutes']:g}", f"{run.get('minutes in all', '')}",
-                            interval(run["tuned"][test]["CER"]), interval(run["ImageNet"][test]["CER"]),
+                            _learnt(run), f"{run['minutes']:g}", f"{run.get('minutes in all', '')}",
+                            interval(run["tuned"][test]["CER"]), _of_imagenet(run, test),
                             interval(run["tuned"][lost]["CER"]),
                         ]
                         for run in result["runs"]
@@ -253,8 +265,8 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
         new = start.get("new characters", {"count": 0})
         if new["count"]:
             read = "; ".join(
-                f"{run['tuned']['new characters']['read']:,} after {run['lines']:,} lines "
-                f"({run['ImageNet']['new characters']['read']:,} from ImageNet)"
+                f"{run['tuned']['new characters']['read']:,} after {_learnt(run)} lines"
+                + (f" ({run['ImageNet']['new characters']['read']:,} from ImageNet)" if "ImageNet" in run else "")
                 for run in result["runs"]
                 if "new characters" in run["tuned"]
             )
@@ -262,6 +274,11 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
                 f"Of {counted(new['count'], 'character')} of {name}'s test lines that the weights could not write before "
                 f"({named(new['characters'])}), so many are read, with language: {read}."
             )
+    if any("unread" in run for result in taught for run in result["runs"]):
+        yield Text(
+            "Unread lines are other train lines, whose texts were not given: they were read with what the labelled ones had "
+            "taught and with language, and learnt as they were read (`python -m htr.finetune --unread`)."
+        )
     if taught:
         yield Text(
             "With language, mind that the models that come along have read the train lines' texts of some collections."

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 import cv2
+import numpy as np
 from tqdm import tqdm
 
 from htr.cli import counted, printable
@@ -81,8 +82,14 @@ def keep_lines(source: Source, folder: Path, height: int, width_stride: int) -> 
     return samples, doubts
 
 
+def key_of(picture: np.ndarray) -> str:
+    """By which a picture is known again."""
+    return hashlib.sha256(picture.tobytes() + str(picture.shape).encode()).hexdigest()
+
+
 def write_lines(folder: Path, samples: Iterable[Sample]) -> None:
     """Writes lines as a corpus that `htr.corpora.folder.load_folder` reads."""
+    folder.mkdir(parents=True, exist_ok=True)
     table = io.StringIO()
     table.write("file\ttext\tpage\tsplit\n")
     for number, sample in enumerate(samples):
@@ -173,7 +180,7 @@ def _fitting(samples: list[Sample], height: int, width_stride: int) -> tuple[lis
             doubts.append(Doubt(sample.id, sample.text, f"cannot be opened: {error}"))
             continue
         width = prepare(picture, height).picture.shape[1]
-        key = hashlib.sha256(picture.tobytes() + str(picture.shape).encode()).hexdigest()
+        key = key_of(picture)
         if key in seen:
             doubts.append(Doubt(sample.id, sample.text, f"is the same picture as {seen[key]}"))
         elif columns_needed(sample.text) * width_stride > width:

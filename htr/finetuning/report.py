@@ -37,7 +37,10 @@ def more_lines(outcome: Outcome) -> str:
     """What the learning curve says."""
     _, half, whole = outcome.curve
     gain = (half["CER"] - whole["CER"]) / max(half["CER"], 1e-9)
-    seen = f"With {half['lines']} lines it was {half['CER']:.1f} %, with {whole['lines']} it is {whole['CER']:.1f} %"
+    labelled = "Of labelled lines alone: with" if outcome.unread and outcome.unread["learnt"] else "With"
+    seen = (
+        f"{labelled} {half['lines']} lines it was {half['CER']:.1f} %, with {whole['lines']} it is {whole['CER']:.1f} %"
+    )
     if outcome.lines["held out"] < _FEW:
         return f"{seen}: too few held-out lines to say whether more lines would help."
     if gain > _MUCH:
@@ -45,6 +48,21 @@ def more_lines(outcome: Outcome) -> str:
     if gain > _LITTLE:
         return f"{seen}: more lines will help a little."
     return f"{seen}: more lines of this kind would hardly help."
+
+
+def of_unread(outcome: Outcome) -> str:
+    """What came of lines that nobody transcribed; nothing where there were none."""
+    facts = outcome.unread
+    if not facts:
+        return ""
+    found = counted(facts["found"], "unread line")
+    if outcome.kept:
+        return f"{found} stayed unread, since what was learnt of the others did not help."
+    if not facts["lines"]:
+        return f"Nothing could be read in {found}."
+    change = f"of the characters of the held-out lines, {facts['with']:.1f} % are wrong with them, {facts['without']:.1f} % without"
+    end = "learnt as they were read" if facts["learnt"] else "tried, and left out in the end"
+    return f"{facts['lines']} of {found} were read and {end}: {change}."
 
 
 def report(outcome: Outcome) -> str:
@@ -59,6 +77,7 @@ def report(outcome: Outcome) -> str:
         "little too good."
         + ("" if outcome.kept else " Then all lines were learnt: the new weights know those held out, too."),
         verdict(outcome),
+        *([of_unread(outcome)] if outcome.unread else []),
         _table(
             ["", "before", "after"],
             [

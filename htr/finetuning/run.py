@@ -8,19 +8,21 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from htr.alphabet import named
 from htr.benchmark.details import mistake_counts
 from htr.benchmark.lines import evaluate_lines
 from htr.cli import counted
 from htr.corpora import load_corpus
+from htr.corpora.folder import lines_of_table
 from htr.corpora.sample import Doubt, Sample
 from htr.corpora.source import load_source
 from htr.errors import InputError
 from htr.files import files_below, make_writable, write_whole
 from htr.finetuning.lines import keep_lines, learn_all, read_doubts, write_lines
 from htr.finetuning.mixing import LEARNT, mix
+from htr.finetuning.unread import keep_unread, read_unread
 from htr.language import AUTO, NONE, load_languages
 from htr.pages.images import SUFFIXES
 from htr.reader import Reader
@@ -32,6 +34,9 @@ log = logging.getLogger(__name__)
 
 ALL_LINES = "all-lines"
 """Of a run, the folder of the corpus from which the new weights have learnt."""
+
+# How many lines, repeated ones too, a training sees at most that learns from unread lines, and the share of labelled ones among them.
+_SEEN, _LABELLED = 4000, 0.25
 
 # Facts of a training that are not true of a mixture.
 _OF_ONE_TRAINING = "best_epoch", "steps", "val_cer", "val_wer", "curve", "val_lines"
@@ -63,6 +68,8 @@ class Outcome:
         mended: confusions (what stands there, what was read) with their numbers before and after, most mended first.
         curve: numbers of learnt lines and CER on the held-out ones in percent, from 0 lines on.
         doubts: the lines that were set aside.
+        unread: of lines that nobody transcribed, where such were given: how many were `found`, how many `lines` were read and tried,
+            whether they were `learnt` in the end, and, if tried, the CER on the held-out lines `without` and `with` them in percent.
         minutes: of all trainings.
         config: of the training with all lines.
         machine: that it ran on.
@@ -82,17 +89,22 @@ class Outcome:
     mended: list[dict[str, Any]]
     curve: list[dict[str, float]]
     doubts: list[Doubt]
+    unread: dict[str, Any] | None
     minutes: float
     config: dict[str, Any]
     machine: dict[str, Any]
     date: str
 
 
-def finetune(source: Path, out: Path, start: str | None = None, overrides: list[str] | None = None) -> Outcome:
+def finetune(
+    source: Path, out: Path, start: str | None = None, overrides: list[str] | None = None, unread: Path | None = None
+) -> Outcome:
     """Teaches weights the lines of a source, or goes on where that was stopped.
 
     Weights that have learnt all but some held-out lines must read these better than the parent does. If they do, all lines are
-    learnt in another training, and the new weights are those of both, mixed with the parent's.
+    learnt in another training, and the new weights are those of both, mixed with the parent's. Before that last training, the
+    weights read lines that nobody transcribed, if there are any, and learn from these as well; where that does not help, they are
+    left out.
 
     Args:
         source: labelled lines; see `htr.corpora.source.load_source`.
@@ -100,16 +112,21 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
             whose name ends in `.run`; a report in Markdown has the name of `out`.
         start: weights to go on from: a file, or the name of weights that come along; the usual ones if None.
         overrides: `key=value` words to lay over the recipe; see `htr.training.config.TrainConfig`.
+        unread: a folder of pages, or lines, of the same hand; see `htr.finetuning.unread.keep_unread`.
 
     Raises:
         InputError: something about the arguments or the data will not do.
     """
     parent = load_weights(start)
     _config(parent, source, out, 1, 1.0, overrides or [])  # a wrong word is found before anything is written
-    folder = _claim(source, out, parent, overrides or [])
+    folder = _claim(source, out, parent, overrides or [], unread)
     corpus = folder / "lines"
     if not (corpus / "lines.tsv").is_file():
-        found = load_source(source, Reader(parent, load_languages(AUTO)).read_page)
+        reader = Reader(parent, load_languages(AUTO))
+        found = load_source(source, reader.read_page)
+        if unread:
+            count = keep_unread(unread, folder / "unread", found.samples, reader)
+            log.warning("%s without a text will be read and learnt from", counted(count, "line"))
         keep_lines(found, corpus, parent.header.height, parent.network.width_stride)
     samples, doubts = load_corpus(f"lines:{corpus}"), read_doubts(corpus / "set-aside.tsv")
     learnt = [sample for sample in samples if sample.split == "train"]
@@ -128,23 +145,33 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
     before, sample_before = _read(parent.file, checks)
     alphabet = parent.alphabet.characters + new
     runs = [train(replace(config, alphabet=alphabet)) for config in configs]
-    tuned = [Path(run["weights"]) for run in runs]
-    (share, (after,)), (_, (half,)) = (
-        _mixed(parent, [([file], LEARNT), ([file], 1.0)], file.with_name("mixed.safetensors"), checks[:1], before)
-        for file in tuned
-    )
-    kept = not _passes(after, before)
+    passed, half = (_checked(parent, Path(run["weights"]), checks, before) for run in runs)
+    kept = not _passes(passed.figures, before)
     curve = [
         {"lines": lines, "CER": _cer(figures)}
-        for lines, figures in ((0, before), (runs[1]["train_lines"], half), (len(learnt), after))
+        for lines, figures in ((0, before), (runs[1]["train_lines"], half.figures), (len(learnt), passed.figures))
     ]
+    read, of_unread = None, None
+    if unread:
+        of_unread = {"found": _count(folder / "unread"), "lines": 0, "learnt": False}
+    if of_unread and not kept:
+        read = _read_unread(folder, "read", passed.file)
+        of_unread["lines"] = read.lines
+        if read.lines:
+            config = _config(parent, corpus, folder / "taught", len(learnt), 1.0, overrides or [], read)
+            runs.append(train(replace(config, alphabet=alphabet)))
+            taught = _checked(parent, Path(runs[-1]["weights"]), checks, before)
+            without, with_unread = _cer(passed.figures), _cer(taught.figures)
+            of_unread |= {"without": without, "with": with_unread, "learnt": with_unread < without}
+            passed = taught if of_unread["learnt"] else passed
+        # They are read better now, or left out.
+        read = _read_unread(folder, "read-again", passed.file) if of_unread["learnt"] else None
     best, sample_after = parent, sample_before
     if not kept:
-        config = _config_of_all(parent, samples, folder, overrides or [])
+        config = _config_of_all(parent, samples, folder, overrides or [], read)
         runs.append(train(replace(config, alphabet=alphabet)))
-        both = [tuned[0], Path(runs[-1]["weights"])]
         # Should the last training have failed, what passed is there.
-        choices = [(both, share), (tuned[:1], share)]
+        choices = [([passed.file, Path(runs[-1]["weights"])], passed.share), ([passed.file], passed.share)]
         share, (_, sample_after) = _mixed(parent, choices, folder / "mixed.safetensors", checks, before)
         best = load_weights(folder / "mixed.safetensors")
     learnt_from = (
@@ -153,6 +180,8 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
         else {
             "data": [source.name],
             "train_lines": len(samples),
+            **({"unread_lines": read.lines} if read else {}),
+            "encoder_weights": runs[0]["encoder_weights"],
             "averaged": f"{share:g} of what was learnt, the rest of parent",
         }
     )
@@ -166,15 +195,15 @@ def finetune(source: Path, out: Path, start: str | None = None, overrides: list[
     save_weights(out, best.network, replace(best.header, training=training))
     return Outcome(
         weights=str(out), parent={"file": Path(parent.file).name, "sha256": parent.sha256}, kept=kept, lines=counts,
-        pages=len(pages), new=new, before=_figures(before), after=_figures(before if kept else after),
+        pages=len(pages), new=new, before=_figures(before), after=_figures(before if kept else passed.figures),
         sample_before=_figures(sample_before), sample_after=_figures(sample_after),
-        mended=[] if kept else _mended(before, after), curve=curve, doubts=doubts,
+        mended=[] if kept else _mended(before, passed.figures), curve=curve, doubts=doubts, unread=of_unread,
         minutes=round(sum(run["minutes"] for run in runs), 1), config=runs[0]["config"], machine=runs[0]["machine"],
         date=date.today().isoformat(),
     )  # fmt: skip
 
 
-def _claim(source: Path, out: Path, parent: Weights, overrides: list[str]) -> Path:
+def _claim(source: Path, out: Path, parent: Weights, overrides: list[str], unread: Path | None = None) -> Path:
     """The run's folder, made or found to be of the same run."""
     if out.suffix != ".safetensors":
         raise InputError(f"{out}: must end in .safetensors; give --out my.safetensors")
@@ -182,15 +211,21 @@ def _claim(source: Path, out: Path, parent: Weights, overrides: list[str]) -> Pa
         raise InputError(f"{out}: these are the weights to go on from, which stay as they are; choose another --out")
     if not source.exists():
         raise InputError(f"{source}: no such folder; give one with pictures of lines or pages and their texts")
+    if unread and not unread.is_dir():
+        raise InputError(
+            f"{unread}: is no folder; give --unread one with pages of the same hand that nobody transcribed"
+        )
     folder = out.with_suffix(".run")
     mark = folder / "begun.json"
     start = [parent.sha256, str(Path(parent.file).resolve())]
     begun = {"source": _fingerprint(source, out), "parent": start, "overrides": overrides}
+    if unread:
+        begun["unread"] = _fingerprint(unread, out)
     # Before its lines are there, the run has nothing that other lines would harm.
     if mark.is_file() and (folder / "lines" / "lines.tsv").is_file():
         if json.loads(mark.read_text(encoding="utf-8")) != begun:
             raise InputError(
-                f"{folder}: holds a run with other lines, weights or values; choose another --out, or delete this folder"
+                f"{folder}: holds a run with other lines, unread pages, weights or values; choose another --out, or delete this folder"
             )
         return folder
     if out.exists():
@@ -215,18 +250,51 @@ def _fingerprint(source: Path, out: Path) -> str:
     return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
 
 
-def _config(parent: Weights, corpus: Path, run: Path, lines: int, share: float, overrides: list[str]) -> TrainConfig:
-    """The recipe for so many lines."""
+class _Read(NamedTuple):
+    """Unread lines as they were read.
+
+    Attributes:
+        corpus: of them.
+        lines: how many.
+        start: weights that go on with them.
+    """
+
+    corpus: str
+    lines: int
+    start: Path
+
+
+def _read_unread(folder: Path, name: str, taught: Path) -> _Read:
+    """Reads the unread lines of a run with what a training came to, mixed with the parent, or takes what was read before."""
+    corpus = folder / name
+    if not (corpus / "lines.tsv").is_file():
+        read_unread(folder / "unread", corpus, Reader(load_weights(_mixture(taught)), load_languages(AUTO)))
+    return _Read(f"lines:{corpus}", _count(corpus), taught)
+
+
+def _count(corpus: Path) -> int:
+    return len(lines_of_table(corpus / "lines.tsv")[0])
+
+
+def _config(
+    parent: Weights, corpus: Path, run: Path, lines: int, share: float, overrides: list[str], read: _Read | None = None
+) -> TrainConfig:
+    """The recipe for so many labelled lines."""
     lines = max(1, round(share * lines))
+    labelled = f"lines:{corpus}"
     given = {
         "run": str(run),
-        "data": [f"lines:{corpus}"],
+        "data": [labelled],
+        "passes": {},
         "share": share,
         "start": str(Path(parent.file).resolve()),
         "alphabet": None,
         "height": parent.header.height,
         **parent.header.network,
     }
+    if read:
+        passes = max(1, round(_LABELLED / (1 - _LABELLED) * read.lines / lines))
+        given |= {"data": [labelled, read.corpus], "passes": {labelled: passes}, "start": str(read.start)}
     for key in (word.partition("=")[0] for word in overrides):
         if key in given:
             raise InputError(f"{key}: the lines and the weights to go on from decide this; leave it out")
@@ -241,6 +309,9 @@ def _config(parent: Weights, corpus: Path, run: Path, lines: int, share: float, 
     }
     config = checked(TrainConfig, overridden(values, overrides), "fine-tuning")
     refuse_devices(config)
+    if read:
+        epochs = min(config.epochs, max(2, round(_SEEN / (passes * lines + read.lines))))
+        return replace(config, epochs=epochs, trainer={**config.trainer, "check_val_every_n_epoch": 1})
     # About a dozen looks at the held-out lines, the last of them at the end, which time may bring after any epoch.
     every = 1 if config.minutes else max(1, config.epochs // 12)
     return replace(
@@ -250,12 +321,14 @@ def _config(parent: Weights, corpus: Path, run: Path, lines: int, share: float, 
     )
 
 
-def _config_of_all(parent: Weights, samples: list[Sample], folder: Path, overrides: list[str]) -> TrainConfig:
+def _config_of_all(
+    parent: Weights, samples: list[Sample], folder: Path, overrides: list[str], read: _Read | None
+) -> TrainConfig:
     """The recipe for all lines, written to a corpus of their own in which those held out are learnt too."""
     corpus = folder / ALL_LINES
     if not (corpus / "lines.tsv").is_file():
         write_lines(corpus, learn_all(samples))
-    config = _config(parent, corpus, folder / "whole", len(samples), 1.0, overrides)
+    config = _config(parent, corpus, folder / "whole", len(samples), 1.0, overrides, read)
     # Another order of the lines, and, as all are learnt, nothing to choose by before the end.
     last = {**config.trainer, "check_val_every_n_epoch": 1 if config.minutes else config.epochs}
     return replace(config, seed=config.seed + 1, trainer=last)
@@ -288,6 +361,31 @@ def _cer(result: dict[str, Any]) -> float:
 def _passes(after: dict[str, Any], before: dict[str, Any]) -> bool:
     """Whether held-out lines are read better than before, or, as a few lines may have been before too, without an error."""
     return _cer(after) < min(_cer(before), _UNREADABLE) or _cer(after) == 0
+
+
+def _mixture(tuned: Path) -> Path:
+    """Where the mixture of a training with the parent lies."""
+    return tuned.with_name("mixed.safetensors")
+
+
+class _Taught(NamedTuple):
+    """A training's weights, and how its mixture with the parent reads the held-out lines.
+
+    Attributes:
+        file: the weights, which are not mixed.
+        share: of what was learnt in the mixture.
+        figures: of the mixture.
+    """
+
+    file: Path
+    share: float
+    figures: dict[str, Any]
+
+
+def _checked(parent: Weights, tuned: Path, checks: list[tuple[str, str, str]], before: dict[str, Any]) -> _Taught:
+    """Mixes a training with the parent, and reads the held-out lines."""
+    share, (figures,) = _mixed(parent, [([tuned], LEARNT), ([tuned], 1.0)], _mixture(tuned), checks[:1], before)
+    return _Taught(tuned, share, figures)
 
 
 def _mixed(

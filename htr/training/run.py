@@ -131,7 +131,8 @@ def _finish(
         f"{config.batch_pixels:,} pixels",
         "config": {
             name: value for name, value in asdict(config).items() if name not in ("run", "data", "drawn", "start")
-        },
+        }
+        | {"passes": {label(name): passes for name, passes in config.passes.items()}},
     }
     weights = folder / "model.safetensors"
     if trainer.is_global_zero:

@@ -272,6 +272,10 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
         "start": read(60.5, 5.5, 0),
         "runs": [{
             "lines": 100, "minutes": 9.5, "minutes in all": 11.5, "tuned": read(36.5, 6.5, 40), "ImageNet": read(80.5, 90.5, 9),
+        }, {
+            "lines": 100, "minutes": 12.5, "tuned": read(30.5, 7.5, 45), "unread": {"found": 900, "lines": 810, "learnt": True},
+        }, {
+            "lines": 500, "minutes": 12.5, "tuned": read(29.5, 7.5, 46), "unread": {"found": 50, "lines": 45, "learnt": False},
         }],
         **ABOUT,
     }  # fmt: skip
@@ -287,8 +291,12 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
     assert "| 100 | 9.5 | 11.5 | 31.50 [30.50, 32.50] | 75.50 [74.50, 76.50] | 4.50 [3.50, 5.50] |" in page
     assert (
         "Of 52 characters of letters's test lines that the weights could not write before (é à), so many are read, with "
-        "language: 40 after 100 lines (9 from ImageNet)." in page
+        "language: 40 after 100 lines (9 from ImageNet); 45 after 100 and 900 unread lines; 46 after 500 (and 50 "
+        "unread, left out) lines." in page
     )
+    assert "| 100 and 900 unread | 12.5 |  | 30.50 [29.50, 31.50] |  | 7.50 [6.50, 8.50] |" in page
+    assert "| 500 (and 50 unread, left out) | 12.5 |" in page
+    assert "Unread lines are other train lines" in page
     assert (
         "(20 pages of iam, htr default): with line breaks, 179 of 182 lines got their text and 1 another one." in page
     )

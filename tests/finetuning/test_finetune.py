@@ -14,7 +14,7 @@ from htr.corpora import load_corpus
 from htr.corpora.embedded import embedded_lines
 from htr.errors import InputError
 from htr.finetuning.report import more_lines
-from htr.finetuning.run import _claim, _config, _passes
+from htr.finetuning.run import _claim, _config, _passes, _Read
 from htr.network import Recogniser
 from htr.reader import Reader
 from htr.weights import Header, load_weights, save_weights, sha256
@@ -62,11 +62,17 @@ def run(command_line, source, parent, tmp_path):
     return partial(command_line, finetune.main, source, "--weights", parent, "--out", tmp_path / "my.safetensors")
 
 
-def test_it_learns_and_tells_what_it_did(command_line, source, tmp_path, caplog):
+@pytest.mark.parametrize("with_unread", [False, True], ids=["", "unread"])
+def test_it_learns_and_tells_what_it_did(command_line, source, tmp_path, caplog, with_unread):
     for file in source.rglob("*.txt"):
         file.write_text(file.read_text(encoding="utf-8").replace("e", ACUTE), encoding="utf-8")
     parent = load_weights("iam")
     words = [*QUICK, "drawn={}", "epochs=10", "learning_rate=2e-3", "encoder_learning_rate=1e-3", "average=0"]
+    if with_unread:
+        (tmp_path / "unread").mkdir()
+        for number, sample in enumerate(embedded_lines("train", 44)[24:]):
+            cv2.imwrite(str(tmp_path / "unread" / f"{number}.png"), sample.image())
+        words += ["--unread", tmp_path / "unread"]
     code, out, _ = command_line(finetune.main, source, "--weights", "iam", "--out", tmp_path / "my.safetensors", *words)
     assert code == 0
     weights = load_weights(tmp_path / "my.safetensors")
@@ -99,6 +105,14 @@ def test_it_learns_and_tells_what_it_did(command_line, source, tmp_path, caplog)
         "| `é` | `e` |",
     ):
         assert part in report
+    assert ("20 lines without a text will be read and learnt from" in caplog.text) is with_unread
+    # With so few, either may be.
+    learnt, tried = (
+        "18 of 20 unread lines were read and learnt as ",
+        "18 of 20 unread lines were read and tried, and left out",
+    )
+    assert (learnt in report or tried in report) is (learnt in out or tried in out) is with_unread
+    assert weights.header.training.get("unread_lines") == (18 if learnt in report else None)
 
 
 def test_weights_that_are_no_better_are_those_of_the_start(run, parent, tmp_path):
@@ -195,6 +209,7 @@ def test_a_full_disk_leaves_the_parent_and_nothing_half_written(source, parent, 
         (["--out", "{parent}"], "these are the weights to go on from"),
         (["--weights", "none.safetensors"], "none.safetensors: no such weights file"),
         (["epoch=3"], "there is no key epoch; did you mean epochs?"),
+        (["--unread", "none"], "none: is no folder; give --unread one with pages of the same hand"),
         (["alphabet=abc"], "alphabet: the lines and the weights to go on from decide this; leave it out"),
     ],
 )
@@ -208,7 +223,7 @@ def test_a_run_of_other_lines_keeps_its_folder(run, source, tmp_path):
     assert run(*STAYS)[0] == 0
     (source / "page0" / "0.txt").write_text("another text")
     code, _, err = run(*STAYS)
-    assert (code, "holds a run with other lines, weights or values" in err) == (2, True)
+    assert (code, "holds a run with other lines, unread pages, weights or values" in err) == (2, True)
 
 
 def test_weights_that_are_there_are_not_written_over(run, tmp_path):
@@ -255,8 +270,36 @@ def test_a_run_may_lie_among_its_lines_and_these_be_mended_until_it_begins(sourc
     (source / "my.safetensors").write_bytes(b"")
     assert claim() == folder
     text.write_text("another text")
-    with pytest.raises(InputError, match="holds a run with other lines, weights or values"):
+    with pytest.raises(InputError, match="holds a run with other lines, unread pages, weights or values"):
         claim()
+
+
+def test_a_training_with_unread_lines_takes_the_given_epochs_at_most(source, parent, tmp_path):
+    """Nor does it miss its looks at the held-out lines, however seldom they are asked for."""
+
+    def configs(lines, *words):
+        words = [*words, "trainer.check_val_every_n_epoch=5"]
+        read = _Read(f"lines:{tmp_path}", lines, parent)
+        return _config(load_weights(parent), source, tmp_path, 100, 1.0, words, read)
+
+    many, few = configs(900), configs(900, "epochs=2")
+    assert [config.epochs for config in (many, few)] == [3, 2]
+    assert many.passes == {f"lines:{source}": 3} and many.start == str(parent)
+    assert many.trainer["check_val_every_n_epoch"] == 1
+    assert configs(10).epochs == 18
+
+
+def test_other_unread_pages_are_another_run(source, parent, tmp_path):
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    claim = partial(_claim, source, tmp_path / "my.safetensors", load_weights(parent), [])
+    (claim(pages) / "lines").mkdir()
+    (tmp_path / "my.run" / "lines" / "lines.tsv").write_text("file\ttext\n")
+    assert claim(pages)
+    (pages / "new.png").write_bytes(b"")
+    for given in (pages, None):
+        with pytest.raises(InputError, match="holds a run with other lines, unread pages, weights or values"):
+            claim(given)
 
 
 def test_an_end_by_time_comes_after_a_look_at_the_held_out_lines(source, parent, tmp_path):
@@ -279,7 +322,7 @@ def test_an_end_by_time_comes_after_a_look_at_the_held_out_lines(source, parent,
 )
 def test_whether_more_lines_would_help(held_out, whole, word):
     curve = [{"lines": 0, "CER": 60.0}, {"lines": 20, "CER": 50.0}, {"lines": 40, "CER": whole}]
-    assert word in more_lines(SimpleNamespace(curve=curve, lines={"held out": held_out}))
+    assert word in more_lines(SimpleNamespace(curve=curve, lines={"held out": held_out}, unread=None))
 
 
 @pytest.mark.parametrize(("after", "before", "passes"), [(4.0, 5.0, True), (5.0, 5.0, False), (0.0, 0.0, True)])

@@ -1,0 +1,162 @@
+"""Lines that nobody transcribed: found, and read with weights that know something of their hand, so that these are learnt from too.
+
+Self-training, as Kišš et al., "AT-ST: Self-Training Adaptation Strategy for OCR in Domains with Limited Transcriptions" (2021),
+https://arxiv.org/abs/2104.13037: what is read with the help of language is nearer to the truth than what the network reads alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from htr.batch import Task, find_all_pages, find_files, naming
+from htr.cli import counted
+from htr.corpora.folder import lines_of_table, pictures_with_texts, table_of
+from htr.corpora.pages import pages_with_xml
+from htr.corpora.sample import Sample
+from htr.errors import InputError
+from htr.files import read_text
+from htr.finetuning.lines import key_of, write_lines
+from htr.pages.containers import Line
+from htr.pages.crop import crop_line, looks_like_line
+from htr.pages.images import MIN_SIDE, PDF_DPI, grey, open_page
+from htr.reader import Reader
+
+log = logging.getLogger(__name__)
+
+MOST = 1000
+"""Lines that are taken at most, of pages in random order; more would take long."""
+
+# The lines of which the reader is least sure are left out: there may be drawings, print and other hands among them.
+_UNSURE = 0.1
+
+# Lines that are opened and read at once.
+_CHUNK = 100
+
+
+def keep_unread(source: Path, folder: Path, known: Sequence[Sample], reader: Reader) -> int:
+    """Finds the lines of unread pages and writes them as a corpus without texts.
+
+    Args:
+        source: a folder of pictures and PDF files of pages, or of single lines, in folders below it too; those with a text in a file
+            of their name, in XML or in a table (see `htr.corpora.source.load_source`) are passed over.
+        folder: gets `lines.tsv` and pictures.
+        known: labelled lines; pictures that are also among these are passed over.
+        reader: finds the lines of pages.
+
+    Returns:
+        How many lines were written, `MOST` at most.
+
+    Raises:
+        InputError: there are none.
+        OSError: the folder cannot be written.
+    """
+    labelled = {key_of(picture) for sample in known if (picture := _opened(sample)) is not None}
+    new = (sample for sample in _unread(source, reader, labelled) if key_of(sample.image()) not in labelled)
+    write_lines(folder, islice(new, MOST))
+    count = len(lines_of_table(folder / "lines.tsv")[0])
+    if not count:
+        raise InputError(
+            f"{source}: has no lines without a text; give --unread pages of the same hand that nobody transcribed, or leave it out"
+        )
+    return count
+
+
+def read_unread(folder: Path, out: Path, reader: Reader) -> None:
+    """Reads the lines that `keep_unread` wrote, and writes those of which the reader is not least sure as a corpus of what it read.
+
+    Args:
+        folder: with the lines.
+        out: gets `lines.tsv` and pictures.
+        reader: the better it knows the hand, the better.
+    """
+    samples, _ = lines_of_table(folder / "lines.tsv")
+    chunks = [samples[first : first + _CHUNK] for first in range(0, len(samples), _CHUNK)]
+    lines: list[tuple[Sample, Line]] = []
+    for chunk in tqdm(chunks, desc="reading unread lines", leave=False, disable=None):
+        read = zip(chunk, reader.read_lines([sample.image() for sample in chunk]))
+        lines += [(sample, line) for sample, line in read if line.text]
+    surest = sorted(range(len(lines)), key=lambda index: -lines[index][1].confidence)
+    kept = sorted(surest[: len(lines) - round(_UNSURE * len(lines))])
+    write_lines(out, [replace(lines[index][0], text=lines[index][1].text, split="train") for index in kept])
+
+
+def _unread(source: Path, reader: Reader, labelled: set[str]) -> Iterator[Sample]:
+    """Lines without a text, in random order of their pages; those that a table names come first."""
+    table = table_of(source)
+    named, doubts = lines_of_table(table) if table else ([], [])
+    if doubts:
+        log.warning("%s: %s left out (%s)", table, counted(len(doubts), "row"), doubts[0].reason)
+    without = [sample for sample in named if not sample.text]
+    random.Random(0).shuffle(without)
+    yield from (sample for sample in without if _opened(sample) is not None)
+    names = {sample.id for sample in named}
+    tasks = [task for task in _pages(source) if task.result.as_posix() not in names]
+    for task in tqdm(tasks, desc="finding unread lines", unit=" pages", leave=False, disable=None):
+        try:
+            with naming(task):
+                pictures = _pictures(task, reader, labelled)
+        except InputError as error:
+            log.warning("%s, and is left out", error)
+            continue
+        name = task.result.as_posix()
+        for number, picture in enumerate(pictures):
+            yield Sample(f"{name}-{number:02d}", "", "train", partial(np.asarray, picture), form=name)
+
+
+def _opened(sample: Sample) -> np.ndarray | None:
+    try:
+        return sample.image()
+    except InputError as error:
+        log.warning("%s, and is left out", error)
+        return None
+
+
+def _pages(source: Path) -> list[Task]:
+    """The pages below a folder that have no text, in random order."""
+    try:
+        files, _, _ = find_files([str(source)], None)
+    except InputError:  # there are none
+        return []
+    texts = dict(pictures_with_texts(source))
+    xml = {page.image.resolve() for page in pages_with_xml(source)[0] if any(line.text for line in page.page.lines)}
+    # Folders of runs may lie there, too.
+    found = {
+        file: result
+        for file, result in files.items()
+        if file in texts and not any(folder.suffix == ".run" for folder in result.parents)
+    }
+    unread = {
+        file: result for file, result in found.items() if file.resolve() not in xml and not _has_text(texts[file])
+    }
+    if len(unread) < len(found):
+        log.warning("%s: %s with a text passed over", source, counted(len(found) - len(unread), "picture"))
+    tasks, _ = find_all_pages(unread)
+    random.Random(0).shuffle(tasks)
+    return tasks
+
+
+def _has_text(file: Path | None) -> bool:
+    try:
+        return file is not None and bool(read_text(file).strip())
+    except InputError:
+        return True  # not one that can be read
+
+
+def _pictures(task: Task, reader: Reader, labelled: set[str]) -> list[np.ndarray]:
+    """The lines of a page, or the whole picture of a line."""
+    picture = grey(np.asarray(open_page(task.file, task.number, PDF_DPI, task.name)))
+    if key_of(picture) in labelled:
+        return []
+    page = reader.find_page(picture)
+    if looks_like_line(picture, page):
+        return [picture]
+    return [crop for line in page.lines if min((crop := crop_line(picture, line)).shape) >= MIN_SIDE]

@@ -1,0 +1,134 @@
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import pytest
+from PIL import Image
+
+from htr.corpora import load_corpus
+from htr.corpora.embedded import embedded_lines
+from htr.corpora.folder import lines_of_table
+from htr.errors import InputError
+from htr.finetuning import unread
+from htr.finetuning.lines import key_of, write_lines
+from htr.finetuning.report import of_unread
+from htr.finetuning.unread import keep_unread, read_unread
+from htr.reader import load
+from htr.writers.pagexml import write
+
+PAGE = Path(__file__).parents[2] / "data" / "sample" / "page.png"
+
+
+def write_line(file, sample):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(file), sample.image())
+
+
+def test_lines_of_pages_without_a_text_are_found(tmp_path, caplog, capsys):
+    source = tmp_path / "letters"
+    samples = embedded_lines("train", 5)
+    # What is labelled elsewhere, what is labelled here, what another run made, and what cannot be opened.
+    for name, sample in zip(("line", "empty", "labelled", "known", "my.run/lines/pictures/00000"), samples):
+        write_line(source / f"{name}.png", sample)
+    (source / "known.txt").write_text(samples[3].text)
+    (source / "empty.txt").write_text("\n")
+    (source / "broken.png").write_bytes(b"no picture")
+    shutil.copy(PAGE, source / "page.png")
+    count = keep_unread(source, tmp_path / "unread", [samples[2]], load("small", "none"))
+    found, doubts = lines_of_table(tmp_path / "unread" / "lines.tsv")
+    assert (count, doubts, {sample.text for sample in found}) == (15, [], {""})
+    pages = [sample.form for sample in found]
+    assert sorted(pages) == ["empty", "line", *13 * ["page"]]
+    assert (found[pages.index("line")].image() == samples[0].image()).all()
+    assert "1 picture with a text passed over" in caplog.text
+    assert "broken.png: not a picture that can be read" in capsys.readouterr().err
+
+
+def test_pages_whose_xml_has_a_text_are_passed_over(tmp_path):
+    page = load("small", "none").find_page(cv2.imread(str(PAGE), cv2.IMREAD_GRAYSCALE))
+    texts = {"known": "a text", "empty": ""}
+    for name, text in texts.items():
+        shutil.copy(PAGE, tmp_path / f"{name}.png")
+        region = replace(page.regions[0], lines=tuple(replace(line, text=text) for line in page.regions[0].lines))
+        (tmp_path / "page").mkdir(exist_ok=True)
+        picture = Image.open(PAGE)
+        content = write(replace(page, file=f"{name}.png", regions=(region,)), picture)
+        (tmp_path / "page" / f"{name}.xml").write_bytes(content)
+    keep_unread(tmp_path, tmp_path / "unread.run", [], load("small", "none"))
+    assert {sample.form for sample in lines_of_table(tmp_path / "unread.run" / "lines.tsv")[0]} == {"empty"}
+
+
+def test_of_a_table_the_rows_without_a_text_and_pictures_beside_them_are_unread(tmp_path, caplog, monkeypatch):
+    rows = ["file\ttext"]
+    samples = embedded_lines("train", 6)
+    for number, sample in enumerate(samples):
+        write_line(tmp_path / "letters" / f"{number}.png", sample)
+        if number < 5:
+            rows.append(f"{number}.png\t{'known' if number < 2 else ''}")
+    (tmp_path / "letters" / "lines.tsv").write_text("\n".join([*rows, "gone.png\t"]))
+    reader = load("small", "none")
+    assert keep_unread(tmp_path / "letters", tmp_path / "unread", [], reader) == 4
+    assert "gone.png is not there" in caplog.text
+    found = {key_of(sample.image()) for sample in lines_of_table(tmp_path / "unread" / "lines.tsv")[0]}
+    assert found == {key_of(sample.image()) for sample in samples[2:]}
+    monkeypatch.setattr(unread, "MOST", 3)
+    assert keep_unread(tmp_path / "letters", tmp_path / "unread", [], reader) == 3
+
+
+def test_where_all_is_transcribed_there_is_nothing_unread(tmp_path):
+    write_line(tmp_path / "known.png", embedded_lines("train", 1)[0])
+    (tmp_path / "known.gt.txt").write_text("text")
+    with pytest.raises(InputError, match="has no lines without a text; give --unread pages of the same hand"):
+        keep_unread(tmp_path, tmp_path / "unread", [], None)
+
+
+def test_what_is_read_surest_is_learnt(tmp_path):
+    samples = embedded_lines("train", 21)
+    write_lines(tmp_path / "unread", [replace(sample, text="") for sample in samples])
+    # One line has no text, though it is the surest; of 20 others, the two least sure come third and tenth.
+    confidences = [0.5, 0.6, 0.1, *(0.7 for _ in range(6)), 0.2, *(0.8 for _ in range(10)), 1.0]
+    texts = [*(f"text {number}" for number in range(20)), ""]
+    read = iter([SimpleNamespace(text=text, confidence=confidence) for text, confidence in zip(texts, confidences)])
+    reader = SimpleNamespace(read_lines=lambda pictures: [next(read) for _ in pictures])
+    read_unread(tmp_path / "unread", tmp_path / "read", reader)
+    learnt = load_corpus(f"lines:{tmp_path / 'read'}")
+    assert [sample.text for sample in learnt] == [text for index, text in enumerate(texts[:20]) if index not in (2, 9)]
+    assert {sample.split for sample in learnt} == {"train"}
+    assert (learnt[2].image() == samples[3].image()).all()
+
+
+def test_where_nothing_can_be_read_the_corpus_is_empty(tmp_path):
+    write_lines(tmp_path / "unread", [replace(sample, text="") for sample in embedded_lines("train", 3)])
+    reader = SimpleNamespace(read_lines=lambda pictures: [SimpleNamespace(text="", confidence=1.0) for _ in pictures])
+    read_unread(tmp_path / "unread", tmp_path / "read", reader)
+    assert lines_of_table(tmp_path / "read" / "lines.tsv") == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("kept", "facts", "said"),
+    [
+        (
+            False,
+            {"found": 990, "lines": 890, "learnt": True, "without": 20.04, "with": 15.0},
+            "890 of 990 unread lines were read and learnt as they were read: of the characters of the held-out lines, 15.0 % are "
+            "wrong with them, 20.0 % without.",
+        ),
+        (
+            False,
+            {"found": 10, "lines": 9, "learnt": False, "without": 20.0, "with": 21.0},
+            "9 of 10 unread lines were read and tried, and left out in the end: of the characters of the held-out lines, 21.0 % are "
+            "wrong with them, 20.0 % without.",
+        ),
+        (False, {"found": 10, "lines": 0, "learnt": False}, "Nothing could be read in 10 unread lines."),
+        (
+            True,
+            {"found": 1, "lines": 0, "learnt": False},
+            "1 unread line stayed unread, since what was learnt of the others did not help.",
+        ),
+        (False, None, ""),
+    ],
+)
+def test_what_came_of_them_is_told(kept, facts, said):
+    assert of_unread(SimpleNamespace(kept=kept, unread=facts)) == said
