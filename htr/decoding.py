@@ -27,7 +27,7 @@ language there are 9.06 % character errors (9.38)."""
 # What the search drops: classes less likely than this in a column, all but the likeliest few (more are there only where the
 # network does not know its way), all but so many texts, and those whose logarithm is so far below that of the best. Of hands
 # that are hard to read, the right text is often far down the list.
-_LEAST, _CLASSES, _TEXTS, _BEHIND = 1.4e-2, 12, 64, 6.0
+_LEAST, _CLASSES, _TEXTS, _BEHIND = 5e-3, 12, 64, 7.0
 
 
 class Sign(NamedTuple):
