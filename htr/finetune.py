@@ -29,6 +29,10 @@ def main() -> None:
         metavar="FOLDER",
         help="pages of the same hand that nobody transcribed, to learn from too",
     )
+    parser.add_argument(
+        "--language", default="auto", metavar="L",
+        help="helps in reading such pages: auto, english, french, none, or a model file (default: auto)",
+    )  # fmt: skip
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="values to use instead of the recipe's")
     arguments = parser.parse_intermixed_args()  # values may come after --out
     # Loaded late, so that --help and mistyped arguments answer at once.
@@ -36,7 +40,8 @@ def main() -> None:
     from htr.finetuning.report import of_unread, report, verdict
     from htr.finetuning.run import finetune
 
-    outcome = finetune(arguments.source, arguments.out, arguments.weights, arguments.overrides, arguments.unread)
+    given = arguments.weights, arguments.overrides, arguments.unread, arguments.language
+    outcome = finetune(arguments.source, arguments.out, *given)
     page = arguments.out.with_suffix(".md")
     write_whole(page, report(outcome))
     print("\n".join(filter(None, [verdict(outcome), of_unread(outcome)])))

@@ -19,7 +19,7 @@ _RUNS = Path("runs/finetuning")
 
 
 def evaluate_finetuning(
-    data: str, counts: list[int], weights: str | None, general: str, unread: bool = False
+    data: str, counts: list[int], weights: str | None, general: str, unread: str | None = None
 ) -> Iterator[dict[str, Any]]:
     """Fine-tunes weights on so many train lines of a corpus, and trains as long from ImageNet on the same lines.
 
@@ -32,7 +32,8 @@ def evaluate_finetuning(
         weights: to start from: a file, or the name of weights that come along; the usual ones if None. They must not have
             learnt from the corpus.
         general: a corpus whose test lines tell what was lost.
-        unread: whether the other train lines are given as well, without their texts; nothing is trained from ImageNet then.
+        unread: language models by whose help the other train lines are read, which are then given, too, without their texts (the
+            models must not have read these); nothing is trained from ImageNet then.
 
     Yields:
         After each count, of it and of the start: CER and WER with intervals on the test lines of both corpora, greedily and with
@@ -43,7 +44,7 @@ def evaluate_finetuning(
         InputError: a corpus lacks such lines, or the weights cannot be used.
     """
     from htr.benchmark.lines import evaluate_lines
-    from htr.benchmark.provenance import LEARNING, code_sha256, labels_sha256, provenance
+    from htr.benchmark.provenance import LEARNING, code_sha256, labels_sha256, language_facts, provenance
     from htr.benchmark.results import collection_of
     from htr.corpora import load_corpus
     from htr.errors import InputError
@@ -81,10 +82,12 @@ def evaluate_finetuning(
             write_lines(folder / "lines", chosen)
         resumed, began = (folder / "tuned.run").is_dir(), time.monotonic()
         pages = folder / "unread" if unread else None
-        outcome = finetune(folder / "lines", folder / "tuned.safetensors", reader.weights.file, unread=pages)
+        given = reader.weights.file, [], pages, unread or AUTO
+        outcome = finetune(folder / "lines", folder / "tuned.safetensors", *given)
         whole = round((time.monotonic() - began) / 60, 1)
-        beside = {"unread": outcome.unread}
-        if not unread:
+        if unread:
+            beside = {"unread": {**outcome.unread, "language": language_facts(unread)}}
+        else:
             corpus = folder / "tuned.run" / ("lines" if outcome.kept else ALL_LINES)
             config = {
                 **outcome.config, "run": str(folder / "imagenet"), "data": [f"lines:{corpus}"], "start": None,
@@ -136,7 +139,11 @@ def main() -> None:
     parser.add_argument(
         "--general", default="sample", metavar="CORPUS", help="lines that tell what was lost (default: sample)"
     )
-    parser.add_argument("--unread", action="store_true", help="give the other train lines as well, without their texts")
+    parser.add_argument(
+        "--unread",
+        metavar="L",
+        help="give the other train lines, too, without texts; L: language model that never read them",
+    )
     parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     arguments = parser.parse_args()
     make_writable(arguments.out)

@@ -224,10 +224,6 @@ def _learnt(run: Result) -> str:
     return f"{run['lines']:,} and {found}" if run["unread"]["learnt"] else f"{run['lines']:,} (and {found}, left out)"
 
 
-def _of_imagenet(run: Result, lines: str) -> str:
-    return interval(run["ImageNet"][lines]["CER"]) if "ImageNet" in run else ""
-
-
 def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]:
     """What fine-tuning brings, and how many lines of pages find their text."""
     if not (taught or transcripts):
@@ -237,30 +233,34 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
         name, general = collection_of(result["data"]), collection_of(result["general"])
         seen = "has seen training lines of" if has_seen(result, name) else "never saw"
         start = result["start"]
+        models = sorted(
+            {model for run in result["runs"] if "unread" in run for model in run["unread"]["language"]["models"]}
+        )
+        beside = (
+            f"and with other train lines that were given without their texts, read with what the first had taught and the language "
+            f"model {', '.join(models)}, and learnt as they were read (`python -m htr.finetune --unread`)"
+            if models
+            else "and the same network trained from ImageNet on the same lines for as many minutes"
+        )
         yield Text(
-            f"`{reader_of(result)}`, which {seen} {name}, fine-tuned with few of its lines "
-            "(a part of them held out at first), and the same network trained from ImageNet on the same lines for as many minutes; "
-            f"CER on {name}'s test lines, and on those of {general}, for what was lost:"
+            f"`{reader_of(result)}`, which {seen} {name}, fine-tuned with few of its lines (a part of them held out at first), "
+            f"{beside}; CER on {name}'s test lines, and on those of {general}, for what was lost:"
         )
         for helped in ("", " with language"):
             test, lost = f"test{helped}", f"general{helped}"
             if test not in start:  # of an earlier release
                 continue
-            heads = f"{name}, fine-tuned", f"{name}, from ImageNet", f"{general}, fine-tuned"
-            yield Table(
-                ["labelled lines", "minutes of training", "in all", *(head + helped for head in heads)],
-                [
-                    ["none", "", "", interval(start[test]["CER"]), "", interval(start[lost]["CER"])],
-                    *(
-                        [
-                            _learnt(run), f"{run['minutes']:g}", f"{run.get('minutes in all', '')}",
-                            interval(run["tuned"][test]["CER"]), _of_imagenet(run, test),
-                            interval(run["tuned"][lost]["CER"]),
-                        ]
-                        for run in result["runs"]
-                    ),
-                ],
-            )  # fmt: skip
+            heads = [f"{name}, fine-tuned", f"{general}, fine-tuned", *([] if models else [f"{name}, from ImageNet"])]
+            rows = [
+                ["none", "", "", interval(start[test]["CER"]), interval(start[lost]["CER"]), *([] if models else [""])]
+            ]
+            for run in result["runs"]:
+                figures = run["tuned"][test], run["tuned"][lost], *([] if models else [run["ImageNet"][test]])
+                rows.append([
+                    _learnt(run), f"{run['minutes']:g}", f"{run.get('minutes in all', '')}",
+                    *(interval(rates["CER"]) for rates in figures),
+                ])  # fmt: skip
+            yield Table(["labelled lines", "minutes of training", "in all", *(head + helped for head in heads)], rows)
         # Results of an earlier release do not tell.
         new = start.get("new characters", {"count": 0})
         if new["count"]:
@@ -274,11 +274,6 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
                 f"Of {counted(new['count'], 'character')} of {name}'s test lines that the weights could not write before "
                 f"({named(new['characters'])}), so many are read, with language: {read}."
             )
-    if any("unread" in run for result in taught for run in result["runs"]):
-        yield Text(
-            "Unread lines are other train lines, whose texts were not given: they were read with what the labelled ones had "
-            "taught and with language, and learnt as they were read (`python -m htr.finetune --unread`)."
-        )
     if taught:
         yield Text(
             "With language, mind that the models that come along have read the train lines' texts of some collections."

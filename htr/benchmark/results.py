@@ -187,15 +187,16 @@ def newest(results: list[Result], *keys: str) -> list[Result]:
 
 def newest_runs(results: list[Result]) -> list[Result]:
     """Of fine-tunings that are alike, the newest, with the runs of the others: each number of labelled lines may be measured by a
-    command of its own. In the order of these numbers, first without unread lines; of what was measured twice, the newest."""
+    command of its own. In the order of these numbers; of a number that was measured twice, the newest."""
     found: dict[str, Result] = {}
     for result in results:
-        values = _values(result, "data", "general")
+        # Those with unread lines have a table of their own.
+        values = _values(result, "data", "general") + str(["unread" in run for run in result["runs"][:1]])
         earlier = found.get(values, {"runs": []})
         # Figures of other code or language models do not belong in the same table.
         alike = all(earlier.get(name) == result.get(name) for name in ("code", "learning code", "language"))
         runs = earlier["runs"] if alike else []
-        by_lines = {(run["lines"], "unread" in run): run for run in [*runs, *result["runs"]]}
+        by_lines = {run["lines"]: run for run in [*runs, *result["runs"]]}
         found[values] = {**result, "runs": [run for _, run in sorted(by_lines.items())]}
     return list(found.values())
 

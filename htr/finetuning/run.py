@@ -23,12 +23,12 @@ from htr.files import files_below, make_writable, write_whole
 from htr.finetuning.lines import keep_lines, learn_all, read_doubts, write_lines
 from htr.finetuning.mixing import LEARNT, mix
 from htr.finetuning.unread import keep_unread, read_unread
-from htr.language import AUTO, NONE, load_languages
+from htr.language import AUTO, NONE, Languages, find_models, load_languages
 from htr.pages.images import SUFFIXES
 from htr.reader import Reader
 from htr.training.config import TrainConfig, checked, overridden
 from htr.training.run import refuse_devices, train
-from htr.weights import Weights, load_weights, save_weights
+from htr.weights import Weights, load_weights, save_weights, sha256
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,12 @@ class Outcome:
 
 
 def finetune(
-    source: Path, out: Path, start: str | None = None, overrides: list[str] | None = None, unread: Path | None = None
+    source: Path,
+    out: Path,
+    start: str | None = None,
+    overrides: list[str] | None = None,
+    unread: Path | None = None,
+    language: str = AUTO,
 ) -> Outcome:
     """Teaches weights the lines of a source, or goes on where that was stopped.
 
@@ -113,16 +118,18 @@ def finetune(
         start: weights to go on from: a file, or the name of weights that come along; the usual ones if None.
         overrides: `key=value` words to lay over the recipe; see `htr.training.config.TrainConfig`.
         unread: a folder of pages, or lines, of the same hand; see `htr.finetuning.unread.keep_unread`.
+        language: that helps in reading these, and pages that have a plain text beside them; see `htr.language.load_languages`.
 
     Raises:
         InputError: something about the arguments or the data will not do.
     """
     parent = load_weights(start)
     _config(parent, source, out, 1, 1.0, overrides or [])  # a wrong word is found before anything is written
-    folder = _claim(source, out, parent, overrides or [], unread)
+    languages = load_languages(language)
+    folder = _claim(source, out, parent, overrides or [], unread, language)
     corpus = folder / "lines"
     if not (corpus / "lines.tsv").is_file():
-        reader = Reader(parent, load_languages(AUTO))
+        reader = Reader(parent, languages)
         found = load_source(source, reader.read_page)
         if unread:
             count = keep_unread(unread, folder / "unread", found.samples, reader)
@@ -155,7 +162,7 @@ def finetune(
     if unread:
         of_unread = {"found": _count(folder / "unread"), "lines": 0, "learnt": False}
     if of_unread and not kept:
-        read = _read_unread(folder, "read", passed.file)
+        read = _read_unread(folder, "read", passed.file, languages)
         of_unread["lines"] = read.lines
         if read.lines:
             config = _config(parent, corpus, folder / "taught", len(learnt), 1.0, overrides or [], read)
@@ -165,7 +172,7 @@ def finetune(
             of_unread |= {"without": without, "with": with_unread, "learnt": with_unread < without}
             passed = taught if of_unread["learnt"] else passed
         # They are read better now, or left out.
-        read = _read_unread(folder, "read-again", passed.file) if of_unread["learnt"] else None
+        read = _read_unread(folder, "read-again", passed.file, languages) if of_unread["learnt"] else None
     best, sample_after = parent, sample_before
     if not kept:
         config = _config_of_all(parent, samples, folder, overrides or [], read)
@@ -203,7 +210,9 @@ def finetune(
     )  # fmt: skip
 
 
-def _claim(source: Path, out: Path, parent: Weights, overrides: list[str], unread: Path | None = None) -> Path:
+def _claim(
+    source: Path, out: Path, parent: Weights, overrides: list[str], unread: Path | None = None, language: str = AUTO
+) -> Path:
     """The run's folder, made or found to be of the same run."""
     if out.suffix != ".safetensors":
         raise InputError(f"{out}: must end in .safetensors; give --out my.safetensors")
@@ -221,11 +230,14 @@ def _claim(source: Path, out: Path, parent: Weights, overrides: list[str], unrea
     begun = {"source": _fingerprint(source, out), "parent": start, "overrides": overrides}
     if unread:
         begun["unread"] = _fingerprint(unread, out)
+    if language != AUTO:
+        begun["language"] = [sha256(file) for file in find_models(language)]
     # Before its lines are there, the run has nothing that other lines would harm.
     if mark.is_file() and (folder / "lines" / "lines.tsv").is_file():
         if json.loads(mark.read_text(encoding="utf-8")) != begun:
             raise InputError(
-                f"{folder}: holds a run with other lines, unread pages, weights or values; choose another --out, or delete this folder"
+                f"{folder}: holds a run with other lines, unread pages, language, weights or values; choose another --out, or "
+                "delete this folder"
             )
         return folder
     if out.exists():
@@ -264,11 +276,11 @@ class _Read(NamedTuple):
     start: Path
 
 
-def _read_unread(folder: Path, name: str, taught: Path) -> _Read:
+def _read_unread(folder: Path, name: str, taught: Path, languages: Languages | None) -> _Read:
     """Reads the unread lines of a run with what a training came to, mixed with the parent, or takes what was read before."""
     corpus = folder / name
     if not (corpus / "lines.tsv").is_file():
-        read_unread(folder / "unread", corpus, Reader(load_weights(_mixture(taught)), load_languages(AUTO)))
+        read_unread(folder / "unread", corpus, Reader(load_weights(_mixture(taught)), languages))
     return _Read(f"lines:{corpus}", _count(corpus), taught)
 
 

@@ -223,7 +223,7 @@ def test_a_run_of_other_lines_keeps_its_folder(run, source, tmp_path):
     assert run(*STAYS)[0] == 0
     (source / "page0" / "0.txt").write_text("another text")
     code, _, err = run(*STAYS)
-    assert (code, "holds a run with other lines, unread pages, weights or values" in err) == (2, True)
+    assert (code, "holds a run with other lines, unread pages, language, weights or values" in err) == (2, True)
 
 
 def test_weights_that_are_there_are_not_written_over(run, tmp_path):
@@ -270,7 +270,7 @@ def test_a_run_may_lie_among_its_lines_and_these_be_mended_until_it_begins(sourc
     (source / "my.safetensors").write_bytes(b"")
     assert claim() == folder
     text.write_text("another text")
-    with pytest.raises(InputError, match="holds a run with other lines, unread pages, weights or values"):
+    with pytest.raises(InputError, match="holds a run with other lines, unread pages, language, weights or values"):
         claim()
 
 
@@ -297,9 +297,9 @@ def test_other_unread_pages_are_another_run(source, parent, tmp_path):
     (tmp_path / "my.run" / "lines" / "lines.tsv").write_text("file\ttext\n")
     assert claim(pages)
     (pages / "new.png").write_bytes(b"")
-    for given in (pages, None):
-        with pytest.raises(InputError, match="holds a run with other lines, unread pages, weights or values"):
-            claim(given)
+    for given in ([pages], [None], [None, "none"]):
+        with pytest.raises(InputError, match="holds a run with other lines, unread pages, language, weights or values"):
+            claim(*given)
 
 
 def test_an_end_by_time_comes_after_a_look_at_the_held_out_lines(source, parent, tmp_path):
