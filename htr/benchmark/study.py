@@ -40,7 +40,7 @@ class Study:
         config: values of a training run (`configs/iam.yaml` explains them) that all runs share. `epochs` are those with all
             train lines: with fewer there are as many more, and as many fewer lines `drawn` in each, so that all runs take
             about the same number of steps and validate about as often.
-        variants: name, and the values in which it differs.
+        variants: name, and the values in which it differs; `{seed}` in its `start` stands for the run's own seed.
         shares: of the train lines.
         seeds: of each variant with each share.
         score: the lines that the best weights of each run are scored on at the end: `data` and `split`.
@@ -100,6 +100,8 @@ def _cells(study: Study, path: Path) -> Iterator[Cell]:
             for variant, changes in study.variants.items():
                 name = re.sub(r"[^\w]+", "-", f"{variant} {share:g} {seed}")
                 values = {"share": share, "seed": seed, "run": f"runs/studies/{path.stem}/{name}"}
+                if isinstance(changes.get("start"), str):
+                    values["start"] = changes["start"].replace("{seed}", str(seed))
                 config = checked(TrainConfig, {**study.config, **changes, **values}, f"{path}, {variant}")
                 refuse_devices(config)
                 if config.minutes and 0 < share < 1:

@@ -186,6 +186,12 @@ def test_a_wrong_study_is_refused_before_anything_runs(study_file, iam_folder, c
         load_study(write_study(study_file, iam_folder, **changes))
 
 
+def test_a_run_starts_from_the_run_of_its_own_seed(study_file, iam_folder):
+    variants = {"from another study": {"start": "runs/other-{seed}/model.safetensors"}}
+    _, cells = load_study(write_study(study_file, iam_folder, variants=variants, seeds=[1, 2], shares=[1.0]))
+    assert [cell.config.start for cell in cells] == [f"runs/other-{seed}/model.safetensors" for seed in (1, 2)]
+
+
 def test_runs_that_differ_in_the_steps_that_they_take_are_not_the_same(study_file):
     _, [cell, *_] = load_study(study_file)
     rarer = replace(cell.config, trainer={**cell.config.trainer, "accumulate_grad_batches": 8})

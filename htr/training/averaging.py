@@ -1,0 +1,96 @@
+"""Several trainings in one network."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import update_bn
+
+from htr.corpora import label, load_corpus
+from htr.errors import InputError
+from htr.lineimage import batches_of_like_width, collate, prepare
+from htr.machine import use_bfloat16
+from htr.weights import Weights, load_weights, save_weights
+
+LINES = 400
+"""Train lines of each corpus, at most, from which the norms are measured: large corpora do not outweigh small ones."""
+
+# Pixels of a batch, and how much wider its widest line may be than its narrowest: the norms are measured of many lines at once.
+_BATCH_PIXELS, _SPREAD = 900_000, 1.2
+
+# Facts of the first file's training that are not true of an average.
+_OF_ONE_TRAINING = "best_epoch", "steps", "val_cer", "val_wer", "curve", "val_lines"
+
+
+def average(files: Sequence[str | Path], corpora: Sequence[str], out: Path) -> int:
+    """Writes the average of weights, its norms measured anew.
+
+    That weights which went on from one file read better together: Wortsman et al., Model soups (2022),
+    https://arxiv.org/abs/2203.05482. That the means and variances of batch normalisation must then be measured anew: Izmailov et
+    al., Averaging weights leads to wider optima and better generalization (2018), https://arxiv.org/abs/1803.05407. It is done
+    with lines as they are read, not as training changes them, which helps the weights of a single training too.
+
+    Args:
+        files: weights files, or names of weights that come along; of one, the norms alone change.
+        corpora: see `htr.corpora.load_corpus`; up to `LINES` train lines of each are taken.
+        out: the new weights file.
+
+    Returns:
+        From how many lines the norms were measured.
+
+    Raises:
+        InputError: the files are of different networks, or a corpus cannot be used.
+    """
+    loaded = [load_weights(file) for file in files]
+    for other in loaded[1:]:
+        _refuse_other_network(other, loaded[0])
+    lines = []
+    for corpus in corpora:
+        samples = [sample for sample in load_corpus(corpus) if sample.split == "train"]
+        if not samples:
+            raise InputError(f"{corpus}: has no train lines; say in a column split, or by folders, which they are")
+        chosen = random.Random(0).sample(samples, min(LINES, len(samples)))
+        lines += [prepare(sample.image(), loaded[0].header.height).picture for sample in chosen]
+    network, header = loaded[0].network, loaded[0].header
+    with torch.no_grad():
+        others = [other.network.state_dict() for other in loaded[1:]]
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                for number, other in enumerate(others, 2):
+                    value.lerp_(other[name], 1 / number)
+    with torch.autocast("cpu", torch.bfloat16, enabled=use_bfloat16("cpu")):
+        update_bn(_batches(lines, header.height), network)
+    training = {
+        **{name: value for name, value in header.training.items() if name not in _OF_ONE_TRAINING},
+        "date": date.today().isoformat(),
+        "averaged": [{"file": Path(weights.file).name, "sha256": weights.sha256} for weights in loaded],
+        "norms": {"data": [label(corpus) for corpus in corpora], "lines": len(lines)},
+    }
+    save_weights(out, network, replace(header, training=training))
+    return len(lines)
+
+
+def _refuse_other_network(weights: Weights, first: Weights) -> None:
+    ours, theirs = ({**asdict(one.header), "training": None} for one in (weights, first))
+    for values in (ours, theirs):
+        values |= values.pop("network")
+        values.pop("dropout", None)  # is no part of reading
+    for name, value in ours.items():
+        if value != theirs.get(name):
+            raise InputError(
+                f"{weights.file}: its {name} is another than that of {first.file}; give weights that went on from one file"
+            )
+
+
+def _batches(lines: Sequence[np.ndarray], height: int) -> Iterator[Tensor]:
+    batches = batches_of_like_width([line.shape[1] for line in lines], height, _BATCH_PIXELS, _SPREAD)
+    for batch in batches:
+        images, _ = collate([lines[index] for index in batch], 1)
+        yield images.to(memory_format=torch.channels_last)

@@ -1,0 +1,83 @@
+import cv2
+import pytest
+import torch
+
+from htr import average
+from htr.corpora.embedded import embedded_lines
+from htr.lineimage import collate, prepare
+from htr.network import Recogniser
+from htr.weights import Header, load_weights, save_weights
+
+NETWORK = {"encoder": "lcnet_035", "width_stride": 8, "lstm_layers": 1, "lstm_units": 8, "neck_channels": 8}
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """Makes weights files of small networks, each drawn by its seed."""
+
+    def write(name, seed, alphabet="ab", **network):
+        torch.manual_seed(seed)
+        arguments = {**NETWORK, **network}
+        header = Header(alphabet, 32, arguments, {"seed": seed, "val_cer": 10.0, "steps": 7})
+        save_weights(tmp_path / name, Recogniser(classes=len(alphabet) + 1, **arguments).eval(), header)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """A train line and one to validate by."""
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    rows = ["file\ttext\tsplit"]
+    for split in ("train", "val"):
+        [line] = embedded_lines(split, 1)
+        cv2.imwrite(str(folder / f"{split}.png"), line.image())
+        rows.append(f"{split}.png\t{line.text}\t{split}")
+    (folder / "lines.tsv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def test_weights_are_averaged_and_the_norms_are_those_of_the_train_lines(weights, corpus, tmp_path, command_line):
+    files = [weights("one.safetensors", 1), weights("two.safetensors", 2, dropout=0.5)]
+    out = tmp_path / "new" / "average.safetensors"
+    code, printed, err = command_line(average.main, *files, "--data", f"lines:{corpus}", "--out", out)
+    assert code == 0, err
+    assert "1 line" in printed
+    one, two, both = (load_weights(file) for file in (*files, out))
+    middle = (one.network.head.weight + two.network.head.weight) / 2
+    assert torch.allclose(both.network.head.weight, middle, atol=1e-3)
+    # The first norm's, worked out from what the first convolution makes of the line.
+    images, _ = collate([prepare(cv2.imread(str(corpus / "train.png"), cv2.IMREAD_GRAYSCALE), 32).picture], 8)
+    with torch.no_grad():
+        seen = both.network.encoder.conv_stem(images)
+    norm = both.network.encoder.bn1
+    assert norm.running_mean.abs().max() > 0.01
+    assert torch.allclose(norm.running_mean, seen.mean((0, 2, 3)), rtol=0.02, atol=1e-3)
+    assert torch.allclose(norm.running_var, seen.var((0, 2, 3)), rtol=0.05, atol=1e-4)
+    # It says whence it is, and nothing that was true of one training alone.
+    training = both.header.training
+    assert [entry["sha256"] for entry in training["averaged"]] == [one.sha256, two.sha256]
+    assert training["norms"] == {"data": ["lines:letters"], "lines": 1}
+    assert "val_cer" not in training and "steps" not in training
+
+
+def test_files_that_do_not_belong_together_are_named(weights, corpus, tmp_path, command_line):
+    first = weights("first.safetensors", 1)
+    others = {
+        "alphabet": weights("letters.safetensors", 2, alphabet="abc"),
+        "lstm_units": weights("larger.safetensors", 3, lstm_units=16),
+    }
+    for name, other in others.items():
+        out = tmp_path / "out.safetensors"
+        code, _, err = command_line(average.main, first, other, "--data", f"lines:{corpus}", "--out", out)
+        assert code == 2 and f"{other}: its {name} is another than that of {first}" in err
+        assert not out.exists()
+
+
+def test_what_is_there_is_not_written_over(weights, corpus, command_line):
+    file = weights("one.safetensors", 1)
+    before = file.read_bytes()
+    code, _, err = command_line(average.main, file, "--data", f"lines:{corpus}", "--out", file)
+    assert code == 2 and "is there already" in err and file.read_bytes() == before
