@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
+from tqdm import tqdm
 
 from htr.corpora import label, load_corpus
+from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.lineimage import batches_of_like_width, collate, prepare
 from htr.machine import use_bfloat16
@@ -51,14 +53,17 @@ def average(files: Sequence[str | Path], corpora: Sequence[str], out: Path) -> i
     loaded = [load_weights(file) for file in files]
     for other in loaded[1:]:
         _refuse_other_network(other, loaded[0])
-    lines = []
+    chosen: list[Sample] = []
     for corpus in corpora:
         samples = [sample for sample in load_corpus(corpus) if sample.split == "train"]
         if not samples:
             raise InputError(f"{corpus}: has no train lines; say in a column split, or by folders, which they are")
-        chosen = random.Random(0).sample(samples, min(LINES, len(samples)))
-        lines += [prepare(sample.image(), loaded[0].header.height).picture for sample in chosen]
+        chosen += random.Random(0).sample(samples, min(LINES, len(samples)))
     network, header = loaded[0].network, loaded[0].header
+    lines = [
+        prepare(sample.image(), header.height).picture
+        for sample in tqdm(chosen, desc="preparing lines", unit=" lines", leave=False, disable=None)
+    ]
     with torch.no_grad():
         others = [other.network.state_dict() for other in loaded[1:]]
         for name, value in network.state_dict().items():
@@ -91,6 +96,6 @@ def _refuse_other_network(weights: Weights, first: Weights) -> None:
 
 def _batches(lines: Sequence[np.ndarray], height: int) -> Iterator[Tensor]:
     batches = batches_of_like_width([line.shape[1] for line in lines], height, _BATCH_PIXELS, _SPREAD)
-    for batch in batches:
+    for batch in tqdm(batches, desc="measuring norms", unit=" batches", leave=False, disable=None):
         images, _ = collate([lines[index] for index in batch], 1)
         yield images.to(memory_format=torch.channels_last)
