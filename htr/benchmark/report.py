@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from htr.benchmark import plots
 from htr.benchmark.blocks import Block, Heading, Plot, Table, Text, as_html, write_report
@@ -206,7 +207,7 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
     yield Table(
         ["weights", "SHA-256", "seed", "averaged"],
         [
-            [entry["file"], f"`{sha}`", str(entry["training"].get("seed", "")), entry["training"].get("averaged", "")]
+            [entry["file"], f"`{sha}`", str(entry["training"].get("seed", "")), _averaged(entry["training"])]
             for sha, entry in weights.items()
         ],
     )
@@ -227,6 +228,15 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
                 for result in {result["study"]: result for result in results.study}.values()
             ],
         )
+
+
+def _averaged(training: dict[str, Any]) -> str:
+    """Of what weights are the average: of a fine-tuning in its own words, else by the checksums of files."""
+    averaged = training.get("averaged", "")
+    if isinstance(averaged, str):
+        return averaged
+    files = [f"`{entry['sha256'][:8]}`" for entry in averaged]
+    return f"{' and '.join(files)}, norms measured of {counted(training['norms']['lines'], 'line')}"
 
 
 def _versions(result: Result) -> str:

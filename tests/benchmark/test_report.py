@@ -354,6 +354,20 @@ def test_how_the_weights_learnt_is_drawn_where_they_tell_it(folder):
     )
 
 
+def test_of_which_weights_others_are_the_average_is_told(folder):
+    norms = {"data": ["lines:letters"], "lines": 500}
+    training = {
+        "seed": 1,
+        "averaged": [{"file": "a", "sha256": "a" * 64}, {"file": "b", "sha256": "b" * 64}],
+        "norms": norms,
+    }
+    result = lines_result(weights={**ABOUT["weights"], "training": training})
+    (folder / "letters.json").write_text(json.dumps(result))
+    (folder / "peers.json").unlink()
+    draw_report(folder)
+    assert "`aaaaaaaa` and `bbbbbbbb`, norms measured of 500 lines" in (folder / "report.md").read_text()
+
+
 def test_texts_cannot_break_the_page():
     blocks = [
         Heading(1, "a < b"), Text('`<i>` and [x](y.json) & "z"'), Table(["a|b"], [["<b>"]]), Plot("<svg/>", 'say "so"', "p"),
