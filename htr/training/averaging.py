@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import update_bn
+from torch.optim.swa_utils import AveragedModel, update_bn
 from tqdm import tqdm
 
 from htr.corpora import label, load_corpus
@@ -59,17 +59,16 @@ def average(files: Sequence[str | Path], corpora: Sequence[str], out: Path) -> i
         if not samples:
             raise InputError(f"{corpus}: has no train lines; say in a column split, or by folders, which they are")
         chosen += random.Random(0).sample(samples, min(LINES, len(samples)))
-    network, header = loaded[0].network, loaded[0].header
+    header = loaded[0].header
     lines = [
         prepare(sample.image(), header.height).picture
         for sample in tqdm(chosen, desc="preparing lines", unit=" lines", leave=False, disable=None)
     ]
-    with torch.no_grad():
-        others = [other.network.state_dict() for other in loaded[1:]]
-        for name, value in network.state_dict().items():
-            if value.is_floating_point():
-                for number, other in enumerate(others, 2):
-                    value.lerp_(other[name], 1 / number)
+    # What the norms have measured is not averaged, as it is measured anew.
+    averaged = AveragedModel(loaded[0].network)
+    for weights in loaded:
+        averaged.update_parameters(weights.network)
+    network = averaged.module
     with torch.autocast("cpu", torch.bfloat16, enabled=use_bfloat16("cpu")):
         update_bn(_batches(lines, header.height), network)
     training = {
