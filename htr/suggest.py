@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from itertools import count
 from pathlib import Path
 
 from tqdm import tqdm
 
 from htr.batch import find_all_pages, find_files, read_pages, refuse_same_results
-from htr.cli import complain, run
+from htr.cli import complain, counted, run
 from htr.errors import InputError
 from htr.files import make_writable
 from htr.pages.images import PDF_DPI
@@ -51,11 +52,17 @@ def main() -> int:
     if not chosen:
         raise InputError(f"{arguments.files[0]}: no lines of handwriting were found; give other pages")
     write_lines(chosen, out, PDF_DPI)
-    count = len({candidate.task for candidate in chosen})
-    print(f"{len(chosen)} of {len(candidates)} lines, of {count} pages, are in {out}: correct each .txt, delete what")
+    lines, of = counted(len(candidates), "line"), counted(len({candidate.task for candidate in chosen}), "page")
     start = f' --weights "{arguments.weights}"' if arguments.weights else ""
-    print(f'cannot be read, then: python -m htr.finetune "{out}" --out my.safetensors{start}')
+    print(f"{len(chosen)} of {lines}, of {of}, are in {out}: correct each .txt, delete what")
+    print(f'cannot be read, then: python -m htr.finetune "{out}" --out {_unused()}{start}')
     return 2 if broken else 0
+
+
+def _unused() -> Path:
+    """A name for new weights in the current folder, at which none lie and none are being made."""
+    names = (Path(f"my{number if number > 1 else ''}.safetensors") for number in count(1))
+    return next(name for name in names if not name.exists() and not name.with_suffix(".run").exists())
 
 
 if __name__ == "__main__":

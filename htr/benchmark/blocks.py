@@ -70,12 +70,16 @@ Block = Heading | Text | Table | Plot | Lines
 
 
 def write_report(blocks: Sequence[Block], folder: Path) -> list[Path]:
-    """Writes `report.html`, `report.md` and the plots that the latter shows.
+    """Writes `report.html`, `report.md` and the plots that the latter shows; plots of writers of results that are gone go too.
 
     Returns:
         The two pages.
     """
     write_plots(blocks, folder)
+    drawn = {f"{block.name}.svg" for block in blocks if isinstance(block, Plot)}
+    for plot in (folder / "plots").glob("writers-*.svg"):
+        if plot.name not in drawn:
+            plot.unlink()
     page, text = folder / "report.html", folder / "report.md"
     write_whole(page, as_html(blocks))
     write_whole(text, as_markdown(blocks))

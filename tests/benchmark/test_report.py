@@ -74,6 +74,15 @@ def test_every_figure_of_the_tables_is_that_of_the_result_file(folder):
     assert "**Ours are not comparable**" in page and "HTR-VT" in page
 
 
+def test_plots_of_writers_go_with_their_results(folder):
+    (folder / "letters.json").rename(folder / "old.json")
+    draw_report(folder)
+    assert (folder / "plots" / "writers-old.svg").is_file()
+    (folder / "old.json").rename(folder / "new.json")
+    draw_report(folder)
+    assert {plot.name for plot in (folder / "plots").glob("writers-*")} == {"writers-new.svg"}
+
+
 def test_the_page_stands_alone(folder):
     draw_report(folder)
     page = (folder / "report.html").read_text()
