@@ -87,7 +87,7 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
         raise InputError("an empty name was given; name a picture, a PDF file or a folder")
     for path in map(Path, given):
         if not os.path.isdir(path):
-            add(path, Path(path.stem))
+            add(path, Path(path.stem if path.stem.strip(".") else path.name))  # of `...png` it is `..`
             continue
         if out and _same(path, out):
             raise InputError(f"{out}: is the folder that is read; choose another one for the results with --out")

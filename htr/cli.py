@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import io
 import logging
 import os
 import sys
@@ -14,14 +15,19 @@ from htr.errors import InputError
 FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)})
 """What a disk says that takes no more."""
 
+_UNUSABLE = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG})
+
 
 def run(main: Callable[[], int | None]) -> None:
-    """Runs a command line: an `InputError` or a full disk becomes one line on stderr and exit code 2, Ctrl-C exit code 130."""
+    """Runs a command line: an `InputError`, a full disk or a place that is not ours becomes one line on stderr and exit code 2,
+    Ctrl-C exit code 130."""
     keep_memory()
     keep_kernels()
     screen = logging.StreamHandler(sys.stderr)
     screen.addFilter(_said_once())
     logging.basicConfig(format="%(message)s", level=logging.WARNING, handlers=[screen])
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # not every screen shows every character
     try:
         sys.exit(main() or 0)
     except InputError as error:
@@ -34,11 +40,11 @@ def run(main: Callable[[], int | None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in FULL | _UNUSABLE:
             raise
-        complain(
-            InputError(f"{error.filename or 'a file'}: cannot be written ({error.strerror}); make room and try again")
-        )
+        full = "cannot be written (%s); make room and try again"
+        remedy = full if error.errno in FULL else "cannot be used (%s); check its name and permissions"
+        complain(InputError(f"{error.filename or 'a file'}: {remedy % error.strerror}"))
         sys.exit(2)
 
 

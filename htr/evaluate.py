@@ -54,7 +54,7 @@ def main() -> None:
 
         split = arguments.split or "test"
         result = evaluate_lines(arguments.data, split, arguments.weights, arguments.language)
-        print(table(result))
+        shown = table(result)
         about = [collection_of(arguments.data), split, str(result["lines"])]
     else:
         from htr.benchmark.distort import DISTORTIONS
@@ -69,7 +69,7 @@ def main() -> None:
             list(distortions),
             arguments.language,
         )
-        print(pages_table(result))
+        shown = pages_table(result)
         about = [
             "pages",
             pages_of(arguments.pages),
@@ -86,6 +86,7 @@ def main() -> None:
     table_writer.writeheader()
     table_writer.writerows(readings)
     write_whole(out.with_suffix(".tsv"), rows.getvalue())
+    print(shown)
     print(f"written to {out}; truth and readings to {out.with_suffix('.tsv')}")
 
 

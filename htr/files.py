@@ -31,9 +31,9 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file in one step; text in UTF-8."""
+    """Writes a file in one step; text in UTF-8, with question marks for what is none in file names."""
     with written_whole(path) as partial:
-        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+        partial.write_bytes(content.encode(errors="replace") if isinstance(content, str) else content)
 
 
 def make_writable(folder: Path) -> None:
@@ -42,9 +42,9 @@ def make_writable(folder: Path) -> None:
     Raises:
         InputError: it cannot be made, or not be written to.
     """
-    if folder.is_file():
-        raise InputError(f"{folder}: is a file where a folder is needed; choose another with --out")
     try:
+        if folder.is_file():
+            raise InputError(f"{folder}: is a file where a folder is needed; choose another with --out")
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -82,10 +82,9 @@ def same_file(path: Path) -> Path | None:
     try:
         if path.is_file():
             return path
-        changed = path.parent.stat().st_mtime_ns
-    except OSError:  # also where the name is longer than one can be
+        name = _names(path.parent, path.parent.stat().st_mtime_ns).get(_plain(path.name))
+    except OSError:  # also where the name is longer than one can be, or the folder not ours to list
         return None
-    name = _names(path.parent, changed).get(_plain(path.name))
     return path.with_name(name) if name else None
 
 
@@ -107,7 +106,10 @@ def read_text(file: Path) -> str:
     """
     try:
         content = file.read_bytes()
-        return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        if "\0" in text:  # UTF-16 without its mark
+            raise UnicodeError
+        return text
     except UnicodeError:
         raise InputError(
             f"{file}: not a text file in UTF-8; save it as one (in most editors: Save as, Encoding)"

@@ -30,7 +30,7 @@ def main() -> int:
     out: Path = arguments.out
     if arguments.count < 1:
         raise InputError(f"--count: {arguments.count} is no number of lines; give 1 or more")
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
         raise InputError(f"{out}: is not empty, and may hold texts that were corrected; choose another --out")
     files, _, broken = find_files(arguments.files, out)
     tasks, unopened = find_all_pages(files)

@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import nn
 
 from htr.alphabet import Alphabet
+from htr.cli import printable
 from htr.errors import InputError
 from htr.files import write_whole
 from htr.network import Recogniser
@@ -102,7 +103,11 @@ def save_network(path: Path, kind: Kind, network: nn.Module, header: dict[str, A
         name: (tensor.half() if tensor.dim() > 1 else tensor).detach().cpu().contiguous()
         for name, tensor in network.state_dict().items()
     }
-    metadata = {"format": kind.name, "version": str(kind.version), "header": json.dumps(header, ensure_ascii=False)}
+    metadata = {
+        "format": kind.name,
+        "version": str(kind.version),
+        "header": printable(json.dumps(header, ensure_ascii=False)),
+    }
     write_whole(path, save(tensors, metadata))
 
 

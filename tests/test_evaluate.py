@@ -1,5 +1,7 @@
 import csv
+import io
 import json
+import os
 from functools import partial
 
 import cv2
@@ -141,3 +143,37 @@ def test_lines_whose_names_are_no_utf_8_are_scored(run, tmp_path):
     assert code == 0
     with (tmp_path / "result.tsv").open(encoding="utf-8") as file:
         assert [row["id"] for row in csv.DictReader(file, dialect="excel-tab")] == ["?t?"]
+
+
+def test_a_screen_that_cannot_show_a_character_costs_no_result(run, iam_folder, tmp_path, monkeypatch):
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", screen)
+    monkeypatch.setattr(evaluate, "table", lambda result: "Łódź")
+    code, _, _ = run("--data", f"iam:{iam_folder}", "--out", tmp_path / "result.json")
+    assert code == 0 and (tmp_path / "result.tsv").is_file()
+    screen.flush()
+    assert screen.buffer.getvalue().startswith(rb"\u0141\xf3d\u017a")
+
+
+def test_a_folder_whose_name_is_no_utf_8_is_scored(run, tmp_path):
+    folder = tmp_path / "M\udcfcller"
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    (folder / "a.txt").write_text("one line")
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((60, 400), 200, np.uint8))
+    (tmp_path / "a.png").rename(folder / "a.png")
+    code, _, _ = run("--data", f"lines:{folder}", "--out", tmp_path / "result.json")
+    assert code == 0
+    assert json.loads((tmp_path / "result.json").read_text())["data"].endswith("M?ller")
+
+
+@pytest.mark.parametrize("name", [300 * "x", "locked/within"])
+def test_names_too_long_and_places_not_ours_are_named(run, iam_folder, tmp_path, name):
+    (tmp_path / "locked").mkdir(mode=0o000)
+    if name.startswith("locked") and os.access(tmp_path / "locked", os.X_OK):
+        pytest.skip("every folder is ours, as root's are")
+    for words in (["--out", f"{tmp_path / name}.json"], ["--weights", tmp_path / name]):
+        code, _, err = run("--data", f"iam:{iam_folder}", *words)
+        assert code == 2 and err.startswith("error: ") and "check its name and permissions" in err

@@ -85,3 +85,8 @@ def test_header_that_does_not_fit_the_tensors(file, header):
     save_file(load_file(file), file, {"format": "htr-recogniser", "version": "1", "header": header})
     with pytest.raises(InputError, match="damaged weights file"):
         load_weights(file)
+
+
+def test_names_that_are_no_utf_8_are_kept_with_question_marks(file):
+    save_weights(file, Recogniser(classes=5, **NETWORK), Header("aéß ", 32, NETWORK, {"data": ["t\udcfcr"]}))
+    assert load_weights(file).header.training == {"data": ["t?r"]}

@@ -46,7 +46,7 @@ from htr.language import AUTO
 from htr.metrics import count_edits, score
 from htr.pages.containers import Line, Page, around
 from htr.pages.crop import crop_line
-from htr.pages.images import open_image
+from htr.pages.images import MIN_SIDE, open_image
 from htr.pages.segmenter import DEFAULT as FINDER
 from htr.reader import Reader, load
 from htr.weights import sha256
@@ -101,7 +101,9 @@ def evaluate_pages(
             distorted[name].update(compare(_polygons(reader.find_page(changed)), moved, truth.ignored, area)[0])
         lines = truth.page.page.lines
         found = [page.lines[index].text for index, partner in kept.items() if partner is None or lines[partner].text]
-        cut = reader.read_lines([crop_line(picture, line) for line in truth.read])
+        crops = [crop_line(picture, line) for line in truth.read]
+        # What is too small to be read is read as nothing.
+        cut = reader.read_lines([crop for crop in crops if min(crop.shape) >= MIN_SIDE])
         about = {"id": printable(truth.page.id), "split": truth.page.split, "writer": truth.page.writer}
         reading, reading_of_true = " ".join(found), " ".join(line.text for line in cut)
         edits, characters = count_edits(truth.text, reading)
@@ -238,7 +240,7 @@ def _with_area(page: PageTruth, leave_out: re.Pattern[str] | None) -> Truth:
     kept = [index for index in range(len(lines)) if not ignored[index]] or range(len(lines))
     heights = [
         cv2.contourArea(polygons[index].astype(np.float32))
-        / cv2.arcLength(np.array(lines[index].baseline, np.float32), False)
+        / max(cv2.arcLength(np.array(lines[index].baseline, np.float32), False), 1)
         for index in kept
     ]
     margin = float(np.median(heights)) / 2

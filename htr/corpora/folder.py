@@ -110,7 +110,7 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
                 doubts.append(Doubt(f"{table.name}: line {reader.line_num + first - 1}", " ".join(fields), str(error)))
     except csv.Error as error:
         raise InputError(f"{table}: line {reader.line_num + first - 1}: {error}; correct it") from None
-    if quoted:
+    if quoted and table.parent.parent.suffix != ".run":  # not what fine-tuning itself has written
         log.warning(
             "%s: %s in quotes, which are taken for what is written; if a spreadsheet put them there, save it as lines.csv",
             table, counted(quoted, "text"),

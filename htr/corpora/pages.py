@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -24,7 +26,7 @@ from htr.errors import InputError
 from htr.files import files_below, same_file
 from htr.pages.containers import Line, Page, Point, Region, around
 from htr.pages.crop import crop_line
-from htr.pages.images import SUFFIXES, open_image
+from htr.pages.images import SUFFIXES, count_pages, open_image
 
 FORM_SIZE = 2479, 3542
 """Width and height, in pixels, of the scanned forms to which the boxes of IAM's `lines.txt` belong."""
@@ -166,6 +168,7 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
     """The pages of a folder that have ALTO or PAGE XML with lines, as `load_pages` reads them, and what cannot be used: whole
     files (broken, without their picture, or with one of other proportions) and transcribed lines. There may be none of both.
     """
+    folder = Path(os.path.abspath(folder))  # `.` does not tell what it is called
     found: dict[Path, tuple[bool, Path, Page]] = {}
     doubts: list[Doubt] = []
     empty = 0
@@ -185,9 +188,11 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
             continue
         is_page, image, page, lines = truth
         doubts += [doubt._replace(line=name) for doubt in lines]
-        if image in found and found[image][0] == is_page:
+        this = _preferred(is_page, page)
+        other = _preferred(found[image][0], found[image][2]) if image in found else None
+        if this == other:
             doubts.append(Doubt(name, "", f"{found[image][1]} is of the same picture; keep one of them"))
-        elif image not in found or _preferred(is_page, page) > _preferred(found[image][0], found[image][2]):
+        elif other is None or this > other:
             found[image] = is_page, file, page
     pages = []
     for image, (_, _, page) in found.items():
@@ -269,7 +274,8 @@ def _read_xml(file: Path, source: Path) -> tuple[bool, Path, Page, list[Doubt]] 
     try:
         root = ElementTree.parse(file).getroot()
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: its encoding
-        if not re.search(rb"<(\w+:)?(alto|PcGts)\b", file.read_bytes()[:5000]):
+        head = file.read_bytes()[:5000].replace(b"\0", b"")  # NUL: in UTF-16
+        if head and not re.search(rb"<(\w+:)?(alto|PcGts)\b", head):
             return None
         raise InputError(f"not well-formed XML ({error}); export it again") from None
     except OSError as error:
@@ -283,6 +289,8 @@ def _read_xml(file: Path, source: Path) -> tuple[bool, Path, Page, list[Doubt]] 
         raise InputError(f"holds {len(pages)} pages; export one file for each picture")
     named = root.findtext("{*}Description/{*}sourceImageInformation/{*}fileName", "")
     image = _find_image(file, pages[0].get("imageFilename", named).strip(), source)
+    if (count := count_pages(image)) > 1:
+        raise InputError(f"is of {image}, which has {count} pages; save each of them as a picture of its own")
     size = _size(pages[0], ("imageWidth", "imageHeight") if is_page else ("WIDTH", "HEIGHT"))
     if size is None:
         if root.findtext("{*}Description/{*}MeasurementUnit", "pixel") != "pixel":
@@ -451,10 +459,12 @@ def _scaled(regions: list[list[Line]], size: tuple[float, float], image: Path) -
 def picture_size(image: Path) -> tuple[int, int]:
     """Width and height of a picture as it is shown, in pixels; only one that is turned is decoded for that."""
     try:
-        with Image.open(image) as picture:
-            # Of some formats Pillow tells the size before turning, of others after it.
-            if picture.getexif().get(0x0112, 1) < 5:
-                return picture.size
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large pictures by a bound of its own
+            with Image.open(image) as picture:
+                # Of some formats Pillow tells the size before turning, of others after it.
+                if picture.getexif().get(0x0112, 1) < 5:
+                    return picture.size
     except Exception:
         pass  # no picture for Pillow: a PDF, or a file to be complained of
     height, width = open_image(image).shape

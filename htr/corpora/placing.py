@@ -37,20 +37,21 @@ def place_words(samples: Sequence[Sample], reader: Reader) -> list[WordLine]:
         The lines with at least one word whose place is sure; punctuation belongs to its word.
     """
     alphabet = reader.weights.alphabet
-    texts = {sample.id: _plain(sample.text, alphabet) for sample in samples if sample.text}
-    known = [sample for sample in samples if sample.text and not alphabet.missing([texts[sample.id]])]
+    texts = [(sample, _plain(sample.text, alphabet)) for sample in samples if sample.text]
+    known = [(sample, text) for sample, text in texts if not alphabet.missing([text])]
     height, stride = reader.weights.header.height, reader.weights.network.width_stride
-    prepared = [prepare(sample.image(), height) for sample in known]
+    prepared = [prepare(sample.image(), height) for sample, _ in known]
     placed: list[WordLine | None] = [None] * len(known)
     batches = batches_of_like_width([line.picture.shape[1] for line in prepared], height, BATCH_PIXELS)
     for batch in tqdm(batches, desc="placing words", leave=False, disable=None):
         images, columns = collate([prepared[index].picture for index in batch], stride)
         probabilities = reader.logits(images).float().softmax(-1).numpy()
         for index, scores, count in zip(batch, probabilities, columns.tolist()):
-            classes = alphabet.encode(texts[known[index].id])
+            sample, text = known[index]
+            classes = alphabet.encode(text)
             if columns_needed(classes) <= count:
                 peaks = align(scores[:count], classes)
-                placed[index] = _word_line(known[index], prepared[index], peaks, stride)
+                placed[index] = _word_line(sample, prepared[index], peaks, stride)
     found = [line for line in placed if line and any(word.box for word in line.words)]
     if len(found) < len(texts):
         log.warning("words of %d of %d lines could be placed", len(found), len(texts))

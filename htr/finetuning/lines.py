@@ -23,6 +23,7 @@ from htr.decoding import columns_needed
 from htr.errors import InputError
 from htr.files import write_whole
 from htr.lineimage import prepare
+from htr.pages.images import MIN_SIDE
 
 log = logging.getLogger(__name__)
 
@@ -179,6 +180,10 @@ def _fitting(samples: list[Sample], height: int, width_stride: int) -> tuple[lis
         except InputError as error:
             doubts.append(Doubt(sample.id, sample.text, f"cannot be opened: {error}"))
             continue
+        if min(picture.shape) < MIN_SIDE:
+            reason = f"is only {picture.shape[1]} x {picture.shape[0]} pixels, too few to hold writing"
+            doubts.append(Doubt(sample.id, sample.text, reason))
+            continue
         width = prepare(picture, height).picture.shape[1]
         key = key_of(picture)
         if key in seen:
@@ -189,9 +194,11 @@ def _fitting(samples: list[Sample], height: int, width_stride: int) -> tuple[lis
             good.append((sample, width / len(sample.text)))
         seen.setdefault(key, sample.id)
     usual = median(width for _, width in good) if good else 1.0
-    odd = [sample for sample, width in good if not 1 / _ODD < width / usual < _ODD]
-    doubts += [
-        Doubt(sample.id, sample.text, "has a text far too long or too short for its picture's width") for sample in odd
-    ]
-    names = {sample.id for sample in odd}
-    return [sample for sample, _ in good if sample.id not in names], doubts
+    fitting: list[Sample] = []
+    for sample, width in good:
+        if 1 / _ODD < width / usual < _ODD:
+            fitting.append(sample)
+        else:
+            reason = "has a text far too long or too short for its picture's width"
+            doubts.append(Doubt(sample.id, sample.text, reason))
+    return fitting, doubts

@@ -185,7 +185,7 @@ def finetune(
         {}
         if kept
         else {
-            "data": [source.name],
+            "data": [source.resolve().name],
             "train_lines": len(samples),
             **({"unread_lines": read.lines} if read else {}),
             "encoder_weights": runs[0]["encoder_weights"],

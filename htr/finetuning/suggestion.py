@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -72,13 +72,16 @@ def write_lines(chosen: Sequence[Candidate], folder: Path, dpi: int) -> None:
     Raises:
         InputError: a page can no longer be opened, or the folder not be written; nothing is left there then.
     """
+    # Put in place at the end: killed on the way, the same command finds the folder as empty as before.
     try:
-        _write(chosen, folder, dpi)
-    except BaseException:
-        # Or the same command would find the folder taken.
-        for name in {candidate.task.result.parts[0] for candidate in chosen}:
-            shutil.rmtree(folder / name, ignore_errors=True)
-        raise
+        with tempfile.TemporaryDirectory(prefix=".", dir=folder) as partial:
+            _write(chosen, Path(partial), dpi)
+            for page in sorted(Path(partial).iterdir()):
+                page.rename(folder / page.name)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written ({error.strerror}); make room, or choose another --out"
+        ) from None
 
 
 def _write(chosen: Sequence[Candidate], folder: Path, dpi: int) -> None:
@@ -89,11 +92,6 @@ def _write(chosen: Sequence[Candidate], folder: Path, dpi: int) -> None:
         picture = grey(np.asarray(open_page(task.file, task.number, dpi, task.name)))
         for candidate in candidates:
             file = folder / task.result / f"{candidate.number:03d}.png"
-            try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(file, cv2.imencode(".png", crop_line(picture, candidate.line))[1].tobytes())
-                write_whole(file.with_suffix(".txt"), candidate.line.text + "\n")
-            except OSError as error:
-                raise InputError(
-                    f"{file}: cannot be written ({error.strerror}); make room, or choose another --out"
-                ) from None
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(file, cv2.imencode(".png", crop_line(picture, candidate.line))[1].tobytes())
+            write_whole(file.with_suffix(".txt"), candidate.line.text + "\n")

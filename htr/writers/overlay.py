@@ -54,7 +54,7 @@ def draw_overlay(page: Page, picture: Image.Image) -> Image.Image:
     """
     upright = picture.convert("RGB").rotate(-page.turn, expand=True)
     scale = SIDE / max(upright.size)
-    width, height = (round(side * scale) for side in upright.size)
+    width, height = (max(round(side * scale), 1) for side in upright.size)
     left = Image.new("RGB", (GUTTER + width, height), "white")
     right = left.copy()
     left.paste(upright.resize((width, height), Image.Resampling.LANCZOS), (GUTTER, 0))
@@ -128,7 +128,11 @@ def _doubt(word: Word) -> Colour:
 def _explain(pen: ImageDraw.ImageDraw, page: Page, middle: int) -> None:
     """Says below the pages which page this is, what the colours mean, and the notes of the page."""
     count = sum(len(region.lines) for region in page.regions)
-    parts = [(f"{file_name(page)}, page {page.number}: {count} lines", INK), *KINDS.items(), ("base line", BASELINE)]
+    parts = [
+        (f"{' '.join(file_name(page).split())}, page {page.number}: {count} lines", INK),
+        *KINDS.items(),
+        ("base line", BASELINE),
+    ]
     parts += [(f"confidence below {bound}", colour) for bound, colour in DOUBTS[:-1]]
     parts += [(legal(note), INK) for note in page.notes]
     x, font = float(GUTTER), _font(24)

@@ -156,3 +156,17 @@ def test_bad_options(folder, monkeypatch, options, complaint):
     monkeypatch.setattr(pages, "load", lambda weights, language: StandIn())
     with pytest.raises(InputError, match=complaint):
         evaluate_pages(str(folder), **options)
+
+
+def test_lines_without_length_and_too_small_to_read(folder, monkeypatch):
+    text = (folder / "first.xml").read_text()
+    narrow = '<TextLine HPOS="560" VPOS="20" WIDTH="4" HEIGHT="40"><String CONTENT="a"/></TextLine>'
+    beyond = '<TextLine HPOS="590" VPOS="300" WIDTH="40" HEIGHT="40" BASELINE="605 335 630 335"><String CONTENT="b"/></TextLine>'
+    (folder / "first.xml").write_text(text.replace("</TextBlock>", narrow + beyond + "</TextBlock>"))
+    reader = StandIn(reading="five")
+    reader.read_lines = lambda pictures: [
+        line("five", 0, 0, 9, 9) for picture in pictures if min(picture.shape) >= 8 or 1 / 0
+    ]
+    monkeypatch.setattr(pages, "load", lambda weights, language: reader)
+    result = evaluate_pages(str(folder))
+    assert result["per_page"][0]["characters"] == len("id 17 one two three a b")

@@ -254,3 +254,49 @@ def test_a_name_longer_than_names_can_be_is_that_of_no_picture(folder):
 def test_a_hyphen_that_alto_tells_as_a_soft_one_is_seen(folder, content, hyphen):
     (folder / "scan.xml").write_text(ALTO_2.replace('<HYP CONTENT="-"/>', f'<HYP CONTENT="{content}"/>'))
     assert load_pages(str(folder))[0].page.lines[0].text == f"two wor{hyphen}"
+
+
+@pytest.mark.parametrize("with_text", ["OCR-D-GT-A", "OCR-D-GT-B"])
+def test_of_several_page_files_of_a_picture_the_one_with_texts_counts(folder, with_text):
+    for name in ("OCR-D-GT-A", "OCR-D-GT-B"):
+        (folder / name).mkdir()
+        text = PAGE if name == with_text else re.sub("<TextEquiv.*?</TextEquiv>", "", PAGE)
+        (folder / name / "scan.xml").write_text(text)
+    (truth,) = load_pages(str(folder))
+    assert [line.text for line in truth.page.lines if line.text] == ["first words", "last"]
+
+
+@pytest.mark.parametrize("content", [PAGE.encode("utf-16"), b""])
+def test_xml_in_another_encoding_than_it_says_and_empty_files_are_named(folder, content):
+    (folder / "scan.xml").write_bytes(
+        content.replace(
+            "<PcGts".encode("utf-16-le"), '<?xml version="1.0" encoding="UTF-8"?><PcGts'.encode("utf-16-le")
+        )
+    )
+    with pytest.raises(InputError, match=r"scan.xml: not well-formed XML"):
+        load_pages(str(folder))
+
+
+def test_a_picture_of_many_pages_is_named_before_its_files_are_called_double(folder):
+    sheets = [Image.new("L", (400, 300), 255) for _ in range(2)]
+    sheets[0].save(folder / "many.tif", save_all=True, append_images=sheets[1:])
+    (folder / "scan.png").unlink()
+    for number in (1, 2):
+        (folder / f"many-{number}.xml").write_text(ESCRIPTORIUM.replace("scan.png", "many.tif"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"many-1.xml: is of .*many.tif, which has 2 pages"):
+        load_pages(str(folder))
+
+
+def test_the_current_folder_may_be_that_of_the_xml(folder, monkeypatch):
+    (folder / "page").mkdir()
+    (folder / "page" / "scan.xml").write_text(PAGE)
+    monkeypatch.chdir(folder / "page")
+    (truth,) = load_pages(".")
+    assert (truth.id, truth.image.name) == ("scan", "scan.png")
+
+
+def test_of_a_large_picture_no_warning_is_given(folder, recwarn):
+    Image.new("1", (12_000, 9_000), 1).save(folder / "scan.png")
+    (folder / "scan.xml").write_text(ESCRIPTORIUM, encoding="utf-8")
+    assert load_pages(str(folder))[0].page.width == 12_000
+    assert not recwarn.list

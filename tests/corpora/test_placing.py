@@ -72,3 +72,10 @@ def test_accents_that_the_recogniser_does_not_know_hide_no_word(samples):
     assert "é" not in reader.weights.alphabet.characters
     placed = place_words(accented, reader)
     assert [" ".join(word.token for word in line.words) for line in placed] == [sample.text for sample in accented]
+
+
+def test_words_of_lines_of_one_name_are_not_mistaken(samples, placed):
+    again = place_words([replace(sample, id="same") for sample in samples], load())
+    assert [[word.box for word in line.words] for line in again] == [
+        [word.box for word in line.words] for line in placed
+    ]

@@ -118,3 +118,19 @@ def test_lines_marked_val_are_held_out_also_where_no_others_are_marked(tmp_path)
     assert [s.split for s in kept(tmp_path / "some", samples)[0]] == 3 * ["val"] + 9 * ["train"]
     written, _ = kept(tmp_path / "all", [replace(s, split="val") for s in samples])
     assert sorted({s.split for s in written}) == ["train", "val"]
+
+
+def test_crops_too_small_to_hold_writing_are_set_aside(tmp_path):
+    samples = lines(12)
+    samples[5] = replace(samples[5], image=lambda: np.full((54, 5), 255, np.uint8))
+    good, doubts = kept(tmp_path, samples)
+    assert len(good) == 11
+    assert doubts == [Doubt(samples[5].id, samples[5].text, "is only 5 x 54 pixels, too few to hold writing")]
+
+
+def test_of_two_lines_of_one_name_the_good_one_is_kept(tmp_path):
+    samples = lines(12)
+    samples[5] = replace(samples[5], id=samples[4].id, text="x")
+    good, doubts = kept(tmp_path, samples)
+    assert [len(good), len(doubts)] == [11, 1]
+    assert samples[4].text in [sample.text for sample in good]

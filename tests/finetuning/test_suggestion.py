@@ -102,3 +102,24 @@ def test_a_full_disk_leaves_nothing_and_the_same_command_may_be_given_again(run,
     code, _, err = run(SAMPLE, "--out", tmp_path / "lines", "--count", 5)
     assert (code, "cannot be written (No space left on device); make room" in err) == (2, True)
     assert not any((tmp_path / "lines").iterdir())
+
+
+def test_hidden_files_do_not_count_and_names_of_dots_stay_in_the_folder(run, tmp_path):
+    (tmp_path / "work" / "lines").mkdir(parents=True)
+    (tmp_path / "work" / "lines" / ".DS_Store").touch()
+    page = tmp_path / "...png"
+    page.write_bytes(SAMPLE.read_bytes())
+    code, _, _ = run(page, "--out", tmp_path / "work" / "lines", "--count", 2)
+    assert code == 0
+    assert [entry.name for entry in (tmp_path / "work").iterdir()] == ["lines"]
+    assert len(list((tmp_path / "work" / "lines").glob("*/*.txt"))) == 2
+
+
+def test_killed_while_it_writes_it_leaves_no_lines(run, tmp_path, monkeypatch):
+    def killed(path, content):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(suggestion, "write_whole", killed)
+    assert run(SAMPLE, "--out", tmp_path / "lines", "--count", 5)[0] == 130
+    monkeypatch.undo()
+    assert run(SAMPLE, "--out", tmp_path / "lines", "--count", 5)[0] == 0

@@ -55,3 +55,10 @@ def test_awkward_pages(page, turned, blank, make_line):
     )
     for awkward in (Page(50, 3000), Page(8, 8), turned(page, 5), replace(page, regions=(over,), file="\udcff.png")):
         assert draw_overlay(awkward, blank(awkward)).height < 2500
+
+
+def test_very_flat_pages_and_names_of_two_lines(page, blank):
+    flat = Page(40_000, 8)
+    assert draw_overlay(flat, blank(flat)).width > 2400
+    named = replace(page, file="new\nline.png")
+    assert draw_overlay(named, blank(named)).size == draw_overlay(page, blank(page)).size
