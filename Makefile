@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/installed
 IAM ?=
 PAGE ?= data/sample/page.png
 # Pages with their truth, for make evaluate-pages: a folder, or iam:folder.
-PAGES ?= $(if $(IAM),$(if $(wildcard $(IAM)/forms),iam:$(IAM)))
+PAGES ?= $(if $(IAM),$(if $(shell test -d "$(IAM)/forms" && echo yes),iam:$(IAM)))
 WEIGHTS ?=
 # Your own labelled lines or pages, for make finetune, and the weights that it makes.
 DATA ?= data/sample
@@ -68,7 +68,7 @@ evaluate-pages: $(INSTALLED) ## score finding and reading on PAGES=folder with A
 
 report: $(INSTALLED) ## measure what reports/ lacks, on the embedded sample and IAM=folder, and draw the report
 	$(BIN)/python -m htr.benchmark --english sample $(if $(IAM),"iam:$(IAM)") $(ENGLISH) $(if $(FRENCH),--french $(FRENCH)) \
-		$(if $(PAGES),--pages $(PAGES)) $(if $(WEIGHTS),--weights $(WEIGHTS))
+		$(if $(PAGES),--pages $(if $(filter file,$(origin PAGES)),"$(PAGES)",$(PAGES))) $(if $(WEIGHTS),--weights $(WEIGHTS))
 
 peers: $(INSTALLED) ## install other readers, each in an environment of its own, to be compared with in the report
 	$(BIN)/python -m htr.benchmark.peers

@@ -194,14 +194,19 @@ def _read_chunk(
     reader: Reader, chunk: Sequence[tuple[Task, Image.Image | InputError]], makers: Sequence[Maker]
 ) -> Iterator[Result]:
     pictures = [grey(np.asarray(picture)) for _, picture in chunk if isinstance(picture, Image.Image)]
-    read = zip(pictures, reader.read_lines(pictures))
+    try:
+        lines = reader.read_lines(pictures)
+    except Exception:  # of one of them, which is found below
+        lines = [None] * len(pictures)
+    read = zip(pictures, lines)
     for task, picture in chunk:
         if isinstance(picture, InputError):
             yield task, picture, []
             continue
         try:
             with naming(task):
-                page = _page_of_line(reader, *next(read))
+                grey_picture, line = next(read)
+                page = _page_of_line(reader, grey_picture, line or reader.read_lines([grey_picture])[0])
                 result = _result(task, page, picture, makers)
         except InputError as error:
             result = task, error, []

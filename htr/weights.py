@@ -17,7 +17,7 @@ from torch import nn
 
 from htr.alphabet import Alphabet
 from htr.cli import printable
-from htr.errors import InputError
+from htr.errors import InputError, first_line
 from htr.files import write_whole
 from htr.network import Recogniser
 
@@ -94,6 +94,8 @@ def load_weights(path: str | Path | None = None) -> Weights:
 
 def _recogniser(values: dict[str, Any]) -> Recogniser:
     header = Header(**values)
+    if type(header.height) is not int or header.height < 16 or not isinstance(header.alphabet, str):
+        raise ValueError("its height or alphabet is none")
     return Recogniser(classes=Alphabet(header.alphabet).classes, **header.network)
 
 
@@ -149,7 +151,7 @@ def load_network(
             {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
         )
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path}: damaged weights file ({str(error).splitlines()[0]}); copy it again") from None
+        raise InputError(f"{path}: damaged weights file ({first_line(error)}); copy it again") from None
     return network.to(memory_format=torch.channels_last).eval(), header
 
 

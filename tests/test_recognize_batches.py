@@ -39,6 +39,8 @@ class StandIn:
         return replace(self.find_page(picture), regions=(Region("text", (line_of(picture, f"{width}"),)),))
 
     def read_lines(self, pictures):
+        if any(picture.shape[1] == 66 for picture in pictures):
+            raise RuntimeError("out of memory")
         self.read += [picture.shape[1] for picture in pictures]
         return [line_of(picture, f"{picture.shape[1]}") for picture in pictures]
 
@@ -462,3 +464,12 @@ def test_memory_does_not_grow_with_the_number_of_pages(read, reader, scans, monk
     assert read(scans)[0] == 2
     assert len(memory) == 60
     assert memory[-1] - memory[10] < 30_000_000  # ten of the pages
+
+
+def test_a_line_that_fails_is_named_and_the_others_are_read(read, reader, scans, tmp_path):
+    for width in (50, 66, 70):
+        page(width).save(scans / f"{width}.png")
+    code, _, err = read(scans, "--line", "--out", tmp_path / "out")
+    assert code == 2
+    assert "66.png" in err and "out of memory" in err
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["50.txt", "70.txt"]

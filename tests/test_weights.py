@@ -79,7 +79,11 @@ def test_foreign_safetensors(file):
 
 
 @pytest.mark.parametrize(
-    "header", ["{}", "no json", json.dumps({"alphabet": "abcdef", "height": 32, "network": NETWORK})]
+    "header",
+    [
+        *("{}", "no json", json.dumps({"alphabet": "abcdef", "height": 32, "network": NETWORK})),
+        *(json.dumps({"alphabet": "aéß ", "height": height, "network": NETWORK}) for height in ("32", None, 0)),
+    ],
 )
 def test_header_that_does_not_fit_the_tensors(file, header):
     save_file(load_file(file), file, {"format": "htr-recogniser", "version": "1", "header": header})

@@ -376,11 +376,11 @@ def main() -> int:
                 print(f"{name}: being installed", flush=True)
                 install(peer, arguments.folder)
         except InputError as error:
-            print(f"{name}: left out: {error}", flush=True)
+            print(f"{name}: left out: {error}", file=sys.stderr, flush=True)
             continue
         there += 1
         print(f"{name}: installed in {arguments.folder / name}", flush=True)
-    return 0 if there else 1
+    return 0 if there else 2
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from htr.benchmark import plots
-from htr.benchmark.blocks import Block, Heading, Line, Lines, Plot, Table, Text
+from htr.benchmark.blocks import Block, Heading, Line, Lines, Plot, Table, Text, as_html
 from htr.benchmark.details import FEWEST_ACCEPTED, sign, told
 from htr.benchmark.results import (
     DAMAGE,
@@ -249,6 +249,7 @@ def _examples(file: Path) -> Iterator[Block]:
             )
             for name, lines in json.loads(file.read_text(encoding="utf-8")).items()
         ]
+        as_html(shown)  # so that damage shows here
     except (OSError, *DAMAGE) as error:
         log.warning(
             "%s: no lines with their pictures (%s), and left out; measure them again, or delete it", file, error

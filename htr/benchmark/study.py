@@ -74,8 +74,9 @@ def load_study(path: Path) -> tuple[Study, list[Cell]]:
     if isinstance(values.get("variants"), dict):
         values["variants"] = {str(name): changes or {} for name, changes in values["variants"].items()}
     study = checked(Study, values, str(path))
-    if set(study.score) != {"data", "split"} or study.score["split"] not in ("val", "test"):
-        raise InputError(f"{path}: score: give data, as in a config, and split: val or test")
+    score = study.score
+    if set(score) != {"data", "split"} or not isinstance(score["data"], str) or score["split"] not in ("val", "test"):
+        raise InputError(f"{path}: score: give data, one corpus such as sample, and split: val or test")
     for name in ("variants", "shares", "seeds"):
         if not getattr(study, name):
             raise InputError(f"{path}: {name} is empty; give one or more")
@@ -88,7 +89,8 @@ def load_study(path: Path) -> tuple[Study, list[Cell]]:
     cells = list(_cells(study, path))
     if len({cell.config.run for cell in cells}) < len(cells):
         raise InputError(
-            f"{path}: two runs would have the same folder; give the variants names that differ in their letters"
+            f"{path}: two runs would have the same folder; give each share and seed once, and the variants names that differ in "
+            "their letters"
         )
     return study, cells
 
@@ -214,7 +216,7 @@ def _same_start(config: TrainConfig, run: dict[str, Any]) -> bool:
 
 
 def _runs(file: Path) -> dict[str, dict[str, Any]]:
-    return {run["settings_sha256"]: run for run in load_result(file)["runs"]} if file.exists() else {}
+    return {run.get("settings_sha256"): run for run in load_result(file)["runs"]} if file.exists() else {}
 
 
 def _add(file: Path, path: Path, study: Study, cells: list[Cell], new: dict[str, dict[str, Any]]) -> None:
@@ -251,9 +253,11 @@ def load_result(file: Path) -> dict[str, Any]:
         result = json.loads(file.read_text(encoding="utf-8"))
         if result.get("kind") != "study" or result.get("version") != VERSION:
             raise ValueError("it is of another kind or version")
+        if not all(isinstance(run, dict) for run in result["runs"]):
+            raise ValueError("it is damaged")
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror}); give the result file of a study") from None
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, LookupError, TypeError) as error:
         raise InputError(f"{file}: not the result of a study ({error}); delete it, or give another file") from None
     return result
 

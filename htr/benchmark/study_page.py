@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from htr.benchmark import plots
 from htr.benchmark.blocks import Block, Heading, Plot, Table, Text, as_markdown, write_plots
-from htr.benchmark.results import interval
+from htr.benchmark.results import DAMAGE, interval
 from htr.benchmark.study import load_result
+from htr.errors import InputError
 from htr.files import write_whole
 
 # A curve falls whose last CER is less than so much of its first.
@@ -76,7 +77,11 @@ def write_page(file: Path) -> Path:
     Raises:
         InputError: the file is not the result of a study.
     """
-    blocks = list(study_blocks(load_result(file), level=1))
+    result = load_result(file)
+    try:
+        blocks = list(study_blocks(result, level=1))
+    except DAMAGE as error:
+        raise InputError(f"{file}: damaged ({type(error).__name__}: {error}); measure it again, or delete it") from None
     write_plots(blocks, file.parent)
     page = file.with_suffix(".md")
     write_whole(page, as_markdown(blocks))

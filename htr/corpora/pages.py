@@ -288,7 +288,7 @@ def _read_xml(file: Path, source: Path) -> tuple[bool, Path, Page, list[Doubt]] 
     if len(pages) != 1:
         raise InputError(f"holds {len(pages)} pages; export one file for each picture")
     named = root.findtext("{*}Description/{*}sourceImageInformation/{*}fileName", "")
-    image = _find_image(file, pages[0].get("imageFilename", named).strip(), source)
+    image = _find_image(file, pages[0].get("imageFilename", named), source)
     if (count := count_pages(image)) > 1:
         raise InputError(f"is of {image}, which has {count} pages; save each of them as a picture of its own")
     size = _size(pages[0], ("imageWidth", "imageHeight") if is_page else ("WIDTH", "HEIGHT"))
@@ -313,6 +313,7 @@ def _find_image(file: Path, named: str, source: Path) -> Path:
     """The picture that XML names, or that has its name: beside it or above it, or in a folder of pictures beside its own."""
     path = named.replace("\\", "/")
     name = path.rpartition("/")[2]
+    stripped = name.strip()  # spaces around it are mostly the XML's
     folders = [file.parent]
     if file.parent.name.lower() in _OF_XML or file.parent.name.upper().startswith("OCR-D"):
         folders.append(file.parent.parent)
@@ -325,11 +326,11 @@ def _find_image(file: Path, named: str, source: Path) -> Path:
         # Named from the folder of the whole export.
         above = [folder for folder in file.parents if folder.is_relative_to(source)]
         folders += [(folder / path).parent for folder in above]
-    for candidate in [name, *(file.stem + suffix for suffix in sorted(SUFFIXES))]:
+    for candidate in [name, stripped, *(file.stem + suffix for suffix in sorted(SUFFIXES))]:
         for folder in folders:
             if candidate and (image := same_file(folder / candidate)):
                 return image
-    raise InputError(f"its picture {name or file.stem} is not there; put it beside the XML, or change the XML")
+    raise InputError(f"its picture {stripped or file.stem} is not there; put it beside the XML, or change the XML")
 
 
 def _size(page: Element, names: tuple[str, str]) -> tuple[float, float] | None:

@@ -6,13 +6,14 @@ import dataclasses
 import difflib
 import math
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from htr.errors import InputError
+from htr.errors import InputError, first_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +157,10 @@ def overridden(values: dict[str, Any], overrides: list[str], kind: type[Config] 
         # Text stays as it was typed: YAML would read the alphabet 0123 as a number and abc #d as abc.
         value = text if str in _kinds(kind, key) and text not in ("null", "") else _parsed(text)
         if key.startswith("trainer."):
-            values["trainer"] = {**(values.get("trainer") or {}), key.removeprefix("trainer."): value}
+            options = values.get("trainer") or {}
+            if not isinstance(options, dict):
+                raise InputError(f"trainer: {options!r} is not dict")
+            values["trainer"] = {**options, key.removeprefix("trainer."): value}
         else:
             values[key] = value
     return values
@@ -172,8 +176,8 @@ def read_values(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such config; see the files in configs/")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a YAML file ({str(error).splitlines()[0]}); see the files in configs/") from None
+    except (yaml.YAMLError, ValueError) as error:  # the latter: no UTF-8, or what looks like a date and is none
+        raise InputError(f"{path}: not a YAML file ({first_line(error)}); see the files in configs/") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: holds no keys and values; see the files in configs/")
     return values
@@ -206,7 +210,7 @@ def checked(kind: type[Values], values: dict[str, Any], origin: str) -> Values:
 def _parsed(text: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         return text
 
 
@@ -232,5 +236,7 @@ def _as_type(key: str, value: Any, kinds: tuple[type, ...]) -> Any:
         return [value]  # data=sample
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         names = " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
+        if isinstance(value, date):
+            raise InputError(f"{key}: {value} is taken for a date and not for {names}; put it in quotes")
         raise InputError(f"{key}: {value!r} is not {names}")
     return value

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from htr.corpora import label, load_corpus
 from htr.corpora.composed import Composer, hand_of
 from htr.corpora.sample import Sample
-from htr.errors import InputError
+from htr.errors import InputError, first_line
 from htr.files import write_whole
 from htr.machine import describe
 from htr.network import load_pretrained
@@ -111,7 +111,7 @@ def _network(config: FinderConfig) -> tuple[Segmenter, str]:
             raise ValueError(f"its strides are {strides}")
     except Exception as error:  # timm raises whatever its hundreds of models raise
         raise InputError(
-            f"encoder: {config.encoder} cannot be used ({str(error).splitlines()[0]}); choose a timm CNN with features "
+            f"encoder: {config.encoder} cannot be used ({first_line(error)}); choose a timm CNN with features "
             "at 1/2, 1/4, 1/8, 1/16 and 1/32, such as tf_efficientnet_lite0 or resnet18"
         ) from None
     origin = "none"

@@ -12,7 +12,6 @@ import json
 import logging
 import random
 import warnings
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
@@ -25,6 +24,7 @@ import numpy as np
 import torch
 import yaml
 from filelock import FileLock, Timeout
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -33,7 +33,7 @@ from htr.alphabet import BLANK, Alphabet, named
 from htr.cli import counted, printable
 from htr.corpora import label, load_corpus, load_drawer
 from htr.corpora.sample import Drawer, Sample
-from htr.errors import InputError
+from htr.errors import InputError, first_line
 from htr.files import write_whole
 from htr.machine import describe, use_bfloat16
 from htr.network import Recogniser, load_pretrained
@@ -135,6 +135,7 @@ def _finish(
         | {"passes": {label(name): passes for name, passes in config.passes.items()}},
     }
     weights = folder / "model.safetensors"
+    _refuse_gone(weights)
     if trainer.is_global_zero:
         loaded = load_weights(weights)
         save_weights(weights, loaded.network, replace(loaded.header, training={**loaded.header.training, **facts}))
@@ -168,13 +169,21 @@ def finished(folder: Path, config: Config, learnt: str) -> dict[str, Any] | None
     """
     if not (folder / "summary.json").is_file() or not _same_run(folder, config, learnt):
         return None
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    weights = folder / Path(summary["weights"]).name
+    file = folder / "summary.json"
+    try:
+        summary = json.loads(file.read_text(encoding="utf-8"))
+        weights = folder / Path(summary["weights"]).name
+    except (ValueError, LookupError, TypeError):
+        raise InputError(f"{file}: damaged; delete it, and the same command writes it anew") from None
+    _refuse_gone(weights)
+    return summary
+
+
+def _refuse_gone(weights: Path) -> None:
     if not weights.is_file():
         raise InputError(
             f"{weights}: is gone, though the run came to its end; put it back, or delete the folder to train again"
         )
-    return summary
 
 
 class InUse(InputError):
@@ -233,7 +242,12 @@ def _state(folder: Path, config: Config, learnt: str) -> Path | None:
         write_whole(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True))
         write_whole(folder / _LEARNT, f"{learnt}\n")
         return None
-    if not zipfile.is_zipfile(checkpoint):
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        sound = {"pytorch-lightning_version", "state_dict"} <= state.keys()
+    except Exception:  # what is raised depends on which of its bytes are wrong
+        sound = False
+    if not sound:
         raise InputError(f"{checkpoint}: damaged; delete it to begin the run again")
     return checkpoint
 
@@ -252,7 +266,7 @@ def _same_run(folder: Path, config: Config, learnt: str) -> bool:
         for values in (there, here):
             values["trainer"] = {name: value for name, value in values["trainer"].items() if name in STEPS}
         return same_order and all(there[name] == here[name] for name in here if name not in ("run", "workers"))
-    except (OSError, InputError):
+    except (OSError, ValueError):
         return False
 
 
@@ -264,6 +278,11 @@ def _chosen(config: TrainConfig) -> list[Sample]:
         train_lines = [entry for entry in passes if entry[1].split == "train"]
         kept = random.Random(config.seed).sample(train_lines, round(config.share * len(train_lines)))
         passes = [*kept, *(entry for entry in passes if entry[1].split == "val")]
+    if not config.drawn and not any(sample.split == "train" and sample.text for _, sample in passes):
+        remedy = "say in a column split, or by folders, which they are (data/README.md)"
+        if config.share < 1:
+            remedy = f"give a larger share than {config.share:g}, or {remedy}"
+        raise InputError(f"{', '.join(config.data)}: has no train lines; {remedy}")
     return [sample for count, sample in passes for _ in range(count if sample.split == "train" else 1)]
 
 
@@ -397,6 +416,8 @@ def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
         callbacks.append(Averaging(decay=config.average))
     if options.get("enable_progress_bar", True):
         callbacks.append(Progress(refresh_rate=10))
+    if not options.get("accumulate_grad_batches", 1):
+        raise InputError("trainer: accumulate_grad_batches: 0 batches make no step; give 1 or more")
     # Each start, also of a run that goes on, has a log of its own: logs/version_0, logs/version_1, ...
     table = CSVLogger(folder, "logs", flush_logs_every_n_steps=1)
     try:
@@ -409,15 +430,15 @@ def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
             enable_model_summary=False,
             **options,
         )
-    except (TypeError, ValueError, AssertionError, L.fabric.utilities.exceptions.MisconfigurationException) as error:
-        raise InputError(f"trainer: {str(error).splitlines()[0]}; see the options of Lightning's Trainer") from None
+    except (TypeError, ValueError, AssertionError, ImportError, MisconfigurationException) as error:
+        raise InputError(f"trainer: {first_line(error)}; see the options of Lightning's Trainer") from None
 
 
 def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, checkpoint: Path | None) -> None:
     """Runs the training, from the state in `checkpoint` if there is one.
 
     Raises:
-        InputError: the run folder can no longer be written, or memory is short.
+        InputError: the run folder can no longer be written, memory is short, or an option of Lightning's does not suit the data.
     """
     with warnings.catch_warnings():
         # Lightning's advice on loaders and logging does not help our users.
@@ -427,6 +448,10 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
         except SystemExit:  # what Lightning makes of Ctrl-C
             log.warning("stopped; the same command goes on from the last whole epoch")
             raise KeyboardInterrupt from None
+        except (ValueError, MisconfigurationException) as error:
+            if isinstance(error, MisconfigurationException) or "val_check_interval" in str(error):
+                raise InputError(f"trainer: {first_line(error)}; see the options of Lightning's Trainer") from None
+            raise
         except (OSError, RuntimeError) as error:
             if isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _NO_MEMORY):
                 raise InputError(

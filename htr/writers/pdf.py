@@ -31,6 +31,9 @@ QUALITY = 85
 LONGEST = 65500
 """Longest side of a JPEG, in pixels."""
 
+LARGEST = 14400
+"""Longest side of a page, in points: the PDF standard's bound, which Acrobat keeps to."""
+
 SKEW = 10
 """Words that lean by fewer degrees than this are set straight: poppler, whose search many readers of PDF use, breaks a
 word into pieces where its letters climb by half a point."""
@@ -53,6 +56,8 @@ def write(page: Page, picture: Image.Image) -> bytes:
             f"{file_name(page)}: more than {LONGEST} pixels wide or high, too much for a PDF; cut it in two"
         )
     across, down = (72 / dpi for dpi in _resolution(picture))
+    shrunk = min(1, LARGEST / max(page.width * across, page.height * down))
+    across, down = across * shrunk, down * shrunk
     jpeg = io.BytesIO()
     picture.save(jpeg, "JPEG", quality=QUALITY)
     file = io.BytesIO()

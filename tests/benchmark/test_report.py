@@ -238,7 +238,16 @@ def test_damage_deep_in_a_result_is_named_and_all_else_drawn(folder, caplog, kin
     assert "htr default" in (folder / "report.md").read_text()
 
 
-@pytest.mark.parametrize("content", ['{"The worst lines": [{', "[]", '{"The worst lines": [{"png": 5}]}', '{"a": [5]}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"The worst lines": [{',
+        "[]",
+        '{"a": [{"png": "", "truth": null, "reading": "", "about": ""}]}',
+        '{"The worst lines": [{"png": 5}]}',
+        '{"a": [5]}',
+    ],
+)
 def test_damaged_pictures_of_lines_are_named_and_left_out(folder, caplog, content):
     (folder / "letters.examples.json").write_text(content)
     draw_report(folder)

@@ -178,6 +178,8 @@ def test_curves_average_over_seeds():
         ({"variants": {"a b": {}, "a+b": {}}}, "two runs would have the same folder"),
         ({"config": {**TINY, "data": ["sample"], "minutes": 1}}, "minutes: end by epochs"),
         ({"score": {"data": "sample", "split": "train"}}, "split: val or test"),
+        ({"score": {"data": ["sample"], "split": "test"}}, "give data, one corpus"),
+        ({"seeds": [1, 1]}, "give each share and seed once"),
         ({"config": {**TINY, "data": ["sample"], "trainer": {"devices": 2}}}, "devices: this trains on one device"),
     ],
 )
@@ -201,10 +203,14 @@ def test_runs_that_differ_in_the_steps_that_they_take_are_not_the_same(study_fil
 
 
 def test_what_is_no_result_of_a_study_is_named(tmp_path):
-    for text in ("{", '{"a": 1}', "[1]"):
+    about = f'"kind": "study", "version": {json.dumps(VERSION)}'
+    for text in ("{", '{"a": 1}', "[1]", f"{{{about}}}", f'{{{about}, "runs": null}}', f'{{{about}, "runs": [5]}}'):
         (tmp_path / "other.json").write_text(text)
         with pytest.raises(InputError, match=r"other\.json: not the result of a study"):
             write_page(tmp_path / "other.json")
+    (tmp_path / "other.json").write_text(f'{{{about}, "runs": [{{}}]}}')
+    with pytest.raises(InputError, match=r"other\.json: damaged"):
+        write_page(tmp_path / "other.json")
 
 
 @pytest.mark.parametrize("file", sorted((CONFIGS / "studies").glob("*.yaml")), ids=lambda file: file.name)

@@ -300,3 +300,11 @@ def test_of_a_large_picture_no_warning_is_given(folder, recwarn):
     (folder / "scan.xml").write_text(ESCRIPTORIUM, encoding="utf-8")
     assert load_pages(str(folder))[0].page.width == 12_000
     assert not recwarn.list
+
+
+def test_a_picture_whose_name_begins_with_a_space_is_found(folder):
+    (folder / "scan.png").rename(folder / " scan.png")
+    (folder / " scan.xml").write_text(PAGE.replace("scan.png", " scan.png"))
+    assert load_pages(str(folder))[0].image.name == " scan.png"
+    (folder / " scan.png").rename(folder / "scan.png")
+    assert load_pages(str(folder))[0].image.name == "scan.png"

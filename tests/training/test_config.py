@@ -62,3 +62,18 @@ def test_broken_files_are_named(tmp_path):
     (tmp_path / "bad.yaml").write_text("data: sample")
     with pytest.raises(InputError, match="has no value for run"):
         load_config(tmp_path / "bad.yaml", [])
+
+
+@pytest.mark.parametrize("word", ["seed=2026-13-01", "minutes=2026-02-30", "seed=0b_"])
+def test_what_looks_like_a_date_or_number_and_is_none_is_refused_by_name(word):
+    with pytest.raises(InputError, match=f"^{word.partition('=')[0]}: "):
+        load_config(CONFIGS / "sample.yaml", [word])
+
+
+def test_dates_in_a_file_are_named(tmp_path):
+    (tmp_path / "config.yaml").write_text("run: 2024-11-12\ndata: sample\n")
+    with pytest.raises(InputError, match="^run: 2024-11-12 is taken for a date .* put it in quotes"):
+        load_config(tmp_path / "config.yaml", [])
+    (tmp_path / "config.yaml").write_text("run: 2024-13-45\ndata: sample\n")
+    with pytest.raises(InputError, match=r"config\.yaml: not a YAML file \(month"):
+        load_config(tmp_path / "config.yaml", [])

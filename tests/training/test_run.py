@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -329,9 +330,43 @@ def test_a_damaged_state_is_named(tiny_config):
     train(config)
     folder = Path(config.run)
     (folder / "summary.json").unlink()
-    (folder / "last.ckpt").write_bytes((folder / "last.ckpt").read_bytes()[:1000])
-    with pytest.raises(InputError, match=r"last\.ckpt: damaged; delete it to begin the run again"):
+    state = (folder / "last.ckpt").read_bytes()
+    torch.save({"a": 1}, folder / "other")
+    start = state.index(b"data.pkl") + 200
+    for damaged in (state[:1000], state[:start] + bytes(80) + state[start + 80 :], (folder / "other").read_bytes()):
+        (folder / "last.ckpt").write_bytes(damaged)
+        with pytest.raises(InputError, match=r"last\.ckpt: damaged; delete it to begin the run again"):
+            train(config)
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]"])
+def test_a_damaged_summary_is_named_and_written_anew_once_it_is_gone(tiny_config, content):
+    config = load_config(CONFIG, tiny_config)
+    train(config)
+    file = Path(config.run) / "summary.json"
+    file.write_text(content)
+    with pytest.raises(InputError, match=r"summary\.json: damaged; delete it"):
         train(config)
+    file.unlink()
+    assert train(config)["epochs"] == 2
+
+
+@pytest.mark.parametrize("words", [["share=0.01"], ["data=lines:{}"]])
+def test_data_without_train_lines_are_named(tiny_config, tmp_path, words):
+    (tmp_path / "lines").mkdir()
+    cv2.imwrite(str(tmp_path / "lines" / "a.png"), np.full((60, 400), 200, np.uint8))
+    (tmp_path / "lines" / "a.txt").write_text("of no split")
+    config = load_config(CONFIG, [*tiny_config, *(word.format(tmp_path / "lines") for word in words)])
+    with pytest.raises(InputError, match=r"^(iam|lines):.*: has no train lines; "):
+        train(config)
+
+
+@pytest.mark.parametrize(
+    "option", ["val_check_interval=1000", "accumulate_grad_batches=0", "accelerator=tpu", "no_such_option=1"]
+)
+def test_options_that_lightning_refuses_are_named(tiny_config, option):
+    with pytest.raises(InputError, match="^trainer: "):
+        train(load_config(CONFIG, [*tiny_config, f"trainer.{option}"]))
 
 
 def test_two_processes_train_together(tiny_config):

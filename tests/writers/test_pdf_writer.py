@@ -138,3 +138,10 @@ def test_a_picture_that_is_too_long_is_refused(blank):
     page = Page(66000, 8, file="roll.png")
     with pytest.raises(InputError, match="^roll.png: more than 65500 pixels"):
         WRITERS["pdf"].write(page, blank(page))
+
+
+def test_a_very_long_picture_gives_the_largest_page_that_pdf_allows(blank):
+    scroll = Page(20_000, 100)
+    picture = blank(scroll)
+    picture.info["dpi"] = (72, 72)
+    assert _open(scroll, picture).get_size() == pytest.approx((14_400, 72))
