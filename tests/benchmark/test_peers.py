@@ -145,11 +145,11 @@ def test_a_command_that_is_missing_is_named_with_its_package(folder):
 def test_the_command_line_says_what_is_there_and_what_is_left_out(folder, command_line, monkeypatch):
     needy = Peer("needy", "Needy", "lines", (), (("no-such-command", "some-package"),), "", "")
     monkeypatch.setattr(peers, "PEERS", {"standin": STAND_IN, "needy": needy})
-    code, out, _ = command_line(peers.main, "--folder", folder)
+    code, out, err = command_line(peers.main, "--folder", folder)
     assert code == 0
     assert f"standin: installed in {folder / 'standin'}\n" in out
-    assert "needy: left out: Needy: needs the command no-such-command" in out
-    assert command_line(peers.main, "needy", "--folder", folder)[0] == 1
+    assert "needy: left out: Needy: needs the command no-such-command" in err
+    assert command_line(peers.main, "needy", "--folder", folder)[0] == 2
 
 
 def test_what_is_no_environment_is_not_overwritten(folder):
