@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -26,6 +27,9 @@ _REACH, _COMPARED = 25, 20
 
 # Of the words at the ends of a line, which tell whether it was parted rightly.
 _MOST_END_EDITS = 0.67
+
+# Punctuation read apart from the first or the last word.
+_MARKS_APART = re.compile(r"^([^\w\s]+)\s+|\s+([^\w\s]+)$")
 
 
 class Match(NamedTuple):
@@ -81,7 +85,7 @@ def _match(reading: str, text: str) -> Match:
 
 def _ends_fit(reading: str, text: str) -> bool:
     """Whether first and last words go together; those of a line that was parted wrongly do not."""
-    read, true = reading.split(), text.split()
+    read, true = (_MARKS_APART.sub(r"\1\2", line).split() for line in (reading, text))
     return bool(read and true) and all(_share(read[end], true[end]) <= _MOST_END_EDITS for end in (0, -1))
 
 

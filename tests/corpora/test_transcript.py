@@ -79,3 +79,9 @@ def test_a_word_broken_with_two_strokes_is_broken_in_its_text():
         ["at the old univer=", "sity with all the others"], "at the old university with all the others"
     )
     assert [match.text for match in matches] == ["at the old univer-", "sity with all the others"]
+
+
+def test_punctuation_apart_at_the_ends_is_no_word_of_its_own():
+    readings = [LINES[0].removesuffix(".") + " .", '" ' + LINES[1], LINES[3].replace('float"', 'float. "')]
+    texts = [LINES[0], '"' + LINES[1], LINES[3]]
+    assert all(match.sure for match in match_lines(readings, "\n".join(texts)))
