@@ -134,9 +134,7 @@ def load_network(
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{path}: not a weights file, or cut short ({str(error).splitlines()[0]}); copy it again"
-        ) from None
+        raise InputError(f"{path}: not a weights file, or cut short ({first_line(error)}); copy it again") from None
     if metadata.get("format") != kind.name:
         raise InputError(f"{path}: safetensors, but not of this project; give a file that {kind.command} wrote")
     if metadata.get("version") != str(kind.version):

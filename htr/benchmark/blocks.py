@@ -75,24 +75,27 @@ def write_report(blocks: Sequence[Block], folder: Path) -> list[Path]:
     Returns:
         The two pages.
     """
-    write_plots(blocks, folder)
-    drawn = {f"{block.name}.svg" for block in blocks if isinstance(block, Plot)}
-    for plot in (folder / "plots").glob("writers-*.svg"):
-        if plot.name not in drawn:
-            plot.unlink()
+    drawn = write_plots(blocks, folder)
+    for plot in set((folder / "plots").glob("writers-*.svg")).difference(drawn):
+        plot.unlink()
     page, text = folder / "report.html", folder / "report.md"
     write_whole(page, as_html(blocks))
     write_whole(text, as_markdown(blocks))
     return [page, text]
 
 
-def write_plots(blocks: Iterable[Block], folder: Path) -> None:
-    """Writes the plots that a page in Markdown shows, into `plots/` of its folder."""
+def write_plots(blocks: Iterable[Block], folder: Path) -> list[Path]:
+    """Writes the plots that a page in Markdown shows, into `plots/` of its folder.
+
+    Returns:
+        The plots.
+    """
     plots = folder / "plots"
     plots.mkdir(parents=True, exist_ok=True)
-    for block in blocks:
-        if isinstance(block, Plot):
-            write_whole(plots / f"{block.name}.svg", block.svg)
+    written = {plots / f"{block.name}.svg": block.svg for block in blocks if isinstance(block, Plot)}
+    for file, svg in written.items():
+        write_whole(file, svg)
+    return list(written)
 
 
 def as_markdown(blocks: Iterable[Block]) -> str:

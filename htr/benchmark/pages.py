@@ -240,7 +240,7 @@ def _with_area(page: PageTruth, leave_out: re.Pattern[str] | None) -> Truth:
     kept = [index for index in range(len(lines)) if not ignored[index]] or range(len(lines))
     heights = [
         cv2.contourArea(polygons[index].astype(np.float32))
-        / max(cv2.arcLength(np.array(lines[index].baseline, np.float32), False), 1)
+        / cv2.arcLength(np.array(lines[index].baseline, np.float32), False)
         for index in kept
     ]
     margin = float(np.median(heights)) / 2

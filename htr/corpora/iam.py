@@ -21,7 +21,7 @@ import numpy as np
 
 from htr.alphabet import normalise
 from htr.corpora.sample import Sample
-from htr.errors import InputError
+from htr.errors import InputError, first_line
 from htr.pages.images import open_image
 
 SPLITS = ("train", "val", "test")
@@ -227,9 +227,7 @@ def _load_parquet(files: list[Path]) -> list[Sample]:
         try:
             rows = parquet.read_table(file).to_pylist()
         except Exception as error:
-            raise InputError(
-                f"{file}: not a readable parquet file ({str(error).splitlines()[0]}); download it again"
-            ) from None
+            raise InputError(f"{file}: not a readable parquet file ({first_line(error)}); download it again") from None
         for number, row in enumerate(rows):
             if not {"image", "text"} <= row.keys():
                 raise InputError(f"{file}: has no columns image and text; give files of {HUB_NAME}")
@@ -263,7 +261,7 @@ def _download() -> list[Path]:
         folder = fetch()
     except Exception as error:
         raise InputError(
-            f"{HUB_NAME}: the hub does not answer ({str(error).splitlines()[0]}); go online, or give a folder of its parquet files"
+            f"{HUB_NAME}: the hub does not answer ({first_line(error)}); go online, or give a folder of its parquet files"
         ) from None
     return sorted(Path(folder).rglob("*.parquet"))
 

@@ -447,9 +447,12 @@ def _scaled(regions: list[list[Line]], size: tuple[float, float], image: Path) -
     for region in regions:
         lines = []
         for line in region:
-            line = Line(scaled(line.baseline), scaled(line.polygon), line.text)
-            if cv2.contourArea(np.array(line.polygon, np.float32)) >= 1:
-                lines.append(line)
+            baseline, polygon = scaled(line.baseline), scaled(line.polygon)
+            if cv2.contourArea(np.array(polygon, np.float32)) >= 1:
+                # One that lies wholly beyond an edge has no length left.
+                lines.append(
+                    Line(_baseline_in(polygon, None) if len(set(baseline)) == 1 else baseline, polygon, line.text)
+                )
             elif line.text:
                 reason = f"a line ({line.text[:30]!r}) lies outside of {image}; put the right picture there"
                 doubts.append(Doubt("", line.text, reason))

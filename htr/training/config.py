@@ -158,9 +158,8 @@ def overridden(values: dict[str, Any], overrides: list[str], kind: type[Config] 
         value = text if str in _kinds(kind, key) and text not in ("null", "") else _parsed(text)
         if key.startswith("trainer."):
             options = values.get("trainer") or {}
-            if not isinstance(options, dict):
-                raise InputError(f"trainer: {options!r} is not dict")
-            values["trainer"] = {**options, key.removeprefix("trainer."): value}
+            if isinstance(options, dict):  # `checked` refuses all else
+                values["trainer"] = {**options, key.removeprefix("trainer."): value}
         else:
             values[key] = value
     return values
