@@ -34,8 +34,11 @@ from htr.weights import MODELS
 ORDER = 7
 """Characters of the longest n-grams."""
 
-# Characters are numbered from 1 on in 7 bits, so that up to nine of them make one integer; 0 is any other character.
+# Characters are numbered from 1 on in 7 bits; 0 is any other character.
 _BITS = 7
+
+MAX_ORDER = 64 // _BITS
+"""So many of them make one integer."""
 
 # Characters seen less often than this are not learnt.
 _RARE = 20
@@ -180,7 +183,7 @@ def train(texts: Iterable[tuple[str, float]], order: int = ORDER) -> LanguageMod
 
     Args:
         texts: paragraphs or single words, each with how often it counts.
-        order: characters of the longest n-grams, 1 to 9.
+        order: characters of the longest n-grams, 1 to `MAX_ORDER`.
 
     Raises:
         InputError: the texts have more different characters than a model holds.
@@ -240,6 +243,8 @@ def find_models(name: str | Path) -> list[Path]:
     Raises:
         InputError: there is none of that name.
     """
+    if name is None:
+        raise InputError("language: None could mean all or none; give auto, none, the name of a model or a file")
     if name in (AUTO, NONE):
         return sorted(MODELS.glob("*.npz")) if name == AUTO else []
     shipped = MODELS / f"{name}.npz"
@@ -267,17 +272,28 @@ def load_model(path: Path) -> LanguageModel:
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            characters = str(arrays["characters"])
+            characters, order = str(arrays["characters"]), int(arrays["order"])
+            if not 1 <= order <= MAX_ORDER:
+                raise ValueError("order")
             grams, counts = [], []
-            for length in range(1, int(arrays["order"]) + 1):
-                gram = np.zeros(arrays[f"grams{length}"].shape[1], np.uint64)
-                for row in arrays[f"grams{length}"]:
+            for length in range(1, order + 1):
+                rows, count = arrays[f"grams{length}"], arrays[f"counts{length}"]
+                if (
+                    rows.shape != (length, len(count))
+                    or rows.max(initial=0) > len(characters)
+                    or count.min(initial=1) < 1
+                ):
+                    raise ValueError("n-grams")
+                gram = np.zeros(len(count), np.uint64)
+                for row in rows:
                     gram = gram << np.uint64(_BITS) | row
                 grams.append(gram)
-                counts.append(arrays[f"counts{length}"])
+                counts.append(count)
         return LanguageModel(characters, grams, counts)
+    except MemoryError:
+        raise InputError(f"{path}: the memory is too small for this language model; close other programs") from None
     except (
-        AttributeError, KeyError, IndexError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error
+        AttributeError, KeyError, IndexError, TypeError, ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error
     ):  # fmt: skip
         raise InputError(
             f"{path}: not a language model, or damaged; copy it again, or make one with python -m htr.language"

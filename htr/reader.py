@@ -74,12 +74,17 @@ class Reader:
     def read_lines(self, images: Sequence[Picture]) -> list[Line]:
         """Reads pictures of one text line each.
 
+        Args:
+            images: a list of them, also of one.
+
         Returns:
             A line for each picture, in the same order; its polygon is the whole picture, its baseline the lower edge.
 
         Raises:
-            InputError: a file cannot be opened; it is named.
+            InputError: a file cannot be opened (it is named), or a picture was given in place of a list.
         """
+        if isinstance(images, (str, Path, np.ndarray)):
+            raise InputError("read_lines takes a list of pictures; for one, give [picture]")
         lines, pictures, places = [], [], []
         for image in images:
             picture = _open(image)

@@ -90,10 +90,53 @@ def test_bad_files_are_named(model, tmp_path):
         {"x": np.zeros(3)},
         {"characters": np.array("ab")},
         {"characters": np.array("ab"), "grams1": 1, "counts1": 1},
+        _arrays(order=0),
+        _arrays(order=10),
+        _arrays(grams1=np.array([[3]], np.uint8)),  # of two characters
+        _arrays(counts1=np.array([5, 5], np.uint32)),  # for one n-gram
+        _arrays(counts1=np.array([0], np.uint32)),
+        _arrays(order=2, grams2=np.array([[1]], np.uint8), counts2=np.array([5], np.uint32)),
     ):
         np.savez(path, **arrays)
         with pytest.raises(InputError, match="model.npz: not a language model, or damaged"):
             load_model(path)
+
+
+def _arrays(**others):
+    """What a file of one n-gram, the letter a, holds."""
+    known = {"grams1": np.array([[1]], np.uint8), "counts1": np.array([5], np.uint32)}
+    return {"characters": np.array("ab"), "order": 1} | known | others
+
+
+def test_a_foreign_zip_file_is_no_model(tmp_path):
+    path = tmp_path / "model.npz"
+    np.savez(path, **_arrays())
+    assert load_model(path).order == 1
+    content = bytearray(path.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = content.find(mark)
+        while place >= 0:
+            content[place + flags] |= 1  # says that it is encrypted
+            place = content.find(mark, place + 1)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="model.npz: not a language model, or damaged"):
+        load_model(path)
+
+
+def test_short_memory_is_no_damage(model, tmp_path, monkeypatch):
+    save_model(tmp_path / "model.npz", model)
+
+    def short(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(np, "load", short)
+    with pytest.raises(InputError, match="model.npz: the memory is too small for this language model"):
+        load_model(tmp_path / "model.npz")
+
+
+def test_no_language_is_asked_for_by_name():
+    with pytest.raises(InputError, match="language: None could mean all or none; give auto, none"):
+        load_languages(None)
 
 
 def test_the_model_that_ships_knows_english():

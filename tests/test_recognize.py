@@ -236,3 +236,6 @@ def test_same_from_python(reader, line_file):
     with pytest.raises(htr.InputError, match="cannot be read"):
         reader.read_lines([np.zeros((10, 10), np.float64)])
     assert reader.read_lines([]) == []
+    for one in (line_file, str(line_file), picture):
+        with pytest.raises(InputError, match=r"takes a list of pictures; for one, give \[picture\]"):
+            reader.read_lines(one)

@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from pypdfium2 import PdfDocument, PdfiumError
 from pypdfium2.raw import FPDF_ERR_PASSWORD
 
-from htr.errors import InputError
+from htr.errors import InputError, first_line
 
 MAX_PIXELS = 178_000_000
 """Largest picture that is opened, in pixels: an A2 sheet at 600 dpi has 139 million. Pillow itself opens hardly more."""
@@ -168,9 +168,12 @@ def _opened(source: Path | str | bytes, name: str | None) -> Iterator[Image.Imag
         raise InputError(f"{name}: not a picture that can be read; give a PNG, JPEG, TIFF, WebP or PDF file") from None
     except PermissionError:
         raise InputError(f"{name}: may not be read; check its permissions") from None
+    except MemoryError:
+        raise InputError(
+            f"{name}: the memory is too small for this picture; scale it down, or close other programs"
+        ) from None
     except Exception as error:  # decoders raise nearly everything on damaged data
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{name}: damaged or cut short ({reason}); export or copy it again") from None
+        raise InputError(f"{name}: damaged or cut short ({first_line(error)}); export or copy it again") from None
 
 
 def _existing(path: Path) -> Path:

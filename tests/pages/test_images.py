@@ -118,6 +118,17 @@ def test_an_array_with_transparency_is_laid_over_white():
     assert np.abs(grey(picture) - expected).max() <= 1
 
 
+def test_short_memory_is_no_damage(tmp_path, monkeypatch):
+    Image.fromarray(GREY).save(tmp_path / "scan.png")
+
+    def short(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(images, "_page", short)
+    with pytest.raises(InputError, match="scan.png: the memory is too small for this picture; scale it down"):
+        open_image(tmp_path / "scan.png")
+
+
 def test_transparency_costs_little_memory():
     picture = np.zeros((1000, 1000, 4), np.uint8)
     tracemalloc.start()  # counts what numpy takes
