@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 __all__ = ["InputError", "Line", "Page", "Reader", "load"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     # PyTorch takes seconds to load: only those who read pay for it, not `--help`.
     if name in ("Reader", "load"):
         from htr import reader
+        from htr.cli import keep_kernels
 
+        keep_kernels()
         return getattr(reader, name)
     raise AttributeError(f"module 'htr' has no attribute {name!r}")

@@ -90,7 +90,9 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
             add(path, Path(path.stem if path.stem.strip(".") else path.name))  # of `...png` it is `..`
             continue
         if out and _same(path, out):
-            raise InputError(f"{out}: is the folder that is read; choose another one for the results with --out")
+            raise InputError(
+                f"{out}: is the folder that is read; choose another one for the results with --out, or name the pictures in it"
+            )
         found: list[Path] = []
         wrong = len(broken)
         for folder, folders, names in os.walk(path, onerror=unlisted):
@@ -98,7 +100,7 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
             pictures = [
                 name
                 for name in names
-                if name[0] != "." and Path(name).suffix.lower() in SUFFIXES and not _is_result(Path(folder, name))
+                if name[0] != "." and Path(name).suffix.lower() in SUFFIXES and not is_result(Path(folder, name))
             ]
             others.update(Path(name).suffix.lower() or name for name in set(names).difference(pictures))
             others.update("link" for name in folders if os.path.islink(Path(folder, name)))
@@ -256,6 +258,6 @@ def _same(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
 
 
-def _is_result(file: Path) -> bool:
+def is_result(file: Path) -> bool:
     """Whether htr wrote this file, as a picture of a reading or a PDF with its text."""
     return file.name.endswith(OVERLAY) or (file.suffix.lower() == ".pdf" and pdf_creator(file).startswith("htr "))

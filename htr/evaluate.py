@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 from htr.cli import run
 from htr.errors import InputError
-from htr.files import make_writable, write_whole
+from htr.files import make_writable, read_text, write_whole
 
 
 def main() -> None:
@@ -79,7 +80,7 @@ def main() -> None:
     if arguments.language != "auto":
         about.append(f"language-{language_of(result).replace(' ', '-')}")
     readings = result.pop("readings")
-    out = out or folder / result_name(about, result)
+    out = out or _free(folder / result_name(about, result), result["command"])
     write_result(out, result)
     rows = io.StringIO(newline="")
     table_writer = csv.DictWriter(rows, readings[0], dialect="excel-tab")
@@ -88,6 +89,19 @@ def main() -> None:
     write_whole(out.with_suffix(".tsv"), rows.getvalue())
     print(shown)
     print(f"written to {out}; truth and readings to {out.with_suffix('.tsv')}")
+
+
+def _free(file: Path, command: str) -> Path:
+    """The file, or another of a name like it where that holds the result of another command."""
+    names = [file, *(file.with_stem(f"{file.stem}-{number}") for number in range(2, 1000))]
+    return next(name for name in names if not name.exists() or _command_of(name) == command)
+
+
+def _command_of(file: Path) -> str | None:
+    try:
+        return json.loads(read_text(file)).get("command")
+    except (InputError, ValueError, AttributeError):  # no result
+        return None
 
 
 def table(result: dict[str, Any]) -> str:

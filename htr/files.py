@@ -115,4 +115,4 @@ def read_text(file: Path) -> str:
             f"{file}: not a text file in UTF-8; save it as one (in most editors: Save as, Encoding)"
         ) from None
     except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror}); check its permissions") from None
+        raise InputError(f"{file}: cannot be read ({error.strerror}); check its name and permissions") from None

@@ -17,7 +17,7 @@ from htr.errors import InputError
 from htr.language import AUTO, Languages, load_languages
 from htr.lineimage import Prepared, batches_of_like_width, collate, prepare
 from htr.machine import use_bfloat16
-from htr.pages.containers import Character, Line, Page, Point, Word
+from htr.pages.containers import Character, Line, Page, Point, Word, within
 from htr.pages.crop import cut_strip, looks_like_line
 from htr.pages.images import grey, open_image
 from htr.pages.lines import LineFinder
@@ -92,7 +92,7 @@ class Reader:
             corners = ((0.0, 0.0), (float(width), 0.0), (float(width), float(height)), (0.0, float(height)))
             lines.append(Line((corners[3], corners[2]), corners))
             pictures.append(picture)
-            places.append(lambda x, y: (x, y))
+            places.append(_inside(lambda x, y: (x, y), picture.shape))
         return self._read(lines, pictures, places)
 
     def read_page(self, image: Picture) -> Page:
@@ -106,7 +106,8 @@ class Reader:
         picture = _open(image)
         page = replace(self.find_page(picture), file=None if isinstance(image, np.ndarray) else str(image))
         strips = [cut_strip(picture, line) for line in page.lines]
-        read = iter(self._read(page.lines, [strip.picture for strip in strips], [strip.place for strip in strips]))
+        places = [_inside(strip.place, picture.shape) for strip in strips]
+        read = iter(self._read(page.lines, [strip.picture for strip in strips], places))
         regions, empty = [], 0
         for region in page.regions:
             if region.kind != "print":
@@ -117,12 +118,16 @@ class Reader:
                 regions.append(region)
         return replace(page, regions=tuple(regions), notes=_notes(picture, page, empty))
 
-    def find_page(self, picture: np.ndarray) -> Page:
+    def find_page(self, image: Picture) -> Page:
         """Finds the lines of a page and their order, and reads nothing.
 
-        Args:
-            picture: shape (height, width), uint8, 0 = black.
+        Returns:
+            The page; its lines have no text.
+
+        Raises:
+            InputError: the file cannot be opened; it is named.
         """
+        picture = _open(image)
         page = self._finder.find(picture)
         if self._is_inverted(picture, page):
             return self._finder.find(picture, (2 - page.turn // 90) % 4)
@@ -186,6 +191,11 @@ class Reader:
                 lines, self.read_prepared(prepared), prepared, pictures, places
             )
         ]
+
+
+def _inside(place: Place, shape: tuple[int, ...]) -> Place:
+    """The same place, but for what would lie outside of a picture of this shape: that lies on its edge."""
+    return lambda x, y: within([place(x, y)], shape)[0]
 
 
 def _filled(line: Line, reading: Reading, seen: Prepared, stride: int, height: int, place: Place) -> Line:

@@ -50,8 +50,8 @@ def main() -> int:
         read = read_lines if arguments.line else read_pages
         results = read(load(arguments.weights, arguments.language), tasks, arguments.dpi, list(makers.values()))
     unit = "lines" if arguments.line else "pages"
-    # Pages of plain text are set apart, so that one sees where the next begins.
-    between = "\n" if arguments.format == "text" and not arguments.line else ""
+    # As `head` names several files.
+    titled = arguments.format == "text" and not arguments.line and total > 1
     printed = False
     progress = tqdm(total=total, initial=total - len(tasks), unit=f" {unit}", disable=None if total > 1 else True)
     try:
@@ -72,7 +72,8 @@ def main() -> int:
                     complain(failure)
             elif contents[0]:
                 with tqdm.external_write_mode(file=sys.stdout):
-                    _show(between.encode() * printed + contents[0])
+                    title = printable(f"{chr(10) * printed}==> {task.name} <==\n") if titled else ""
+                    _show(title.encode() + contents[0])
                 printed = True
     except KeyboardInterrupt:
         if out:

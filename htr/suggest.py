@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from itertools import count
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tqdm import tqdm
 
 from htr.batch import find_all_pages, find_files, read_pages, refuse_same_results
 from htr.cli import complain, counted, run
+from htr.corpora.folder import text_beside
 from htr.errors import InputError
 from htr.files import make_writable
 from htr.pages.images import PDF_DPI
@@ -33,8 +35,15 @@ def main() -> int:
     if out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
         raise InputError(f"{out}: is not empty, and may hold texts that were corrected; choose another --out")
     files, _, broken = find_files(arguments.files, out)
-    tasks, unopened = find_all_pages(files)
+    transcribed = [file for file in files if text_beside(file) and str(file) not in arguments.files]
+    if transcribed:
+        print(f"{counted(len(transcribed), 'picture')} with a text passed over", file=sys.stderr)
+    tasks, unopened = find_all_pages({file: result for file, result in files.items() if file not in transcribed})
     broken += unopened
+    if not tasks and not broken:
+        raise InputError(f"{arguments.files[0]}: all pictures there have a text; give pages that nobody transcribed")
+    if not tasks:
+        return 2
     refuse_same_results(tasks, out)
     make_writable(out)
     from htr.finetuning.suggestion import Candidate, choose, write_lines
@@ -49,13 +58,18 @@ def main() -> int:
         else:
             candidates += [Candidate(task, number, line) for number, line in enumerate(page.lines)]
     chosen = choose(candidates, arguments.count)
+    if not chosen and broken:
+        return 2
     if not chosen:
         raise InputError(f"{arguments.files[0]}: no lines of handwriting were found; give other pages")
     write_lines(chosen, out, PDF_DPI)
     lines, of = counted(len(candidates), "line"), counted(len({candidate.task for candidate in chosen}), "page")
     start = f' --weights "{arguments.weights}"' if arguments.weights else ""
-    print(f"{len(chosen)} of {lines}, of {of}, are in {out}: correct each .txt, delete what")
-    print(f'cannot be read, then: python -m htr.finetune "{out}" --out {_unused()}{start}')
+    print(
+        f"{len(chosen)} of {lines}, of {of}, are in {out}: correct each .txt, delete what cannot be read, then teach them,"
+    )
+    print("best in one folder with all that you have transcribed before:")
+    print(f'python -m htr.finetune "{out}" --out {_unused()}{start}')
     return 2 if broken else 0
 
 

@@ -136,7 +136,7 @@ def load_network(
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: not a weights file, or cut short ({first_line(error)}); copy it again") from None
     if metadata.get("format") != kind.name:
-        raise InputError(f"{path}: safetensors, but not of this project; give a file that {kind.command} wrote")
+        raise InputError(f"{path}: safetensors, but of another kind; give a file that {kind.command} wrote")
     if metadata.get("version") != str(kind.version):
         raise InputError(
             f"{path}: weights of version {metadata.get('version')}, this program reads version {kind.version}; "

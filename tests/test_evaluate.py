@@ -82,6 +82,16 @@ def test_results_of_two_language_models_get_two_names(run, iam_folder, tmp_path,
     }  # fmt: skip
 
 
+def test_results_of_two_commands_get_two_names(run, iam_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / iam_folder.name).symlink_to(iam_folder)  # of the same name
+    for folder in (iam_folder, tmp_path / "elsewhere" / iam_folder.name, iam_folder):
+        assert run("--data", f"iam:{folder}", "--language", "none")[0] == 0
+    first, second = sorted((tmp_path / "runs").glob("*.json"), key=lambda file: len(file.name))
+    assert second.stem == f"{first.stem}-2"
+
+
 def test_table_and_json_of_pages(run, tmp_path, monkeypatch):
     boxes = [(100, 100, 500, 140), (100, 160, 500, 200), (100, 220, 500, 260), (100, 280, 500, 320)]
     write_page(tmp_path, "page", list(zip(["id 1", "one", "two", "three"], boxes)))

@@ -329,7 +329,8 @@ def test_of_a_document_each_page_gets_a_file(read, tmp_path):
 def test_a_damaged_page_costs_no_other(read, tmp_path):
     (tmp_path / "scan.tiff").write_bytes(tiff(20, 21, 22, damaged=2))
     code, out, err = read(tmp_path / "scan.tiff")
-    assert (code, out) == (2, "20\n\n22\n")
+    page1, page3 = (f"==> {tmp_path}/scan.tiff, page {number} <==" for number in (1, 3))
+    assert (code, out) == (2, f"{page1}\n20\n\n{page3}\n22\n")
     assert "scan.tiff, page 2: damaged or cut short" in err
     assert "scan.tiff, page 3: looks odd" in err
     assert "pages: 2 read, 1 broken" in err

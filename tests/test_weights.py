@@ -74,7 +74,7 @@ def test_other_version(file):
 
 def test_foreign_safetensors(file):
     save_file({"a": torch.zeros(1)}, file)
-    with pytest.raises(InputError, match="not of this project"):
+    with pytest.raises(InputError, match="safetensors, but of another kind"):
         load_weights(file)
 
 

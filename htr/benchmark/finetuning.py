@@ -70,11 +70,12 @@ def evaluate_finetuning(
             **{f"{name} with language": result["scores_with_language"] for name, result in figures.items()},
         }
 
+    code = code_sha256((*LEARNING, "finetuning"))
     start = scored(reader.weights.file, test=data, general=general)
     for count in counts:
         chosen = labelled(samples, count)
         texts = labels_sha256((sample.id, sample.text) for sample in chosen)
-        name = f"{collection_of(data)}-{count}-{reader.weights.sha256[:8]}-{texts[:8]}"
+        name = f"{collection_of(data)}-{count}-{reader.weights.sha256[:8]}-{texts[:8]}-{code[:8]}"
         folder = _RUNS / (f"{name}-unread" if unread else name)
         if not (folder / "lines" / "lines.tsv").is_file():
             if unread:
@@ -105,7 +106,7 @@ def evaluate_finetuning(
         }  # fmt: skip
         yield {
             "kind": "finetuning", "data": data, "general": general, "start": start, "runs": [run],
-            **provenance(reader, AUTO), "learning code": code_sha256((*LEARNING, "finetuning")),
+            **provenance(reader, AUTO), "learning code": code,
         }  # fmt: skip
 
 

@@ -53,6 +53,8 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
         raise InputError(f"{data}: has no {split} lines; choose another split")
     if unknown := reader.weights.alphabet.missing(normalise(sample.text) for sample in samples):
         log.warning("%s: characters that these weights cannot write, which count as errors: %s", data, named(unknown))
+    # The first reading takes longer, whatever is read.
+    reader.read_prepared([prepare(samples[0].image(), reader.weights.header.height)], greedily=True)
     greedily: list[Reading] = []
     helped: list[Reading] = []
     seconds = helped_seconds = 0.0
@@ -72,7 +74,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
     progress.close()
     truths, texts = [sample.text for sample in samples], [reading.text for reading in greedily]
     scores = score(truths, texts)
-    writers = [sample.writer for sample in samples]
+    writers = [sample.writer or sample.form for sample in samples]
     known = all(writers) and len(set(writers)) >= _FEWEST_WRITERS
     helped_texts = [reading.text for reading in helped]
     listed = [
@@ -100,7 +102,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
         "scores_with_language_over_writers": named_rates(score(truths, helped_texts, writers))
         if known and helped
         else {},
-        "intervals": "95 % percentile bootstrap over lines (and over writers where they are known), 1000 resamples, seed 0",
+        "intervals": "95 % percentile bootstrap over lines (and over writers, or pages, where they are known), 1000 resamples, seed 0",
         "speed": {
             "lines_per_second": round(len(samples) / seconds, 1),
             **({"lines_per_second_with_language": round(len(samples) / helped_seconds, 1)} if helped else {}),

@@ -46,7 +46,7 @@ from htr.language import AUTO
 from htr.metrics import count_edits, score
 from htr.pages.containers import Line, Page, around
 from htr.pages.crop import crop_line
-from htr.pages.images import MIN_SIDE, open_image
+from htr.pages.images import can_hold_writing, open_image
 from htr.pages.segmenter import DEFAULT as FINDER
 from htr.reader import Reader, load
 from htr.weights import sha256
@@ -103,7 +103,7 @@ def evaluate_pages(
         found = [page.lines[index].text for index, partner in kept.items() if partner is None or lines[partner].text]
         crops = [crop_line(picture, line) for line in truth.read]
         # What is too small to be read is read as nothing.
-        cut = reader.read_lines([crop for crop in crops if min(crop.shape) >= MIN_SIDE])
+        cut = reader.read_lines([crop for crop in crops if can_hold_writing(crop)])
         about = {"id": printable(truth.page.id), "split": truth.page.split, "writer": truth.page.writer}
         reading, reading_of_true = " ".join(found), " ".join(line.text for line in cut)
         edits, characters = count_edits(truth.text, reading)

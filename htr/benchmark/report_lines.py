@@ -127,7 +127,7 @@ def _without_writers(lines: list[Result]) -> Iterator[Block]:
             f"{name} ({counted(count, 'writer') if count else 'which does not say who wrote'})"
             for name, count in known.items()
         )
-        yield Text(f"There are no intervals over writers of {', '.join(why)}.")
+        yield Text(f"There are no intervals over writers or pages of {', '.join(why)}.")
 
 
 def _together(lines: list[Result]) -> Iterator[Block]:
@@ -183,10 +183,10 @@ def _collection(result: Result) -> Iterator[Block]:
     details = result["details"]
     over_writers, helped = result["scores_over_writers"], result["scores_with_language"]
     header = ["rate", "greedily, percent [over lines]"]
-    header += ["[over writers]"] if over_writers else []
+    header += ["[over writers or pages]"] if over_writers else []
     header += ["with language [over lines]"] if helped else []
     helped_over_writers = result.get("scores_with_language_over_writers")
-    header += ["[over writers]"] if helped_over_writers else []
+    header += ["[over writers or pages]"] if helped_over_writers else []
     yield Table(
         header,
         [

@@ -23,6 +23,7 @@ from htr.benchmark.provenance import LEARNING, VERSION, code_sha256
 from htr.benchmark.results import write_result
 from htr.corpora import label, load_corpus
 from htr.errors import InputError
+from htr.files import make_writable, write_whole
 from htr.language import NONE
 from htr.training.config import TrainConfig, checked, read_values
 from htr.training.run import STEPS, InUse, OtherRun, refuse_devices, train
@@ -175,13 +176,14 @@ def run_study(path: Path, folder: Path) -> Path:
         )
     if others:
         raise InputError(
-            f"{path}: not measured, since their folders hold runs with other settings, lines or weights to start from: "
+            f"{path}: not measured, since their folders hold runs with other settings, code, lines or weights to start from: "
             f"{', '.join(others)}; delete these, and start the study again"
         )
     return file
 
 
 def _run(study: Study, cell: Cell) -> dict[str, Any]:
+    _refuse_other_code(Path(cell.config.run))
     summary = train(cell.config)
     scored = evaluate_lines(study.score["data"], study.score["split"], summary["weights"], NONE)
     return {
@@ -207,6 +209,16 @@ def _run(study: Study, cell: Cell) -> dict[str, Any]:
         "machine": summary["machine"],
         "date": summary["date"],
     }
+
+
+def _refuse_other_code(run: Path) -> None:
+    """Marks a new run's folder with the code that it learns by; one of other code must not pass for it."""
+    mark, code = run / "code.sha256", code_sha256(LEARNING)
+    if not (run / "config.yaml").is_file():
+        make_writable(run)
+        write_whole(mark, code)
+    elif not mark.is_file() or mark.read_text(encoding="utf-8") != code:
+        raise OtherRun
 
 
 def _same_start(config: TrainConfig, run: dict[str, Any]) -> bool:

@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from htr.alphabet import normalise
+from htr.batch import is_result
 from htr.cli import counted
 from htr.corpora.iam import SPLITS
-from htr.corpora.pages import split_of
+from htr.corpora.pages import picture_size, split_of
 from htr.corpora.sample import Doubt, Sample
 from htr.errors import InputError
 from htr.files import files_below, read_text, same_file
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 TABLES = "lines.tsv", "lines.csv"
 """What tables of lines are called."""
+
+# Pictures narrower than so many heights for each character of their text cannot be of one line: letters are wider.
+_NARROWEST = 1 / 12
 
 
 def load_folder(path: str | Path) -> list[Sample]:
@@ -37,7 +41,7 @@ def load_folder(path: str | Path) -> list[Sample]:
         and test are of that split, all others of test. Lines with no text are left out and counted in one log line.
 
     Raises:
-        InputError: nothing usable there, a malformed row, or a picture that is missing.
+        InputError: nothing usable there, a malformed row, a picture that is missing, or one of a whole page.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -48,9 +52,14 @@ def load_folder(path: str | Path) -> list[Sample]:
         if doubts:
             raise InputError(f"{folder / doubts[0].line}: {doubts[0].reason}")
     else:
-        samples = [
-            line_beside(folder, image, read_text(text) if text else "") for image, text in pictures_with_texts(folder)
-        ]
+        samples = []
+        for image, file in pictures_with_texts(folder):
+            text = read_text(file) if file else ""
+            if is_page(image, text):
+                raise InputError(
+                    f"{file}: is the text of a page, not of a line; htr.finetune learns from such, or give pictures of lines"
+                )
+            samples.append(line_beside(folder, image, text))
     labelled = [sample for sample in samples if sample.text]
     if not labelled:
         raise InputError(
@@ -138,12 +147,13 @@ def _sample(row: dict[str, str], folder: Path) -> Sample:
 def pictures_with_texts(folder: Path) -> list[tuple[Path, Path | None]]:
     """All pictures of a folder and of those below it, each with the `.gt.txt` or `.txt` of its name; None where there is none.
 
+    What htr itself made of them (PDF files with their text, pictures of readings) is passed over.
     Of pictures whose names differ in their endings alone, such as a TIFF and a JPEG of one page, or `a.bin.png` beside
     `a.png`, only one counts, and the others are counted in a log line.
     """
     pictures: dict[Path, Path] = {}
     doubled: list[Path] = []
-    images = [file for file in files_below(folder) if file.suffix.lower() in SUFFIXES]
+    images = [file for file in files_below(folder) if file.suffix.lower() in SUFFIXES and not is_result(file)]
     for image in sorted(images, key=lambda image: (image.with_suffix("") != _stem(image), image)):
         if pictures.setdefault(_stem(image), image) is not image:
             doubled.append(image)
@@ -152,17 +162,30 @@ def pictures_with_texts(folder: Path) -> list[tuple[Path, Path | None]]:
             "%s: %s left out, since others have the same name but for the ending (%s)",
             folder, counted(len(doubled), "picture"), doubled[0].name,
         )  # fmt: skip
+    return [(image, text_beside(image)) for _, image in sorted(pictures.items())]
+
+
+def text_beside(image: Path) -> Path | None:
+    """The `.gt.txt` or `.txt` of a picture's name; None where there is none."""
     # What a person made comes before what a program may have made.
-    return [
-        (image, next((text for end in (".gt.txt", ".txt") if (text := same_file(Path(f"{stem}{end}")))), None))
-        for stem, image in sorted(pictures.items())
-    ]
+    return next((text for end in (".gt.txt", ".txt") if (text := same_file(Path(f"{_stem(image)}{end}")))), None)
 
 
 def _stem(image: Path) -> Path:
     """The path without its ending, and without that of pictures made black and white by other programs (`.bin`, `.nrm`)."""
     path = image.with_suffix("")
     return path.with_suffix("") if path.suffix in (".bin", ".nrm") else path
+
+
+def is_page(image: Path, text: str) -> bool:
+    """Whether a picture that has this text is of a page, not of one line."""
+    if len([line for line in text.splitlines() if line.strip()]) > 1:
+        return True
+    try:
+        width, height = picture_size(image)
+    except InputError:
+        return False  # found to be unreadable when it is opened
+    return width / height < _NARROWEST * len(normalise(text))
 
 
 def line_beside(folder: Path, image: Path, text: str) -> Sample:

@@ -40,6 +40,9 @@ _OF_XML, _OF_PICTURES = (
 # How far a line reaches from its baseline where the truth does not tell, in parts of the distance of lines.
 _ABOVE, _BELOW = 0.6, 0.25
 
+# Where ALTO names the programs that it passed through, the last one last.
+_SOFTWARE = "{*}Description/{*}Processing/{*}processingSoftware/{*}softwareName"
+
 Points = tuple[Point, ...]
 
 log = logging.getLogger(__name__)
@@ -56,6 +59,7 @@ class PageTruth:
             transcribed is empty.
         split: `train`, `val` or `test`.
         writer: who wrote the page, where known.
+        by_htr: whether htr itself wrote the XML that tells all this.
     """
 
     id: str
@@ -63,6 +67,7 @@ class PageTruth:
     page: Page
     split: str
     writer: str | None = None
+    by_htr: bool = False
 
 
 def load_pages(source: str) -> list[PageTruth]:
@@ -169,7 +174,7 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
     files (broken, without their picture, or with one of other proportions) and transcribed lines. There may be none of both.
     """
     folder = Path(os.path.abspath(folder))  # `.` does not tell what it is called
-    found: dict[Path, tuple[bool, Path, Page]] = {}
+    found: dict[Path, tuple[_Truth, Path]] = {}
     doubts: list[Doubt] = []
     empty = 0
     for file in files_below(folder):
@@ -186,20 +191,19 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
             continue
         if truth is None:
             continue
-        is_page, image, page, lines = truth
-        doubts += [doubt._replace(line=name) for doubt in lines]
-        this = _preferred(is_page, page)
-        other = _preferred(found[image][0], found[image][2]) if image in found else None
-        if this == other:
-            doubts.append(Doubt(name, "", f"{found[image][1]} is of the same picture; keep one of them"))
-        elif other is None or this > other:
-            found[image] = is_page, file, page
+        doubts += [doubt._replace(line=name) for doubt in truth.doubts]
+        other, its_file = found.get(truth.image, (None, None))
+        if other and truth.rank == other.rank:
+            doubts.append(Doubt(name, "", f"{its_file} is of the same picture; keep one of them"))
+        elif other is None or truth.rank > other.rank:
+            found[truth.image] = truth, file
     pages = []
-    for image, (_, _, page) in found.items():
+    for image, (truth, _) in found.items():
         # The folder of the XML alone may have been given, with the pictures above it.
         name = image.relative_to(folder) if image.is_relative_to(folder) else Path(image.name)
-        if page.lines:
-            pages.append(PageTruth(name.with_suffix("").as_posix(), image, page, split_of(name)))
+        if truth.page.lines:
+            known = name.with_suffix("").as_posix()
+            pages.append(PageTruth(known, image, truth.page, split_of(name), by_htr=truth.by_htr))
         else:
             empty += 1
     if empty:
@@ -207,9 +211,27 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
     return pages, doubts
 
 
-def _preferred(is_page: bool, page: Page) -> tuple[bool, bool]:
-    """Of two files of a picture the one that has texts counts; of two that have, PAGE, which tells more."""
-    return any(line.text for line in page.lines), is_page
+class _Truth(NamedTuple):
+    """What a file of XML tells.
+
+    Attributes:
+        image: the picture that it is of.
+        page: its lines.
+        doubts: transcribed lines that cannot be used.
+        is_page: whether it is PAGE, not ALTO.
+        by_htr: whether htr itself wrote it.
+    """
+
+    image: Path
+    page: Page
+    doubts: list[Doubt]
+    is_page: bool
+    by_htr: bool
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """Of two files of a picture the one that has texts counts; of two that have, PAGE, which tells more."""
+        return any(line.text for line in self.page.lines), self.is_page
 
 
 class _Shape(NamedTuple):
@@ -265,12 +287,8 @@ def _distance(shapes: list[_Shape], page_height: float) -> float:
     return float(np.median(nearest)) if nearest else page_height / 30
 
 
-def _read_xml(file: Path, source: Path) -> tuple[bool, Path, Page, list[Doubt]] | None:
-    """Reads ALTO or PAGE XML that lies below a folder.
-
-    Returns:
-        Whether it is PAGE, the picture, the lines, and transcribed lines that cannot be used; None if it is XML of another kind.
-    """
+def _read_xml(file: Path, source: Path) -> _Truth | None:
+    """Reads ALTO or PAGE XML that lies below a folder; None if it is XML of another kind."""
     try:
         root = ElementTree.parse(file).getroot()
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: its encoding
@@ -306,7 +324,8 @@ def _read_xml(file: Path, source: Path) -> tuple[bool, Path, Page, list[Doubt]] 
     ]
     distance = _distance([shape for region in shapes for shape in region], size[1])
     page, outside = _scaled([[shape.line(distance) for shape in region] for region in shapes], size, image)
-    return is_page, image, page, doubts + outside
+    writers = [root.findtext("{*}Metadata/{*}Creator", ""), *(name.text or "" for name in root.iterfind(_SOFTWARE))]
+    return _Truth(image, page, doubts + outside, is_page, writers[-1].split()[:1] == ["htr"])
 
 
 def _find_image(file: Path, named: str, source: Path) -> Path:

@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from htr.alphabet import normalise
 from htr.cli import counted
-from htr.corpora.folder import TABLES, line_beside, lines_of_table, pictures_with_texts, table_of
-from htr.corpora.pages import PageTruth, line_samples, pages_with_xml, picture_size, split_of
+from htr.corpora.folder import TABLES, is_page, line_beside, lines_of_table, pictures_with_texts, table_of
+from htr.corpora.pages import PageTruth, line_samples, pages_with_xml, split_of
 from htr.corpora.sample import Doubt, Sample
 from htr.corpora.transcript import Match, match_lines
 from htr.errors import InputError
@@ -22,10 +22,6 @@ from htr.files import files_below, read_text
 from htr.pages.containers import Page, Region
 
 log = logging.getLogger(__name__)
-
-# Pictures narrower than so many heights for each character of their text cannot be of one line: letters are wider.
-_NARROWEST = 1 / 12
-
 
 _WITHOUT = "has no text"
 
@@ -53,7 +49,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
         path: a folder with any of: `lines.tsv` or `lines.csv` (see `htr.corpora.folder.load_folder`); ALTO or PAGE XML
             (see `htr.corpora.pages.load_pages`); pictures, each with the text in a `.txt` of its name: of a line, or of a
             whole page, whose lines are then found, read, and laid beside the text. Of a picture that has several, the
-            first of these counts; XML without texts is none.
+            first of these counts; XML without texts is none, and what htr wrote itself comes last: nobody may have corrected it.
         read_page: finds and reads the lines of a page.
 
     Raises:
@@ -73,6 +69,15 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     samples = [sample for sample in samples if sample.text]
     pages, of_xml = pages_with_xml(folder)
     doubts += of_xml
+    pictures = pictures_with_texts(folder)
+    texts = {image.resolve() for image, file in pictures if file}
+    if passed := [page for page in pages if page.by_htr and page.image.resolve() in texts]:
+        log.warning(
+            "%s: %s with XML that htr wrote and a text beside it; the text is taken",
+            folder,
+            counted(len(passed), "page"),
+        )
+        pages = [page for page in pages if page not in passed]
     transcribed = line_samples(pages)
     # A page of which no line is transcribed may have its text beside it.
     known = {sample.id for sample in samples} | {sample.form for sample in transcribed}
@@ -82,7 +87,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
         if empty and page.id in known:
             doubts.append(Doubt(page.id, "", f"has {counted(empty, 'line')} without a text"))
     without = 0
-    for image, file in tqdm(pictures_with_texts(folder), desc="reading pages", leave=False, disable=None):
+    for image, file in tqdm(pictures, desc="reading pages", leave=False, disable=None):
         name = image.relative_to(folder).with_suffix("").as_posix()
         if name in known:
             continue
@@ -93,7 +98,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
             text = read_text(file)
             if not normalise(text):
                 doubts.append(Doubt(name, "", _WITHOUT))
-            elif _is_page(image, text):
+            elif is_page(image, text):
                 page_samples, page_doubts = _from_page(folder, image, text, read_page)
                 samples += page_samples
                 doubts += page_doubts
@@ -118,16 +123,6 @@ def _tables_below(folder: Path) -> list[Path]:
         for file in files_below(folder)
         if file.name.lower() in TABLES and file.parent != folder and file.parent.parent.suffix != ".run"
     ]
-
-
-def _is_page(image: Path, text: str) -> bool:
-    if len([line for line in text.splitlines() if line.strip()]) > 1:
-        return True
-    try:
-        width, height = picture_size(image)
-    except InputError:
-        return False  # found to be unreadable, and set aside, with the other lines
-    return width / height < _NARROWEST * len(normalise(text))
 
 
 def _from_page(

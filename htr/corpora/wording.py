@@ -321,7 +321,7 @@ def _vocabulary(language: str, rng: np.random.Generator, python_rng: random.Rand
     for pick, (kind, mark) in zip(picks, chances):
         word = words[pick]
         if kind < _RARE:
-            word = _with(python_rng.choice(rare), word, words, having, python_rng)
+            word = _with(python_rng.choice(rare), word, having, python_rng)
         elif kind < _RARE + _FACT:
             word = _expand("fr_fact" if language == "fr" else "fact", python_rng)
         elif kind < 0.45 and language == "fr" and word[0] in "aeiouyéèêàâîôûœ":
@@ -339,7 +339,7 @@ def _vocabulary(language: str, rng: np.random.Generator, python_rng: random.Rand
     return " ".join(pieces)
 
 
-def _with(character: str, word: str, words: list[str], having: dict[str, list[str]], rng: random.Random) -> str:
+def _with(character: str, word: str, having: dict[str, list[str]], rng: random.Random) -> str:
     """A word, or a few, with a certain character."""
     if character.isalpha():
         small = character.lower()

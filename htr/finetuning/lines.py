@@ -23,7 +23,7 @@ from htr.decoding import columns_needed
 from htr.errors import InputError
 from htr.files import write_whole
 from htr.lineimage import prepare
-from htr.pages.images import MIN_SIDE
+from htr.pages.images import can_hold_writing
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ def _fitting(samples: list[Sample], height: int, width_stride: int) -> tuple[lis
         except InputError as error:
             doubts.append(Doubt(sample.id, sample.text, f"cannot be opened: {error}"))
             continue
-        if min(picture.shape) < MIN_SIDE:
+        if not can_hold_writing(picture):
             reason = f"is only {picture.shape[1]} x {picture.shape[0]} pixels, too few to hold writing"
             doubts.append(Doubt(sample.id, sample.text, reason))
             continue

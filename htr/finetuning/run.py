@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from htr.alphabet import named
-from htr.benchmark.details import mistake_counts
+from htr.benchmark.details import mistakes
 from htr.benchmark.lines import evaluate_lines
 from htr.cli import counted
 from htr.corpora import load_corpus
@@ -220,6 +221,8 @@ def _claim(
         raise InputError(f"{out}: these are the weights to go on from, which stay as they are; choose another --out")
     if not source.exists():
         raise InputError(f"{source}: no such folder; give one with pictures of lines or pages and their texts")
+    if source.is_file():
+        raise InputError(f"{source}: is a file; unpack it if it is packed, and give the folder that it lies in")
     if unread and not unread.is_dir():
         raise InputError(
             f"{unread}: is no folder; give --unread one with pages of the same hand that nobody transcribed"
@@ -343,7 +346,7 @@ def _config_of_all(
     config = _config(parent, corpus, folder / "whole", len(samples), 1.0, overrides, read)
     # Another order of the lines, and, as all are learnt, nothing to choose by before the end.
     last = {**config.trainer, "check_val_every_n_epoch": 1 if config.minutes else config.epochs}
-    return replace(config, seed=config.seed + 1, trainer=last)
+    return replace(config, seed=(config.seed + 1) % 2**32, trainer=last)
 
 
 def _say(counts: dict[str, int], pages: set[str], doubts: list[Doubt], new: str, corpus: Path) -> None:
@@ -427,9 +430,11 @@ def _figures(result: dict[str, Any]) -> dict[str, Any]:
 def _mended(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, Any]]:
     """Confusions, insertions (nothing stands there) and deletions (nothing was read) that became fewer."""
 
-    old, new = mistake_counts(before["details"]), mistake_counts(after["details"])
+    old, new = (
+        Counter(mistake for line in result["readings"] for mistake in mistakes(line["truth"], line["reading"]))
+        for result in (before, after)
+    )
     rows = [
-        {"true": true, "read": read, "before": count, "after": new.get((true, read), 0)}
-        for (true, read), count in old.items()
+        {"true": true, "read": read, "before": count, "after": new[true, read]} for (true, read), count in old.items()
     ]
     return sorted((row for row in rows if row["after"] < row["before"]), key=lambda row: row["after"] - row["before"])

@@ -27,7 +27,7 @@ from htr.files import read_text
 from htr.finetuning.lines import key_of, write_lines
 from htr.pages.containers import Line
 from htr.pages.crop import crop_line, looks_like_line
-from htr.pages.images import MIN_SIDE, PDF_DPI, grey, open_page
+from htr.pages.images import PDF_DPI, can_hold_writing, grey, open_page
 from htr.reader import Reader
 
 log = logging.getLogger(__name__)
@@ -159,4 +159,4 @@ def _pictures(task: Task, reader: Reader, labelled: set[str]) -> list[np.ndarray
     page = reader.find_page(picture)
     if looks_like_line(picture, page):
         return [picture]
-    return [crop for line in page.lines if min((crop := crop_line(picture, line)).shape) >= MIN_SIDE]
+    return [crop for line in page.lines if can_hold_writing(crop := crop_line(picture, line))]

@@ -22,7 +22,7 @@ class Character:
     """One character that was read.
 
     Attributes:
-        text: the character; a space has a place of its own between two words.
+        text: the character; never a space.
         confidence: how sure the reading is, 0 to 1.
         polygon: its four corners, from the upper left one clockwise as the line is read.
     """
@@ -127,6 +127,12 @@ class Page:
         """The text of all lines of handwriting, one below the other, with an empty line between regions."""
         blocks = ["\n".join(line.text for line in region.lines if line.text) for region in self.regions]
         return "\n\n".join(block for block in blocks if block)
+
+
+def within(points: Iterable[Point], shape: tuple[int, ...]) -> tuple[Point, ...]:
+    """The points, those outside of a picture of this shape (height, width) moved to its edge."""
+    height, width = shape
+    return tuple((min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))) for x, y in points)
 
 
 def around(points: Iterable[Point]) -> Box:

@@ -284,6 +284,11 @@ def _draw(document: PdfDocument, number: int, dpi: float) -> Image.Image:
     return picture
 
 
+def can_hold_writing(picture: np.ndarray) -> bool:
+    """Whether a picture of shape (height, width) is large enough to be read."""
+    return min(picture.shape) >= MIN_SIDE
+
+
 def _check_size(width: int, height: int) -> None:
     if min(width, height) < MIN_SIDE:
         raise InputError(f"only {width} x {height} pixels, too few to hold writing; scan it larger")

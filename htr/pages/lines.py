@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 
-from htr.pages.containers import Line, Page, Point
+from htr.pages.containers import Line, Page, Point, within
 from htr.pages.crop import Frame, straighten
 from htr.pages.ink import ink_mask, is_negative
 from htr.pages.order import arrange
@@ -274,7 +274,7 @@ def _outline(upright: np.ndarray, seen: _Seen) -> tuple[list[Line], list[float],
         line = _outline_one(mask, owners, number, frame, core.letter * ratio)
         if line is None:
             continue
-        scaled = [tuple(_within([(x / zoom, y / zoom) for x, y in points], upright.shape)) for points in line]
+        scaled = [within([(x / zoom, y / zoom) for x, y in points], upright.shape) for points in line]
         lines.append(Line(*scaled))
         letters.append(core.letter / seen.zoom)
         printed.append(core.printed > 0.6)
@@ -301,12 +301,6 @@ def _outline_one(
     polygon = [strip.place(x, above + y) for x, y in zip(knots, tops)]
     polygon += [strip.place(x, above + y) for x, y in zip(knots[::-1], bottoms[::-1])]
     return baseline, polygon
-
-
-def _within(points: list[Point], shape: tuple[int, int]) -> list[Point]:
-    """Moves points that lie outside of a picture to its edge."""
-    height, width = shape
-    return [(min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))) for x, y in points]
 
 
 def _edges(rows: np.ndarray, columns: np.ndarray, knots: np.ndarray, letter: float) -> tuple[np.ndarray, np.ndarray]:

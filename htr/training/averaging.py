@@ -28,7 +28,10 @@ LINES = 400
 _BATCH_PIXELS, _SPREAD = 900_000, 1.2
 
 # Facts of the first file's training that are not true of an average.
-_OF_ONE_TRAINING = "best_epoch", "steps", "val_cer", "val_wer", "curve", "val_lines"
+_OF_ONE_TRAINING = (
+    "seed", "config", "epochs", "best_epoch", "steps", "minutes", "lines_per_second", "speed_of", "val_cer", "val_wer", "curve",
+    "val_lines",
+)  # fmt: skip
 
 
 def average(files: Sequence[str | Path], corpora: Sequence[str], out: Path) -> int:
@@ -74,7 +77,10 @@ def average(files: Sequence[str | Path], corpora: Sequence[str], out: Path) -> i
     training = {
         **{name: value for name, value in header.training.items() if name not in _OF_ONE_TRAINING},
         "date": date.today().isoformat(),
-        "averaged": [{"file": Path(weights.file).name, "sha256": weights.sha256} for weights in loaded],
+        "averaged": [
+            {"file": Path(weights.file).name, "sha256": weights.sha256, "training": weights.header.training}
+            for weights in loaded
+        ],
         "norms": {"data": [label(corpus) for corpus in corpora], "lines": len(lines)},
     }
     save_weights(out, network, replace(header, training=training))

@@ -222,6 +222,12 @@ def _kinds(kind: type[Config], key: str) -> tuple[type, ...]:
     return get_args(types[key]) if origin in (Union, UnionType) else (origin or types[key],)
 
 
+_TYPES = {
+    int: "a whole number", float: "a number", str: "a text", bool: "true or false", list: "a list", dict: "{key: value}",
+    type(None): "null",
+}  # fmt: skip
+
+
 def _as_type(key: str, value: Any, kinds: tuple[type, ...]) -> Any:
     if float in kinds and isinstance(value, (int, str)) and not isinstance(value, bool):
         try:
@@ -234,7 +240,7 @@ def _as_type(key: str, value: Any, kinds: tuple[type, ...]) -> Any:
     if list in kinds and isinstance(value, str):
         return [value]  # data=sample
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        names = " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
+        names = " or ".join(_TYPES[kind] for kind in kinds)
         if isinstance(value, date):
             raise InputError(f"{key}: {value} is taken for a date and not for {names}; put it in quotes")
         raise InputError(f"{key}: {value!r} is not {names}")

@@ -288,8 +288,9 @@ def _chosen(config: TrainConfig) -> list[Sample]:
 
 def drawer(config: TrainConfig, name: str, samples: Sequence[Sample]) -> Drawer:
     """One of the config's drawers; lines that its share leaves out lend no words to lines that are recombined."""
-    path = name.partition(":")[2]
-    labelled = path in [corpus.partition(":")[2] for corpus in config.data]
+    # However the folder is written: the last part is its path, of `pages:iam:FOLDER` too.
+    paths = [Path(corpus.rpartition(":")[2]).resolve() for corpus in (name, *config.data)]
+    labelled = ":" in name and paths[0] in paths[1:]
     lines = {sample.id for sample in samples if sample.split == "train"} if config.share < 1 and labelled else None
     return load_drawer(name, config.start, lines)
 

@@ -32,8 +32,8 @@ def file_name(page: Page) -> str:
 
 
 def on_page(points: Iterable[Point], page: Page) -> list[tuple[int, int]]:
-    """Points rounded to whole pixels, those outside of the page moved to its edge."""
-    return [(min(max(round(x), 0), page.width), min(max(round(y), 0), page.height)) for x, y in points]
+    """Points rounded to whole pixels, those outside of the page moved to its outermost pixels: kraken takes no others."""
+    return [(min(max(round(x), 0), page.width - 1), min(max(round(y), 0), page.height - 1)) for x, y in points]
 
 
 def outline(region: Region) -> list[Point]:

@@ -21,7 +21,7 @@ SIDE = 2400
 KINDS: dict[str, Colour] = {"text": (20, 100, 200), "margin": (150, 50, 180), "print": (70, 130, 50)}
 """Colour of each kind of region."""
 
-BASELINE: Colour = (225, 30, 30)
+BASELINE: Colour = (0, 150, 150)
 
 INK: Colour = (20, 20, 20)
 
@@ -31,8 +31,8 @@ DOUBTS: tuple[tuple[float, Colour], ...] = ((0.5, (205, 0, 0)), (0.8, (225, 120,
 GUTTER = 60
 """Width of the strip on the left of each page for numbers, in pixels."""
 
-FOOT = 44
-"""Height of the strip below the pages, in pixels."""
+ROW = 36
+"""Height of a row of the legend below the pages, in pixels."""
 
 SMALLEST, LARGEST = 13, 34
 """Size of the letters, in pixels."""
@@ -41,7 +41,7 @@ SMALLEST, LARGEST = 13, 34
 def draw_overlay(page: Page, picture: Image.Image) -> Image.Image:
     """Draws the page with its lines, and beside it what was read, each word in its place. Both stand upright.
 
-    Left: regions and lines in the colour of their kind, base lines in red, lines numbered in reading order. Right:
+    Left: regions and lines in the colour of their kind, base lines in turquoise, lines numbered in reading order. Right:
     the text; doubtful words in orange, very doubtful ones in red.
 
     Args:
@@ -79,10 +79,14 @@ def draw_overlay(page: Page, picture: Image.Image) -> Image.Image:
             for hand in (pen, text_pen):
                 _label(hand, base[0], str(number), colour)
             _write(text_pen, line, [(word, placed(word.polygon)) for word in words_of(line)])
-    sheet = Image.new("RGB", (2 * left.width, height + FOOT), "white")
+    rows = _legend(page, 2 * left.width)
+    sheet = Image.new("RGB", (2 * left.width, height + ROW * len(rows)), "white")
     sheet.paste(left, (0, 0))
     sheet.paste(right, (left.width, 0))
-    _explain(ImageDraw.Draw(sheet), page, height + FOOT // 2)
+    legend_pen = ImageDraw.Draw(sheet)
+    for row, parts in enumerate(rows):
+        for x, text, colour in parts:
+            legend_pen.text((x, height + ROW * row + ROW // 2), text, fill=colour, font=_font(24), anchor="lm")
     return sheet
 
 
@@ -125,8 +129,8 @@ def _doubt(word: Word) -> Colour:
     return next(colour for bound, colour in DOUBTS if word.confidence < bound)
 
 
-def _explain(pen: ImageDraw.ImageDraw, page: Page, middle: int) -> None:
-    """Says below the pages which page this is, what the colours mean, and the notes of the page."""
+def _legend(page: Page, width: int) -> list[list[tuple[float, str, Colour]]]:
+    """Which page this is, what the colours mean, and the notes of the page, in rows of this width; each with its left edge."""
     count = sum(len(region.lines) for region in page.regions)
     parts = [
         (f"{' '.join(file_name(page).split())}, page {page.number}: {count} lines", INK),
@@ -135,10 +139,16 @@ def _explain(pen: ImageDraw.ImageDraw, page: Page, middle: int) -> None:
     ]
     parts += [(f"confidence below {bound}", colour) for bound, colour in DOUBTS[:-1]]
     parts += [(legal(note), INK) for note in page.notes]
+    rows: list[list[tuple[float, str, Colour]]] = [[]]
     x, font = float(GUTTER), _font(24)
     for text, colour in parts:
-        pen.text((x, middle), text, fill=colour, font=font, anchor="lm")
-        x += font.getlength(text) + 36
+        length = font.getlength(text)
+        if rows[-1] and x + length > width:
+            rows.append([])
+            x = float(GUTTER)
+        rows[-1].append((x, text, colour))
+        x += length + 36
+    return rows
 
 
 @cache

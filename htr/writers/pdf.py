@@ -63,7 +63,7 @@ def write(page: Page, picture: Image.Image) -> bytes:
     file = io.BytesIO()
     size = page.width * across, page.height * down
     # Reportlab takes the size of a turned page as viewers show it.
-    canvas = Canvas(file, pagesize=size[::-1] if page.turn in (90, 270) else size, invariant=True, pageCompression=1)
+    canvas = Canvas(file, pagesize=size[::-1] if page.turn in (90, 270) else size, pageCompression=1)
     canvas.setTitle(file_name(page))
     canvas.setCreator(f"htr {VERSION}")
     canvas.setAuthor("")

@@ -7,6 +7,7 @@ import yaml
 from filelock import FileLock
 
 from htr import study
+from htr.benchmark import study as benchmark
 from htr.benchmark.blocks import as_markdown
 from htr.benchmark.provenance import VERSION
 from htr.benchmark.study import load_study, run_study, settings_sha256
@@ -93,6 +94,17 @@ def test_a_folder_with_another_run_is_named_once_all_else_is_measured(study_file
     with pytest.raises(InputError, match=rf"not measured, since their folders hold .*: {other}; delete these"):
         run_study(study_file, tmp_path)
     assert len(json.loads((tmp_path / "tiny.json").read_text())["runs"]) == 3
+
+
+def test_runs_of_other_code_do_not_pass_for_runs_of_this(study_file, tmp_path, monkeypatch):
+    file = run_study(study_file, tmp_path)
+    before = file.read_text()
+    monkeypatch.setattr(benchmark, "code_sha256", lambda modules: "changed")
+    with pytest.raises(InputError, match="their folders hold runs with other settings, code, lines"):
+        run_study(study_file, tmp_path)
+    assert file.read_text() == before
+    (tmp_path / "runs").rename(tmp_path / "elsewhere")
+    assert {run["code"] for run in json.loads(run_study(study_file, tmp_path).read_text())["runs"]} == {"changed"}
 
 
 def test_the_page_is_drawn_from_the_result_alone(tmp_path, command_line):

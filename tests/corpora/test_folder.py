@@ -55,6 +55,17 @@ def test_text_files_beside_pictures(folder, caplog):
 
 
 @pytest.mark.parametrize(
+    "text", ["two\nlines\n", "far more than a picture of this shape can hold, were it one line of writing"]
+)
+def test_a_text_of_a_page_is_no_line(folder, text):
+    (folder / "a.txt").write_text(text)
+    with pytest.raises(
+        InputError, match=r"a\.txt: is the text of a page, not of a line; htr\.finetune learns from such"
+    ):
+        load_corpus(f"lines:{folder}")
+
+
+@pytest.mark.parametrize(
     ("table", "complaint"),
     [
         ("file\tname\na.png\tx\n", "lines.tsv: the columns file and text must be named"),

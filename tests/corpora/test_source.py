@@ -1,13 +1,17 @@
 import random
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+from htr.corpora.folder import pictures_with_texts
 from htr.corpora.source import load_source
 from htr.errors import InputError
 from htr.pages.containers import Region
+from htr.writers import WRITERS
 from tests.standin import StandIn, line, write_page
 
 TEXTS = ["thank you for the parcel", "which came on tuesday", "the gloves fit well and", "the jam is nearly gone"]
@@ -189,6 +193,36 @@ def test_a_page_whose_xml_has_no_texts_is_laid_beside_its_plain_text(page):
     write_page(folder, "page", [("", (20, 30, 560, 70))])
     (folder / "page.txt").write_text("\n".join(TEXTS))
     assert [sample.text for sample in load_source(folder, read_page).samples] == TEXTS
+
+
+@pytest.mark.parametrize("name", ["page", "alto"])
+def test_a_text_comes_before_xml_that_htr_itself_wrote(page, name, caplog):
+    folder, read_page = page
+    picture = Image.open(folder / "page.png")
+    read = read_page(folder / "page.png")
+    wrong = Region("text", tuple(replace(line, text="as it was misread") for line in read.lines))
+    xml = folder / f"page{WRITERS[name].suffix}"
+    xml.write_bytes(WRITERS[name].write(replace(read, regions=(wrong,), file="page.png"), picture))
+    assert {sample.text for sample in load_source(folder, read_page).samples} == {"as it was misread"}
+    (folder / "page.txt").write_text("\n".join(TEXTS))
+    assert [sample.text for sample in load_source(folder, read_page).samples] == TEXTS
+    assert "1 page with XML that htr wrote and a text beside it; the text is taken" in caplog.text
+    # Another program has had it in hand since.
+    xml.write_bytes(
+        xml.read_bytes().replace(b"<Creator>htr", b"<Creator>eScriptorium").replace(b"Name>htr<", b"Name>kraken<")
+    )
+    assert {sample.text for sample in load_source(folder, read_page).samples} == {"as it was misread"}
+
+
+def test_what_htr_made_of_a_picture_does_not_take_its_place(page):
+    folder, read_page = page
+    (folder / "page.txt").write_text("\n".join(TEXTS))
+    picture = Image.open(folder / "page.png")
+    (folder / "page.pdf").write_bytes(
+        WRITERS["pdf"].write(replace(read_page(folder / "page.png"), file="page.png"), picture)
+    )
+    picture.convert("RGB").save(folder / "page.overlay.jpg")
+    assert pictures_with_texts(folder) == [(folder / "page.png", folder / "page.txt")]
 
 
 def test_text_that_no_line_took_is_told(page):

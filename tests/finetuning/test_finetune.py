@@ -14,7 +14,7 @@ from htr.corpora import load_corpus
 from htr.corpora.embedded import embedded_lines
 from htr.errors import InputError
 from htr.finetuning.report import more_lines
-from htr.finetuning.run import _claim, _config, _passes, _Read
+from htr.finetuning.run import _claim, _config, _mended, _passes, _Read
 from htr.network import Recogniser
 from htr.reader import Reader
 from htr.weights import Header, load_weights, save_weights, sha256
@@ -329,3 +329,19 @@ def test_whether_more_lines_would_help(held_out, whole, word):
 def test_weights_pass_that_read_better_or_without_an_error(after, before, passes):
     figures = [{"scores": {"CER": {"value": value}}} for value in (after, before)]
     assert _passes(*figures) is passes
+
+
+def test_mistakes_are_counted_all_not_the_commonest_alone():
+    def readings(rare):
+        common = [{"truth": chr(0x100 + number), "reading": "x"} for number in range(60) for _ in range(3)]
+        return {"readings": common + rare * [{"truth": "i", "reading": "l"}]}
+
+    assert _mended(readings(5), readings(2)) == [{"true": "i", "read": "l", "before": 5, "after": 2}]
+
+
+def test_a_file_in_place_of_a_folder_begins_nothing(tmp_path, command_line):
+    (tmp_path / "page.png").touch()
+    code, _, err = command_line(finetune.main, tmp_path / "page.png", "--out", tmp_path / "my.safetensors")
+    assert (code, err.count("error:")) == (2, 1)
+    assert "page.png: is a file; unpack it if it is packed, and give the folder that it lies in" in err
+    assert not (tmp_path / "my.run").exists()

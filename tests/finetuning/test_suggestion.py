@@ -1,3 +1,4 @@
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -55,6 +56,27 @@ def test_what_is_written_is_a_source(run, tmp_path, monkeypatch):
     # Each picture is as wide as its text is long.
     shapes = [(len(sample.text), *sample.image().shape) for sample in source.samples]
     assert all(0.3 < width / height / length < 0.7 for length, height, width in shapes)
+
+
+def test_what_is_transcribed_is_passed_over_in_folders(run, tmp_path):
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    shutil.copy(SAMPLE, pages / "known.png")
+    (pages / "known.txt").write_text("Dear Margaret,")
+    code, _, err = run(pages, "--out", tmp_path / "lines")
+    assert (code, (tmp_path / "lines").exists()) == (2, False)
+    assert "pages: all pictures there have a text; give pages that nobody transcribed" in err
+    shutil.copy(SAMPLE, pages / "unknown.png")
+    code, out, err = run(pages, "--out", tmp_path / "lines", "--count", 3, "--weights", "small")
+    assert (code, out[:31]) == (0, "3 of 13 lines, of 1 page, are i")
+    assert "1 picture with a text passed over" in err
+    assert [folder.name for folder in (tmp_path / "lines").iterdir()] == ["unknown"]
+
+
+def test_a_folder_that_is_not_there_is_said_once(run, tmp_path):
+    code, _, err = run(tmp_path / "none", "--out", tmp_path / "lines")
+    assert (code, err.count("error:"), (tmp_path / "lines").exists()) == (2, 1, False)
+    assert "none: no such file; check the path" in err
 
 
 def test_pages_of_one_name_do_not_write_over_each_other(run, tmp_path):

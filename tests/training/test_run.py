@@ -16,8 +16,10 @@ import torch
 import yaml
 
 from htr.corpora import load_corpus
+from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.finetuning.lines import write_lines
+from htr.training import run as run_module
 from htr.training.config import load_config
 from htr.training.data import WidthBatches
 from htr.training.module import Training, schedule
@@ -243,6 +245,21 @@ def test_with_a_given_alphabet_lines_are_drawn_anew_until_it_has_their_character
     assert {spelt.draw(rng, 10)[1] for _ in range(200)} == {a + b + c for a in "ab" for b in "ab" for c in "ab"}
     with pytest.raises(InputError, match="alphabet: no drawn line can be written with these characters"):
         Spelt(Drawer(), "xyz").draw(rng, 10)
+
+
+@pytest.mark.parametrize("written", ["iam:{}", "iam:{}/", "iam:{}/../{name}", "pages:iam:{}"])
+def test_words_are_lent_by_the_lines_of_the_share_alone_however_the_folder_is_written(
+    tiny_config, iam_folder, monkeypatch, written
+):
+    asked = []
+    monkeypatch.setattr(run_module, "load_drawer", lambda name, start, lines: asked.append(lines))
+    data = written.format(iam_folder, name=iam_folder.name)
+    config = load_config(CONFIG, [*tiny_config, "share=0.25", f"data={data}", f"drawn={{recombined:{iam_folder}: 5}}"])
+    samples = [Sample("a-01", "some words", "train", None), Sample("b-01", "others", "val", None)]
+    run_module.drawer(config, f"recombined:{iam_folder}", samples)
+    run_module.drawer(config, "recombined:elsewhere", samples)
+    run_module.drawer(config, "synthetic", samples)
+    assert asked == [{"a-01"}, None, None]
 
 
 def test_a_share_of_the_train_lines_is_the_same_each_time(tiny_config):

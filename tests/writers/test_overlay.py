@@ -54,7 +54,16 @@ def test_awkward_pages(page, turned, blank, make_line):
         "margin", (make_line("over the edge \x07 \ud800 漢", 900, 690), replace(make_line("x", -50, -30), words=()))
     )
     for awkward in (Page(50, 3000), Page(8, 8), turned(page, 5), replace(page, regions=(over,), file="\udcff.png")):
-        assert draw_overlay(awkward, blank(awkward)).height < 2500
+        assert draw_overlay(awkward, blank(awkward)).height < 2700  # each part of the legend in a row of its own
+
+
+def test_the_legend_goes_on_in_another_row_where_it_is_too_long(page, blank):
+    narrow = replace(page, width=600, height=2400, regions=(), notes=("3 lines of print found and not read",))
+    drawn = np.asarray(draw_overlay(narrow, blank(narrow)))
+    legend = drawn[2400:]
+    assert len(legend) > len(np.asarray(draw_overlay(page, blank(page)))) - 1680  # more than one row
+    inked = np.flatnonzero((legend.min(2) < 128).any(0))
+    assert inked[-1] < drawn.shape[1] - 2  # nothing is cut off
 
 
 def test_very_flat_pages_and_names_of_two_lines(page, blank):
