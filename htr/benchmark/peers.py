@@ -74,7 +74,7 @@ PEERS = {
         ),
         Peer(
             "easyhtr",
-            "easyhtr",
+            "EasyHTR",
             "lines",
             # It reads its models through pkg_resources, which later setuptools no longer have.
             ("easyhtr==0.1.1", "setuptools==80.9.0"),
