@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from htr.alphabet import named, normalise
-from htr.benchmark.details import details
+from htr.benchmark.details import FEWEST_WRITERS, details
 from htr.benchmark.provenance import labels_sha256, provenance
 from htr.cli import printable
 from htr.corpora import load_corpus
@@ -23,9 +23,6 @@ from htr.metrics import Scores, score
 from htr.reader import BATCH_PIXELS, load
 
 log = logging.getLogger(__name__)
-
-# Writers below which an interval over writers says nothing.
-_FEWEST_WRITERS = 10
 
 # Lines that are prepared and read before the progress bar moves on.
 _CHUNK = 128
@@ -75,7 +72,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
     truths, texts = [sample.text for sample in samples], [reading.text for reading in greedily]
     scores = score(truths, texts)
     writers = [sample.writer or sample.form for sample in samples]
-    known = all(writers) and len(set(writers)) >= _FEWEST_WRITERS
+    known = all(writers) and len(set(writers)) >= FEWEST_WRITERS
     helped_texts = [reading.text for reading in helped]
     listed = [
         {

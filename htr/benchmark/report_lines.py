@@ -12,7 +12,7 @@ from pathlib import Path
 
 from htr.benchmark import plots
 from htr.benchmark.blocks import Block, Heading, Line, Lines, Plot, Table, Text, as_html
-from htr.benchmark.details import FEWEST_ACCEPTED, sign, told
+from htr.benchmark.details import FEWEST_ACCEPTED, FEWEST_WRITERS, sign, told
 from htr.benchmark.results import (
     DAMAGE,
     Result,
@@ -25,7 +25,6 @@ from htr.benchmark.results import (
     named_reader,
     reader_of,
 )
-from htr.cli import counted
 from htr.language import AUTO, NONE
 from htr.weights import DEFAULT
 
@@ -121,13 +120,11 @@ def accuracy(lines: list[Result], folder: Path, examples: Sequence[str] | None) 
 
 def _without_writers(lines: list[Result]) -> Iterator[Block]:
     """Why some collections have no intervals over writers."""
-    known = {result["name"]: len(result["details"]["writers"]) for result in lines if not result["scores_over_writers"]}
-    if known:
-        why = (
-            f"{name} ({counted(count, 'writer') if count else 'which does not say who wrote'})"
-            for name, count in known.items()
+    names = dict.fromkeys(result["name"] for result in lines if not result["scores_over_writers"])
+    if names:
+        yield Text(
+            f"Fewer than {FEWEST_WRITERS} writers or pages are known, so there are no intervals over them, of {', '.join(names)}."
         )
-        yield Text(f"There are no intervals over writers or pages of {', '.join(why)}.")
 
 
 def _together(lines: list[Result]) -> Iterator[Block]:
