@@ -55,7 +55,7 @@ def load_folder(path: str | Path) -> list[Sample]:
         samples = []
         for image, file in pictures_with_texts(folder):
             text = read_text(file) if file else ""
-            if is_page(image, text):
+            if _several_lines(text):
                 raise InputError(
                     f"{file}: is the text of a page, not of a line; htr.finetune learns from such, or give pictures of lines"
                 )
@@ -179,13 +179,17 @@ def _stem(image: Path) -> Path:
 
 def is_page(image: Path, text: str) -> bool:
     """Whether a picture that has this text is of a page, not of one line."""
-    if len([line for line in text.splitlines() if line.strip()]) > 1:
+    if _several_lines(text):
         return True
     try:
         width, height = picture_size(image)
     except InputError:
         return False  # found to be unreadable when it is opened
     return width / height < _NARROWEST * len(normalise(text))
+
+
+def _several_lines(text: str) -> bool:
+    return len([line for line in text.splitlines() if line.strip()]) > 1
 
 
 def line_beside(folder: Path, image: Path, text: str) -> Sample:
