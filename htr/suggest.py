@@ -35,15 +35,15 @@ def main() -> int:
     if out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
         raise InputError(f"{out}: is not empty, and may hold texts that were corrected; choose another --out")
     files, _, broken = find_files(arguments.files, out)
-    transcribed = [file for file in files if text_beside(file) and str(file) not in arguments.files]
-    if transcribed:
-        print(f"{counted(len(transcribed), 'picture')} with a text passed over", file=sys.stderr)
-    tasks, unopened = find_all_pages({file: result for file, result in files.items() if file not in transcribed})
+    unread = {file: files[file] for file in files if str(file) in arguments.files or not text_beside(file)}
+    if passed := len(files) - len(unread):
+        print(f"{counted(passed, 'picture')} with a text passed over", file=sys.stderr)
+    tasks, unopened = find_all_pages(unread)
     broken += unopened
-    if not tasks and not broken:
-        raise InputError(f"{arguments.files[0]}: all pictures there have a text; give pages that nobody transcribed")
     if not tasks:
-        return 2
+        if broken:
+            return 2
+        raise InputError(f"{arguments.files[0]}: all pictures there have a text; give pages that nobody transcribed")
     refuse_same_results(tasks, out)
     make_writable(out)
     from htr.finetuning.suggestion import Candidate, choose, write_lines
@@ -58,9 +58,9 @@ def main() -> int:
         else:
             candidates += [Candidate(task, number, line) for number, line in enumerate(page.lines)]
     chosen = choose(candidates, arguments.count)
-    if not chosen and broken:
-        return 2
     if not chosen:
+        if broken:
+            return 2
         raise InputError(f"{arguments.files[0]}: no lines of handwriting were found; give other pages")
     write_lines(chosen, out, PDF_DPI)
     lines, of = counted(len(candidates), "line"), counted(len({candidate.task for candidate in chosen}), "page")

@@ -71,13 +71,11 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     doubts += of_xml
     pictures = pictures_with_texts(folder)
     texts = {image.resolve() for image, file in pictures if file}
-    if passed := [page for page in pages if page.by_htr and page.image.resolve() in texts]:
+    found, pages = pages, [page for page in pages if not (page.by_htr and page.image.resolve() in texts)]
+    if passed := len(found) - len(pages):
         log.warning(
-            "%s: %s with XML that htr wrote and a text beside it; the text is taken",
-            folder,
-            counted(len(passed), "page"),
+            "%s: %s with XML that htr wrote and a text beside it; the text is taken", folder, counted(passed, "page")
         )
-        pages = [page for page in pages if page not in passed]
     transcribed = line_samples(pages)
     # A page of which no line is transcribed may have its text beside it.
     known = {sample.id for sample in samples} | {sample.form for sample in transcribed}
