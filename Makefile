@@ -26,7 +26,7 @@ CORPUS := $(if $(IAM),iam:$(IAM),sample)
 ENGLISH ?=
 FRENCH ?=
 
-.PHONY: help train finetune pretrain recombine train-small train-default study train-finder evaluate evaluate-pages report peers recognize test lint format clean
+.PHONY: help train finetune pretrain train-small train-default study train-finder evaluate evaluate-pages report peers recognize test lint format clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -42,9 +42,6 @@ finetune: $(INSTALLED) ## teach the weights your own hand: DATA=folder of lines 
 
 pretrain: $(INSTALLED) ## train on lines drawn in handwriting fonts alone, to start from
 	$(BIN)/python -m htr.train --config configs/synthetic.yaml $(SET)
-
-recombine: $(INSTALLED) ## go on from make train IAM=folder with lines recombined from its words
-	$(BIN)/python -m htr.train --config configs/recombined.yaml $(if $(IAM),"data=iam:$(IAM)" "drawn={recombined:$(IAM): 3500}") $(SET)
 
 train-small: $(INSTALLED) ## go on from the weights iam with all collections of configs/small.yaml
 	$(BIN)/python -m htr.train --config configs/small.yaml $(SET)
@@ -73,8 +70,8 @@ report: $(INSTALLED) ## measure what reports/ lacks, on the embedded sample and 
 peers: $(INSTALLED) ## install other readers, each in an environment of its own, to be compared with in the report
 	$(BIN)/python -m htr.benchmark.peers
 
-recognize: $(INSTALLED) ## read PAGE=file or folder
-	$(BIN)/python -m htr.recognize "$(PAGE)" $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+recognize: $(INSTALLED) ## show what stands on PAGE=file or folder
+	@$(BIN)/python -m htr.recognize "$(PAGE)" $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
 test: $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest

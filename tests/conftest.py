@@ -71,7 +71,7 @@ def command_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[s
 def tiny_config(iam_folder: Path, tmp_path: Path) -> list[str]:
     """Values of a training run of a second or two."""
     return [
-        f"run={tmp_path / 'run'}", f"data=iam:{iam_folder}", "encoder=lcnet_035", "pretrained=none", "height=32",
+        f"run={tmp_path / 'run'}", f"data=iam:{iam_folder}", "drawn={}", "encoder=lcnet_035", "pretrained=none", "height=32",
         "lstm_layers=1", "lstm_units=16", "neck_channels=16", "batch_pixels=100000", "workers=0", "epochs=2",
         "trainer.enable_progress_bar=false",
     ]  # fmt: skip

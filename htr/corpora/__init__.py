@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from htr.corpora.embedded import embedded_lines
 from htr.corpora.folder import load_folder
 from htr.corpora.fonts import handwriting_fonts
-from htr.corpora.iam import iam_words, load_iam
+from htr.corpora.iam import WordLine, iam_words, load_iam, tells_words
 from htr.corpora.pages import line_samples, load_pages
 from htr.corpora.sample import Drawer, Sample
 from htr.corpora.wording import Texts
@@ -45,15 +46,18 @@ def load_corpus(name: str) -> list[Sample]:
     )
 
 
-def load_drawer(name: str, weights: str | None = None, lines: Collection[str] | None = None) -> Drawer:
+def load_drawer(
+    name: str, weights: str | None = None, lines: Collection[str] | None = None, data: Sequence[str] = ()
+) -> Drawer:
     """Makes ready what draws lines for training without end.
 
     Args:
         name: `synthetic` for lines in the handwriting fonts that are installed, `synthetic:FOLDER` for the fonts of a
-            folder, `recombined:PATH` for lines put together from the words of IAM's writers, or of those of a folder that
-            `lines:PATH` names.
-        weights: place the words of such a folder; the usual ones if None.
+            folder, `recombined` for lines put together from the words of the train lines of `data`, writer by writer,
+            `recombined:FOLDER` for those of the IAM database or of labelled lines in a folder.
+        weights: tell where words are where the corpus does not; the usual ones if None.
         lines: the train lines, by their `id`, of which words are taken; all if None.
+        data: corpora, as `load_corpus` takes them.
 
     Raises:
         InputError: there is none of that name, or it cannot be used.
@@ -64,22 +68,41 @@ def load_drawer(name: str, weights: str | None = None, lines: Collection[str] | 
         from htr.corpora.synthetic import SyntheticLines
 
         return SyntheticLines(handwriting_fonts(Path(path) if path else None), Texts())
-    if kind == "recombined" and path:
+    if kind == "recombined":
         from htr.corpora.recombined import RecombinedLines
 
-        if (Path(path) / "ascii").is_dir():
-            return RecombinedLines([line for line in iam_words(path) if lines is None or line.id in lines])
+        corpora = [f"{'iam' if (Path(path) / 'ascii').is_dir() else 'lines'}:{path}"] if path else data
+        words = [line for corpus in corpora for line in _placed_words(corpus, weights, lines)]
+        if not words:
+            raise InputError(
+                f"{name}: has no train lines to take words from; say in a column split, or by folders, which they are "
+                "(data/README.md), or do without (drawn={})"
+            )
+        return RecombinedLines(words)
+    raise InputError(
+        f"{name}: nothing of this name draws lines; give synthetic, synthetic:FOLDER with fonts, recombined, or "
+        "recombined:FOLDER with the folder of the IAM database or of labelled lines"
+    )
+
+
+def _placed_words(corpus: str, weights: str | None, lines: Collection[str] | None) -> list[WordLine]:
+    """The train lines of a corpus with the places of their words, which its own tables or else a recogniser tells."""
+    kind, _, folder = corpus.partition(":")
+    if kind == "iam" and tells_words(folder):
+        found = [line for line in iam_words(folder) if lines is None or line.id in lines]
+    else:
         from htr.corpora.placing import place_words
         from htr.reader import load
 
         samples = [
-            sample for sample in load_folder(path) if sample.split == "train" and (lines is None or sample.id in lines)
+            # Where IAM comes without its writers, each line is a hand of its own; of other lines, those of a page are of one.
+            replace(sample, writer=sample.writer or sample.form or sample.id) if kind == "iam" else sample
+            for sample in load_corpus(corpus)
+            if sample.split == "train" and (lines is None or sample.id in lines)
         ]
-        return RecombinedLines(place_words(samples, load(weights)))
-    raise InputError(
-        f"{name}: nothing of this name draws lines; give synthetic, synthetic:FOLDER with fonts, or recombined:PATH with "
-        "the folder of the IAM database or of labelled lines"
-    )
+        found = place_words(samples, load(weights, "none")) if samples else []
+    # Writers of two corpora may have one name.
+    return [replace(line, writer=f"{corpus} {line.writer}") for line in found]
 
 
 def label(corpus: str) -> str:

@@ -308,6 +308,13 @@ class WordLine:
     marks_apart: bool = True
 
 
+def tells_words(folder: str | Path) -> bool:
+    """Whether a folder of IAM has the tables that `iam_words` reads, and a place for the words' ink."""
+    folder = Path(folder)
+    places = (folder / "words.tsv").is_file() or (folder / "words").is_dir()
+    return places and (folder / "ascii" / "words.txt").is_file()
+
+
 def iam_words(folder: str | Path) -> list[WordLine]:
     """Reads the words of IAM's train lines with their places.
 
@@ -321,15 +328,11 @@ def iam_words(folder: str | Path) -> list[WordLine]:
         `ok`, and words without a picture, have none.
 
     Raises:
-        InputError: the words or their places are missing, or a row is malformed. Without `forms.txt`, which is missed with a
+        InputError: no word's place or picture is there, or a row is malformed. Without `forms.txt`, which is missed with a
             warning, each form counts as a writer.
     """
     folder = Path(folder)
     table = folder / "ascii" / "words.txt"
-    if not table.is_file():
-        raise InputError(f"{folder}: has no ascii/words.txt; unpack IAM's ascii.tgz in {folder / 'ascii'}")
-    if not (folder / "words.tsv").is_file() and not (folder / "words").is_dir():
-        raise InputError(f"{folder}: does not tell where words are; unpack IAM's words.tgz in {folder / 'words'}")
     lines: dict[str, list[tuple[str, PlacedWord]]] = {}
     splits = aachen_split()
     for number, row in table_rows(table):

@@ -5,7 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from htr.corpora.iam import aachen_split, iam_words
+from htr.corpora import load_drawer
+from htr.corpora.iam import aachen_split, iam_words, load_iam, tells_words
 from htr.corpora.recombined import RecombinedLines
 from htr.corpora.sample import Sample
 from htr.errors import InputError
@@ -193,16 +194,40 @@ def test_real_words_fill_the_width(shared_iam, monkeypatch):
         assert np.median(widths) > 0.75 * aspect
 
 
+def test_without_a_folder_words_are_those_of_the_data(folder):
+    of_data = load_drawer("recombined", data=[f"iam:{folder}"])
+    for one, other in zip(drawn(of_data), drawn(load_drawer(f"recombined:{folder}"))):
+        assert np.array_equal(one[0], other[0]) and one[1] == other[1]
+    with pytest.raises(InputError, match="recombined: has no train lines to take words from; say in a column split"):
+        load_drawer("recombined")
+
+
+def test_writers_of_two_corpora_are_not_one_though_they_have_one_name(folder):
+    data = f"iam:{folder}"
+    once, twice = (load_drawer("recombined", data=corpora) for corpora in ([data], [data, f"{data}/."]))
+    assert len(twice._hands) == 2 * len(once._hands)
+
+
+def test_where_iam_does_not_tell_where_its_words_are_a_recogniser_does(iam_folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr("htr.corpora.placing.place_words", lambda samples, reader: asked.extend(samples) or [])
+    with pytest.raises(InputError, match="has no train lines to take words from"):
+        load_drawer("recombined", data=[f"iam:{iam_folder}"])
+    train = [sample for sample in load_iam(iam_folder) if sample.split == "train"]
+    assert [sample.id for sample in asked] == [sample.id for sample in train]
+    assert all(sample.writer for sample in asked)
+
+
 def test_what_is_missing_is_said(folder):
+    assert tells_words(folder)
     (folder / "words.tsv").unlink()
-    with pytest.raises(InputError, match=r"does not tell where words are; unpack IAM's words\.tgz in .*words"):
-        iam_words(folder)
+    assert not tells_words(folder)
     (folder / "words").mkdir()
+    assert tells_words(folder)
     with pytest.raises(InputError, match=r"has the picture of no train word; unpack IAM's words\.tgz"):
         iam_words(folder)
     (folder / "ascii" / "words.txt").unlink()
-    with pytest.raises(InputError, match=r"has no ascii/words\.txt; unpack IAM's ascii\.tgz"):
-        iam_words(folder)
+    assert not tells_words(folder)
     with pytest.raises(InputError, match="no lines to take words from"):
         RecombinedLines([])
 
