@@ -24,8 +24,8 @@ def main() -> None:
         "--out", type=Path, default=Path("reports"), metavar="DIR", help="of the results (default: reports)"
     )
     arguments = parser.parse_args()
-    for folder in {file.parent for file in arguments.files} if arguments.draw else {arguments.out}:
-        make_writable(folder)
+    if not arguments.draw:
+        make_writable(arguments.out)
     # Loaded late, so that --help and mistyped arguments answer at once.
     from htr.benchmark.study import load_study, run_study
     from htr.benchmark.study_page import write_page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from htr.batch import find_all_pages, find_files, read_pages, refuse_same_results
 from htr.cli import complain, counted, run
-from htr.corpora.folder import text_beside
 from htr.errors import InputError
 from htr.files import make_writable
 from htr.pages.images import PDF_DPI
@@ -35,9 +34,11 @@ def main() -> int:
     if out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
         raise InputError(f"{out}: is not empty, and may hold texts that were corrected; choose another --out")
     files, _, broken = find_files(arguments.files, out)
-    unread = {file: files[file] for file in files if str(file) in arguments.files or not text_beside(file)}
-    if passed := len(files) - len(unread):
-        print(f"{counted(passed, 'picture')} with a text passed over", file=sys.stderr)
+    from htr.finetuning.unread import without_text
+
+    given = set(map(Path, arguments.files))
+    of_folders = [file for folder in given if folder.is_dir() for file in without_text(folder, _below(folder, files))]
+    unread = {file: result for file, result in files.items() if file in given.union(of_folders)}
     tasks, unopened = find_all_pages(unread)
     broken += unopened
     if not tasks:
@@ -71,6 +72,10 @@ def main() -> int:
     print("best in one folder with all that you have transcribed before:")
     print(f'python -m htr.finetune "{out}" --out {_unused()}{start}')
     return 2 if broken else 0
+
+
+def _below(folder: Path, files: Iterable[Path]) -> list[Path]:
+    return [file for file in files if folder in file.parents]
 
 
 def _unused() -> Path:

@@ -38,6 +38,12 @@ MODELS = Path(str(resources.files("htr") / "models"))
 DEFAULT = "default"
 """Name of those that serve if none are asked for."""
 
+OF_ONE_TRAINING = (
+    "seed", "config", "epochs", "best_epoch", "steps", "minutes", "lines_per_second", "speed_of", "val_cer", "val_wer", "curve",
+    "val_lines",
+)  # fmt: skip
+"""Facts of a training that are not true of what several came to."""
+
 
 @dataclass(frozen=True)
 class Header:
@@ -65,6 +71,10 @@ class Weights:
     header: Header
     file: str
     sha256: str
+
+    def ancestry(self) -> dict[str, Any]:
+        """What the header of weights that come of these says of them."""
+        return {"file": Path(self.file).name, "sha256": self.sha256, "training": self.header.training}
 
 
 def save_weights(path: Path, network: Recogniser, header: Header) -> None:

@@ -165,6 +165,11 @@ def pictures_with_texts(folder: Path) -> list[tuple[Path, Path | None]]:
     return [(image, text_beside(image)) for _, image in sorted(pictures.items())]
 
 
+def in_run(file: Path) -> bool:
+    """Whether a file, as it is called below a source, lies in the folder of a fine-tuning."""
+    return any(folder.suffix == ".run" for folder in file.parents)
+
+
 def text_beside(image: Path) -> Path | None:
     """The `.gt.txt` or `.txt` of a picture's name; None where there is none."""
     # What a person made comes before what a program may have made.

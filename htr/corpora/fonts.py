@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import ImageFont
 
 from htr.errors import InputError
+from htr.files import files_below
 
 HANDWRITING = (
     "Dancing Script",
@@ -57,7 +58,7 @@ def handwriting_fonts(folder: Path | None = None) -> list[Path]:
         return sorted(font_path(family) for family in HANDWRITING)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give one with fonts (.ttf, .otf)")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".ttf", ".otf"))
+    files = [file for file in files_below(folder) if file.suffix.lower() in (".ttf", ".otf")]
     files = [file for file in files if open_font(file, 10).getname()[0] not in KEPT_APART]
     if not files:
         raise InputError(

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from htr.alphabet import normalise
 from htr.cli import counted
-from htr.corpora.folder import TABLES, is_page, line_beside, lines_of_table, pictures_with_texts, table_of
+from htr.corpora.folder import TABLES, in_run, is_page, line_beside, lines_of_table, pictures_with_texts, table_of
 from htr.corpora.pages import PageTruth, line_samples, pages_with_xml, split_of
 from htr.corpora.sample import Doubt, Sample
 from htr.corpora.transcript import Match, match_lines
@@ -56,12 +56,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
         InputError: nothing usable there, or a table that cannot be read at all.
     """
     folder = Path(path)
-    if folder.is_file():
-        raise InputError(f"{folder}: is a file; unpack it if it is packed, and give the folder that it lies in")
-    if not folder.is_dir():
-        raise InputError(
-            f"{folder}: no such folder; give one with pictures of lines or pages and their texts (README, Your own hand)"
-        )
+    check_source(folder)
     table = table_of(folder)
     samples, doubts = lines_of_table(table) if table else ([], [])
     doubts += [Doubt(file.relative_to(folder).as_posix(), "", _BELOW) for file in _tables_below(folder)]
@@ -90,7 +85,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
         if name in known:
             continue
         if file is None:
-            without += 1
+            without += not in_run(image.relative_to(folder))
             continue
         try:
             text = read_text(file)
@@ -114,12 +109,22 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     return Source(folder, samples, doubts)
 
 
+def check_source(folder: Path) -> None:
+    """Raises `InputError` where a source is no folder."""
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file; unpack it if it is packed, and give the folder that it lies in")
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: no such folder; give one with pictures of lines or pages and their texts (README, Your own hand)"
+        )
+
+
 def _tables_below(folder: Path) -> list[Path]:
     """Tables of lines that are not in the folder itself; without those that fine-tuning made."""
     return [
         file
         for file in files_below(folder)
-        if file.name.lower() in TABLES and file.parent != folder and file.parent.parent.suffix != ".run"
+        if file.name.lower() in TABLES and file.parent != folder and not in_run(file.relative_to(folder))
     ]
 
 

@@ -18,7 +18,7 @@ from htr.cli import counted
 from htr.corpora import load_corpus
 from htr.corpora.folder import lines_of_table
 from htr.corpora.sample import Doubt, Sample
-from htr.corpora.source import load_source
+from htr.corpora.source import check_source, load_source
 from htr.errors import InputError
 from htr.files import files_below, make_writable, write_whole
 from htr.finetuning.lines import keep_lines, learn_all, read_doubts, write_lines
@@ -29,7 +29,7 @@ from htr.pages.images import SUFFIXES
 from htr.reader import Reader
 from htr.training.config import TrainConfig, checked, overridden
 from htr.training.run import refuse_devices, train
-from htr.weights import Weights, load_weights, save_weights, sha256
+from htr.weights import OF_ONE_TRAINING, Weights, load_weights, save_weights, sha256
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +38,6 @@ ALL_LINES = "all-lines"
 
 # How many lines, repeated ones too, a training sees at most that learns from unread lines, and the share of labelled ones among them.
 _SEEN, _LABELLED = 4000, 0.25
-
-# Facts of a training that are not true of a mixture.
-_OF_ONE_TRAINING = "best_epoch", "steps", "val_cer", "val_wer", "curve", "val_lines"
 
 # Files that a source is made of.
 _READ = {*SUFFIXES, ".xml", ".txt", ".tsv", ".csv"}
@@ -130,7 +127,8 @@ def finetune(
     folder = _claim(source, out, parent, overrides or [], unread, language)
     corpus = folder / "lines"
     if not (corpus / "lines.tsv").is_file():
-        reader = Reader(parent, languages)
+        # Weights of its own: on a GPU it takes them there, and the parent's are mixed on the CPU.
+        reader = Reader(load_weights(start), languages)
         found = load_source(source, reader.read_page)
         if unread:
             count = keep_unread(unread, folder / "unread", found.samples, reader)
@@ -195,10 +193,10 @@ def finetune(
     )
     training = {
         # How well the single trainings did is told of, but not true of their mixture.
-        **{name: value for name, value in best.header.training.items() if kept or name not in _OF_ONE_TRAINING},
+        **{name: value for name, value in best.header.training.items() if kept or name not in OF_ONE_TRAINING},
         **learnt_from,
         "date": date.today().isoformat(),
-        "parent": {"file": Path(parent.file).name, "sha256": parent.sha256, "training": parent.header.training},
+        "parent": parent.ancestry(),
     }
     save_weights(out, best.network, replace(best.header, training=training))
     return Outcome(
@@ -219,10 +217,7 @@ def _claim(
         raise InputError(f"{out}: must end in .safetensors; give --out my.safetensors")
     if out.exists() and out.samefile(parent.file):
         raise InputError(f"{out}: these are the weights to go on from, which stay as they are; choose another --out")
-    if not source.exists():
-        raise InputError(f"{source}: no such folder; give one with pictures of lines or pages and their texts")
-    if source.is_file():
-        raise InputError(f"{source}: is a file; unpack it if it is packed, and give the folder that it lies in")
+    check_source(source)
     if unread and not unread.is_dir():
         raise InputError(
             f"{unread}: is no folder; give --unread one with pages of the same hand that nobody transcribed"
@@ -327,13 +322,12 @@ def _config(
     if read:
         epochs = min(config.epochs, max(2, round(_SEEN / (passes * lines + read.lines))))
         return replace(config, epochs=epochs, trainer={**config.trainer, "check_val_every_n_epoch": 1})
-    # About a dozen looks at the held-out lines, the last of them at the end, which time may bring after any epoch.
+    # About a dozen looks at the held-out lines, the last of them at the end.
     every = 1 if config.minutes else max(1, config.epochs // 12)
-    return replace(
-        config,
-        epochs=every * round(config.epochs / every),
-        trainer={"check_val_every_n_epoch": every, **config.trainer},
-    )
+    looks = {"check_val_every_n_epoch": every}
+    # Time may bring the end after any epoch, whatever else is asked for.
+    options = {**config.trainer, **looks} if config.minutes else {**looks, **config.trainer}
+    return replace(config, epochs=every * round(config.epochs / every), trainer=options)
 
 
 def _config_of_all(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from htr.batch import Task, find_all_pages, find_files, naming
 from htr.cli import counted
-from htr.corpora.folder import lines_of_table, pictures_with_texts, table_of
+from htr.corpora.folder import in_run, lines_of_table, pictures_with_texts, table_of
 from htr.corpora.pages import pages_with_xml
 from htr.corpora.sample import Sample
 from htr.errors import InputError
@@ -98,9 +98,7 @@ def _unread(source: Path, reader: Reader, labelled: set[str]) -> Iterator[Sample
     without = [sample for sample in named if not sample.text]
     random.Random(0).shuffle(without)
     yield from (sample for sample in without if _opened(sample) is not None)
-    names = {sample.id for sample in named}
-    tasks = [task for task in _pages(source) if task.result.as_posix() not in names]
-    for task in tqdm(tasks, desc="finding unread lines", unit=" pages", leave=False, disable=None):
+    for task in tqdm(_pages(source), desc="finding unread lines", unit=" pages", leave=False, disable=None):
         try:
             with naming(task):
                 pictures = _pictures(task, reader, labelled)
@@ -126,22 +124,32 @@ def _pages(source: Path) -> list[Task]:
         files, _, _ = find_files([str(source)], None)
     except InputError:  # there are none
         return []
-    texts = dict(pictures_with_texts(source))
-    xml = {page.image.resolve() for page in pages_with_xml(source)[0] if any(line.text for line in page.page.lines)}
-    # Folders of runs may lie there, too.
-    found = {
-        file: result
-        for file, result in files.items()
-        if file in texts and not any(folder.suffix == ".run" for folder in result.parents)
-    }
-    unread = {
-        file: result for file, result in found.items() if file.resolve() not in xml and not _has_text(texts[file])
-    }
-    if len(unread) < len(found):
-        log.warning("%s: %s with a text passed over", source, counted(len(found) - len(unread), "picture"))
-    tasks, _ = find_all_pages(unread)
+    tasks, _ = find_all_pages({file: files[file] for file in without_text(source, files)})
     random.Random(0).shuffle(tasks)
     return tasks
+
+
+def without_text(folder: Path, files: Iterable[Path]) -> list[Path]:
+    """Those pictures below a folder that have no text: in a file of their name, in XML, or in the folder's table.
+
+    Those that a fine-tuning has made, and of several that differ in their endings alone all but one, are left out.
+    """
+    texts = dict(pictures_with_texts(folder))
+    xml = {page.image.resolve() for page in pages_with_xml(folder)[0] if any(line.text for line in page.page.lines)}
+    table = table_of(folder)
+    rows = {sample.id for sample in lines_of_table(table)[0]} if table else set()
+    names = {file: file.relative_to(folder) for file in files if file in texts}
+    found = [file for file, name in names.items() if not in_run(name)]
+    unread = [
+        file
+        for file in found
+        if names[file].with_suffix("").as_posix() not in rows
+        and file.resolve() not in xml
+        and not _has_text(texts[file])
+    ]
+    if len(unread) < len(found):
+        log.warning("%s: %s with a text passed over", folder, counted(len(found) - len(unread), "picture"))
+    return unread
 
 
 def _has_text(file: Path | None) -> bool:

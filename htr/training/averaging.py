@@ -19,19 +19,13 @@ from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.lineimage import batches_of_like_width, collate, prepare
 from htr.machine import use_bfloat16
-from htr.weights import Weights, load_weights, save_weights
+from htr.weights import OF_ONE_TRAINING, Weights, load_weights, save_weights
 
 LINES = 400
 """Train lines of each corpus, at most, from which the norms are measured: large corpora do not outweigh small ones."""
 
 # Pixels of a batch, and how much wider its widest line may be than its narrowest: the norms are measured of many lines at once.
 _BATCH_PIXELS, _SPREAD = 900_000, 1.2
-
-# Facts of the first file's training that are not true of an average.
-_OF_ONE_TRAINING = (
-    "seed", "config", "epochs", "best_epoch", "steps", "minutes", "lines_per_second", "speed_of", "val_cer", "val_wer", "curve",
-    "val_lines",
-)  # fmt: skip
 
 
 def average(files: Sequence[str | Path], corpora: Sequence[str], out: Path) -> int:
@@ -75,12 +69,10 @@ def average(files: Sequence[str | Path], corpora: Sequence[str], out: Path) -> i
     with torch.autocast("cpu", torch.bfloat16, enabled=use_bfloat16("cpu")):
         update_bn(_batches(lines, header.height), network)
     training = {
-        **{name: value for name, value in header.training.items() if name not in _OF_ONE_TRAINING},
+        **{name: value for name, value in header.training.items() if name not in OF_ONE_TRAINING},
+        "data": list(dict.fromkeys(name for weights in loaded for name in weights.header.training.get("data", []))),
         "date": date.today().isoformat(),
-        "averaged": [
-            {"file": Path(weights.file).name, "sha256": weights.sha256, "training": weights.header.training}
-            for weights in loaded
-        ],
+        "averaged": [weights.ancestry() for weights in loaded],
         "norms": {"data": [label(corpus) for corpus in corpora], "lines": len(lines)},
     }
     save_weights(out, network, replace(header, training=training))

@@ -154,8 +154,10 @@ def overridden(values: dict[str, Any], overrides: list[str], kind: type[Config] 
         key, equals, text = word.partition("=")
         if not equals:
             raise InputError(f"{word}: not of the form key=value")
-        # Text stays as it was typed: YAML would read the alphabet 0123 as a number and abc #d as abc.
-        value = text if str in _kinds(kind, key) and text not in ("null", "") else _parsed(text)
+        # Text stays as it was typed: YAML would read the alphabet 0123 as a number and lines:scans #2 as lines:scans.
+        kinds = _kinds(kind, key)
+        as_typed = text not in ("null", "") and (str in kinds or (list in kinds and not text.lstrip().startswith("[")))
+        value = text if as_typed else _parsed(text)
         if key.startswith("trainer."):
             options = values.get("trainer") or {}
             if isinstance(options, dict):  # `checked` refuses all else

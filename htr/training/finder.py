@@ -32,7 +32,7 @@ from htr.machine import describe
 from htr.network import load_pretrained
 from htr.pages.segmenter import Segmenter, SegmenterHeader, save_segmenter
 from htr.training.config import FinderConfig
-from htr.training.run import claim, fingerprint, finished, fit, make_trainer
+from htr.training.run import claim, fingerprint, finished, fit, make_trainer, refuse_unvalidated
 from htr.weights import sha256
 
 VALIDATION_PIECES = 64
@@ -42,7 +42,7 @@ def train_finder(config: FinderConfig) -> dict[str, Any]:
     """Trains, or goes on with a run that was stopped, and returns its summary.
 
     Raises:
-        InputError: the data or a value cannot be used, or the run folder belongs to another run.
+        InputError: the data or a value cannot be used, the run folder belongs to another run, or there was no validation.
     """
     folder = Path(config.run)
     samples = [sample for name in config.data for sample in load_corpus(name)]
@@ -66,6 +66,7 @@ def train_finder(config: FinderConfig) -> dict[str, Any]:
         keeper = KeepWeights(weights, SegmenterHeader(config.encoder, config.channels, facts), timer)
         trainer = make_trainer(config, folder, keeper, timer)
         fit(trainer, FinderTraining(network, config), ComposedPages(lines, held_out, config), checkpoint)
+        refuse_unvalidated(folder, keeper.facts)
         trainer.strategy.barrier()
         summary = {
             **facts,
@@ -165,7 +166,7 @@ class Numbers(Sampler):
         rank, ranks: this process and how many there are; they take turns.
     """
 
-    def __init__(self, count: int, rank: int, ranks: int) -> None:
+    def __init__(self, count: int, rank: int = 0, ranks: int = 1) -> None:
         self.count, self.rank, self.ranks = count, rank, ranks
         self.epoch = 0
 
@@ -188,14 +189,22 @@ class ComposedPages(L.LightningDataModule):
         self.config = config
         self.train = Pieces(Composer(lines, config.side), config.seed, config.turned)
         self.val = Pieces(Composer(held_out, config.side), config.seed + 1, config.turned)
+        self._numbers = Numbers(config.epoch_steps * config.batch)
+
+    def state_dict(self) -> dict[str, int]:
+        return {"next_epoch": self.trainer.current_epoch + 1}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        # Lightning begins to load a resumed run's first epoch before it tells the sampler which one that is.
+        self._numbers.set_epoch(state["next_epoch"])
 
     def train_dataloader(self) -> DataLoader:
         config = self.config
-        numbers = Numbers(config.epoch_steps * config.batch, self.trainer.global_rank, self.trainer.world_size)
+        self._numbers.rank, self._numbers.ranks = self.trainer.global_rank, self.trainer.world_size
         return DataLoader(
             self.train,
             batch_size=config.batch,
-            sampler=numbers,
+            sampler=self._numbers,
             num_workers=config.workers,
             persistent_workers=config.workers > 0,
         )
@@ -221,7 +230,7 @@ class FinderTraining(L.LightningModule):
         optimizer = torch.optim.AdamW(
             [{"params": encoder, "lr": rates[0]}, {"params": decoder, "lr": rates[1]}], weight_decay=config.weight_decay
         )
-        steps = config.epochs * config.epoch_steps
+        steps = int(self.trainer.estimated_stepping_batches)
         # With a rise of a single step OneCycleLR divides by zero.
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, steps, pct_start=max(config.warmup, 2 / steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -27,6 +27,7 @@ from filelock import FileLock, Timeout
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
 from htr.alphabet import BLANK, Alphabet, named
@@ -34,7 +35,7 @@ from htr.cli import counted, printable
 from htr.corpora import label, load_corpus, load_drawer
 from htr.corpora.sample import Drawer, Sample
 from htr.errors import InputError, first_line
-from htr.files import write_whole
+from htr.files import write_whole, written_whole
 from htr.machine import describe, use_bfloat16
 from htr.network import Recogniser, load_pretrained
 from htr.training.config import Config, TrainConfig, checked, read_values
@@ -50,8 +51,13 @@ _LEARNT = "learnt.sha256"
 # Any of these shows that there was a run in a folder.
 _OF_A_RUN = "last.ckpt", "summary.json", "model.safetensors", "finder.safetensors"
 
-# What PyTorch says on a CPU, and where the system has ended a process that loads lines.
-_NO_MEMORY = "not enough memory", "is killed by signal: Killed"
+# What PyTorch and the system say on a CPU, and where the system has ended a process that loads lines.
+_NO_MEMORY = (
+    "not enough memory",
+    "Cannot allocate memory",
+    "is killed by signal: Killed",
+    "is killed by signal: Bus error",
+)
 
 STEPS = {
     "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "limit_train_batches", "limit_val_batches", "overfit_batches",
@@ -98,22 +104,14 @@ def train(config: TrainConfig) -> dict[str, Any]:
         best = BestWeights(folder / "model.safetensors", header)
         trainer = make_trainer(config, folder, best)
         fit(trainer, module, lines, checkpoint)
+        refuse_unvalidated(folder, best.epoch)
         return _finish(folder, config, trainer, module, lines, best)
 
 
 def _finish(
     folder: Path, config: TrainConfig, trainer: L.Trainer, module: Training, lines: Lines, best: BestWeights
 ) -> dict[str, Any]:
-    """Writes what the run came to into the weights file and the summary.
-
-    Raises:
-        InputError: there was no validation, so there are no weights.
-    """
-    if not best.epoch:
-        raise InputError(
-            f"{folder}: the training ended before its first validation, so there are no weights; delete this folder, and give "
-            "more epochs or minutes, or other trainer options"
-        )
+    """Writes what the run came to into the weights file and the summary."""
     machine = describe(trainer.strategy.root_device.type) | {"precision": str(trainer.precision)}
     facts = {
         "best_epoch": best.epoch,
@@ -165,18 +163,31 @@ def finished(folder: Path, config: Config, learnt: str) -> dict[str, Any] | None
     """The summary of a run that came to its end; None where there is none of the same settings and the same `fingerprint`.
 
     Raises:
-        InputError: its weights are gone.
+        InputError: its weights are gone, or others lie in their place.
     """
     if not (folder / "summary.json").is_file() or not _same_run(folder, config, learnt):
         return None
     file = folder / "summary.json"
     try:
         summary = json.loads(file.read_text(encoding="utf-8"))
-        weights = folder / Path(summary["weights"]).name
+        weights, learnt_sha256 = folder / Path(summary["weights"]).name, summary["weights_sha256"]
     except (ValueError, LookupError, TypeError):
         raise InputError(f"{file}: damaged; delete it, and the same command writes it anew") from None
     _refuse_gone(weights)
-    return summary
+    if sha256(weights) != learnt_sha256:
+        raise InputError(
+            f"{weights}: is not what the run came to; put that back, or keep these elsewhere and delete the folder to train again"
+        )
+    return {**summary, "weights": str(weights)}  # the folder may have been moved
+
+
+def refuse_unvalidated(folder: Path, validated: object) -> None:
+    """Raises `InputError` where a training has come to its end without any validation, so that there are no weights."""
+    if not validated:
+        raise InputError(
+            f"{folder}: the training ended before its first validation, so there are no weights; delete this folder, and give "
+            "more epochs or minutes, or other trainer options"
+        )
 
 
 def _refuse_gone(weights: Path) -> None:
@@ -290,9 +301,9 @@ def drawer(config: TrainConfig, name: str, samples: Sequence[Sample]) -> Drawer:
     """One of the config's drawers; lines that its share leaves out lend no words to lines that are recombined."""
     # However the folder is written: the last part is its path, of `pages:iam:FOLDER` too.
     paths = [Path(corpus.rpartition(":")[2]).resolve() for corpus in (name, *config.data)]
-    labelled = ":" in name and paths[0] in paths[1:]
+    labelled = name == "recombined" or (":" in name and paths[0] in paths[1:])
     lines = {sample.id for sample in samples if sample.split == "train"} if config.share < 1 and labelled else None
-    return load_drawer(name, config.start, lines)
+    return load_drawer(name, config.start, lines, config.data)
 
 
 class Spelt:
@@ -371,6 +382,7 @@ def _network(
             "encoder_weights": origin,
             "seed": config.seed,
             "date": date.today().isoformat(),
+            **({"parent": start.ancestry()} if start else {}),
         },
     )
     return network.to(memory_format=torch.channels_last), alphabet, header
@@ -407,6 +419,7 @@ def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
         "precision": "bf16-mixed" if use_bfloat16(device) else "32-true",
         "devices": 1,  # with more, batches and figures would be others
         "max_epochs": config.epochs,
+        "plugins": [WholeStates()],
         "gradient_clip_val": config.clip or None,
         "log_every_n_steps": 50,
         **config.trainer,
@@ -456,7 +469,8 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
         except (OSError, RuntimeError) as error:
             if isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _NO_MEMORY):
                 raise InputError(
-                    f"{trainer.default_root_dir}: memory is short; halve batch_pixels (or, of a finder, batch) and give another run"
+                    f"{trainer.default_root_dir}: memory is short; halve batch_pixels (or, of a finder, batch), or take fewer "
+                    "workers, and give another run"
                 ) from None
             # PyTorch's writer of files does not say why it failed.
             if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):
@@ -466,6 +480,17 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
                 f"{trainer.default_root_dir}: the run cannot be written ({reason}); make room, and the same command goes on "
                 "from the last whole epoch"
             ) from None
+
+
+class WholeStates(TorchCheckpointIO):
+    """Writes states so that the one before is there until the new one is whole.
+
+    Lightning makes them where the system keeps its temporary files, and from another disk they are copied over the old ones.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        with written_whole(Path(path)) as partial:
+            torch.save(checkpoint, partial)
 
 
 class Progress(TQDMProgressBar):
@@ -519,3 +544,6 @@ class BestWeights(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         for name, value in state_dict.items():
             setattr(self, name, value)
+        # The process may have ended after it wrote weights and before the state.
+        if self.path.is_file() and "best_epoch" in (facts := load_weights(self.path).header.training):
+            self.epoch, self.cer, self.wer = (facts[name] for name in ("best_epoch", "val_cer", "val_wer"))

@@ -123,6 +123,12 @@ def test_the_page_is_drawn_from_the_result_alone(tmp_path, command_line):
     assert picture.startswith("<?xml") and "labelled lines" in picture and "synthetic" in picture
 
 
+def test_drawing_makes_no_folder(tmp_path, command_line):
+    code, _, err = command_line(study.main, "--draw", tmp_path / "reprots" / "study.json")
+    assert (code, "reprots/study.json: " in err) == (2, True)
+    assert not (tmp_path / "reprots").exists()
+
+
 def test_starts_are_compared_with_one_that_learns_of_more_lines(tmp_path):
     """What nothing comes to is the same with all lines: it had no time to learn, and no number of lines is compared with."""
     flat = {"nothing": {100: [58], 1000: [57]}}

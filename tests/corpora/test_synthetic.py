@@ -150,6 +150,12 @@ def test_a_folder_of_fonts_is_searched(tmp_path):
     assert [path.name for path in handwriting_fonts(tmp_path)] == ["a.ttf", "b.TTF"]
 
 
+def test_what_a_mac_packs_along_is_no_font(tmp_path):
+    (tmp_path / "a.ttf").write_bytes(font_path("Kalam").read_bytes())
+    (tmp_path / "._a.ttf").write_bytes(b"of the system")
+    assert [path.name for path in handwriting_fonts(tmp_path)] == ["a.ttf"]
+
+
 def test_a_broken_font_is_named(tmp_path):
     (tmp_path / "broken.ttf").write_bytes(b"no font")
     with pytest.raises(InputError, match="broken.ttf: not a font"):

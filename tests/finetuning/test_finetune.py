@@ -256,7 +256,8 @@ def test_an_alphabet_of_which_nothing_is_known_is_learnt(run, source, tmp_path, 
         file.write_text(f"ΑΒΓ ΔΕ ΖΗΘ ΙΚ ΛΜΝ {number}"[: 8 + number % 10], encoding="utf-8")
     assert run(*QUICK, "epochs=1", "drawn={}")[0] == 0
     assert "characters are new to the weights and are learnt: " in caplog.text
-    assert (tmp_path / "my.safetensors").exists()
+    learnt = load_weights(tmp_path / "my.run" / "all" / "model.safetensors")
+    assert set("ΑΒΓΔΕΖΗΘΙΚΛΜΝ") <= set(learnt.alphabet.characters)
 
 
 def test_a_run_may_lie_among_its_lines_and_these_be_mended_until_it_begins(source, parent):

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import cv2
 import pytest
+from PIL import Image
 
 from htr import suggest
 from htr.batch import Task
 from htr.corpora.source import load_source
 from htr.finetuning import suggestion
 from htr.finetuning.suggestion import Candidate, choose
-from htr.pages.containers import Character, Line, Word
+from htr.pages.containers import Character, Line, Page, Region, Word
+from htr.writers.pagexml import write
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "page.png"
 
@@ -58,7 +60,7 @@ def test_what_is_written_is_a_source(run, tmp_path, monkeypatch):
     assert all(0.3 < width / height / length < 0.7 for length, height, width in shapes)
 
 
-def test_what_is_transcribed_is_passed_over_in_folders(run, tmp_path):
+def test_what_is_transcribed_is_passed_over_in_folders(run, tmp_path, caplog):
     pages = tmp_path / "pages"
     pages.mkdir()
     shutil.copy(SAMPLE, pages / "known.png")
@@ -69,8 +71,27 @@ def test_what_is_transcribed_is_passed_over_in_folders(run, tmp_path):
     shutil.copy(SAMPLE, pages / "unknown.png")
     code, out, err = run(pages, "--out", tmp_path / "lines", "--count", 3, "--weights", "small")
     assert (code, out[:31]) == (0, "3 of 13 lines, of 1 page, are i")
-    assert "1 picture with a text passed over" in err
+    assert "pages: 1 picture with a text passed over" in caplog.text
     assert [folder.name for folder in (tmp_path / "lines").iterdir()] == ["unknown"]
+
+
+def test_what_has_a_text_in_xml_or_a_table_or_is_of_a_run_is_passed_over_too(run, tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    for name in ("xml", "row", "my.run/lines/pictures/00000", "new"):
+        file = tmp_path / "pages" / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SAMPLE, file)
+    line = Line(((0, 90), (200, 90)), ((0, 0), (200, 0), (200, 100), (0, 100)), "a text")
+    size = cv2.imread(str(SAMPLE)).shape
+    (tmp_path / "pages" / "xml.xml").write_bytes(
+        write(Page(size[1], size[0], (Region("text", (line,)),), file="xml.png"), Image.open(SAMPLE))
+    )
+    (tmp_path / "pages" / "lines.tsv").write_text("file\ttext\nrow.png\ta text\n")
+    assert run("pages", "--out", "lines", "--count", 2, "--weights", "small")[0] == 0
+    assert "pages: 2 pictures with a text passed over" in caplog.text
+    assert [folder.name for folder in (tmp_path / "lines").iterdir()] == ["new"]
+    # A page that is named is wanted, however it is written.
+    assert run("./pages/xml.png", "--out", "more", "--count", 2, "--weights", "small")[0] == 0
 
 
 def test_a_folder_that_is_not_there_is_said_once(run, tmp_path):

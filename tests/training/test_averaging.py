@@ -18,7 +18,9 @@ def weights(tmp_path):
     def write(name, seed, alphabet="ab", **network):
         torch.manual_seed(seed)
         arguments = {**NETWORK, **network}
-        header = Header(alphabet, 32, arguments, {"seed": seed, "val_cer": 10.0, "steps": 7})
+        header = Header(
+            alphabet, 32, arguments, {"data": ["sample", f"lines:{seed}"], "seed": seed, "val_cer": 10.0, "steps": 7}
+        )
         save_weights(tmp_path / name, Recogniser(classes=len(alphabet) + 1, **arguments).eval(), header)
         return tmp_path / name
 
@@ -60,6 +62,7 @@ def test_weights_are_averaged_and_the_norms_are_those_of_the_train_lines(weights
     training = both.header.training
     assert [entry["sha256"] for entry in training["averaged"]] == [one.sha256, two.sha256]
     assert training["norms"] == {"data": ["lines:letters"], "lines": 1}
+    assert training["data"] == ["sample", "lines:1", "lines:2"]
     assert {"val_cer", "steps", "seed", "config"}.isdisjoint(training)
     assert [entry["training"] for entry in training["averaged"]] == [one.header.training, two.header.training]
 

@@ -52,6 +52,11 @@ def test_text_stays_as_it_was_typed(text):
     assert load_config(CONFIGS / "iam.yaml", [f"alphabet={text}", f"run={text}"]).alphabet == text
 
 
+def test_a_corpus_stays_as_it_was_typed():
+    assert load_config(CONFIGS / "iam.yaml", ["data=lines:scans #2"]).data == ["lines:scans #2"]
+    assert load_config(CONFIGS / "iam.yaml", ["data=[sample, lines:scans]"]).data == ["sample", "lines:scans"]
+
+
 def test_broken_files_are_named(tmp_path):
     with pytest.raises(InputError, match="no such config"):
         load_config(tmp_path / "none.yaml", [])

@@ -1,6 +1,7 @@
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -129,8 +130,9 @@ def test_a_finished_run_is_not_run_again_and_another_may_not_take_its_folder(tin
 
 
 def test_stopped_and_started_again_it_comes_to_the_same_end(tiny, tmp_path, monkeypatch):
-    whole = train_finder(config_of(tiny, f"run={tmp_path / 'whole'}"))
-    config = config_of(tiny)
+    """A process of its own that puts pages together begins with them before the epoch is told."""
+    whole = train_finder(config_of(tiny, f"run={tmp_path / 'whole'}", "workers=1"))
+    config = config_of(tiny, "workers=1")
     step = FinderTraining.training_step
 
     def cut_off(training, batch, index):
@@ -147,6 +149,15 @@ def test_stopped_and_started_again_it_comes_to_the_same_end(tiny, tmp_path, monk
     assert summary["steps"] == whole["steps"]
     once, twice = load_file(whole["weights"]), load_file(summary["weights"])
     assert all(torch.equal(once[name], twice[name]) for name in once)
+
+
+def test_a_training_without_a_validation_says_so(tiny):
+    with pytest.raises(InputError, match="ended before its first validation, so there are no weights"):
+        train_finder(config_of(tiny, "trainer.limit_val_batches=0"))
+
+
+def test_lightning_may_be_asked_for_more_epochs(tiny):
+    assert train_finder(config_of(tiny, "trainer.max_epochs=3"))["epochs"] == 3
 
 
 def test_killed_just_before_the_end_it_is_brought_to_its_end(tiny):
@@ -167,6 +178,7 @@ def test_a_few_pieces_are_learnt_by_heart():
     )
     training = FinderTraining(Segmenter("lcnet_035", 16), config)
     training.log_dict = lambda *_, **__: None
+    training.trainer = SimpleNamespace(estimated_stepping_batches=60)
     learning = training.configure_optimizers()
     for _ in range(config.epoch_steps):
         learning["optimizer"].zero_grad()

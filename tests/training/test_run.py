@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ from htr.training import run as run_module
 from htr.training.config import load_config
 from htr.training.data import WidthBatches
 from htr.training.module import Training, schedule
-from htr.training.run import Spelt, train
+from htr.training.run import BestWeights, Spelt, WholeStates, train
 from htr.weights import load_weights, sha256
 
 CONFIG = Path(__file__).parents[2] / "configs" / "iam.yaml"
@@ -76,7 +77,8 @@ def test_a_run_is_known_again_however_its_folder_is_written(tiny_config, monkeyp
     config = load_config(CONFIG, tiny_config)
     summary = train(config)
     monkeypatch.chdir(Path(config.run).parent)
-    assert train(replace(config, run=f"./{Path(config.run).name}/")) == summary
+    name = Path(config.run).name
+    assert train(replace(config, run=f"./{name}/")) == {**summary, "weights": f"{name}/model.safetensors"}
 
 
 def test_weights_of_a_finished_run_that_are_gone_are_missed(tiny_config):
@@ -84,6 +86,38 @@ def test_weights_of_a_finished_run_that_are_gone_are_missed(tiny_config):
     Path(train(config)["weights"]).unlink()
     with pytest.raises(InputError, match=r"model\.safetensors: is gone, though the run came to its end"):
         train(config)
+
+
+def test_other_weights_in_the_place_of_a_finished_run_are_not_taken_for_its_own(tiny_config):
+    config = load_config(CONFIG, tiny_config)
+    summary = train(config)
+    moved = Path(config.run).rename(Path(config.run).with_name("moved"))
+    assert train(replace(config, run=str(moved))) == {**summary, "weights": str(moved / "model.safetensors")}
+    (moved / "model.safetensors").write_bytes(b"another")
+    with pytest.raises(InputError, match=r"moved/model\.safetensors: is not what the run came to; put that back"):
+        train(replace(config, run=str(moved)))
+
+
+def test_a_state_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+    state = tmp_path / "last.ckpt"
+    WholeStates().save_checkpoint({"steps": 1}, state)
+
+    def half(checkpoint, file):
+        Path(file).write_bytes(b"PK half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(OSError, match="No space"):
+        WholeStates().save_checkpoint({"steps": 2}, state)
+    assert torch.load(state) == {"steps": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_weights_of_an_epoch_whose_state_was_not_written_keep_their_figures(tiny_config):
+    summary = train(load_config(CONFIG, tiny_config))
+    best = BestWeights(Path(summary["weights"]), load_weights(summary["weights"]).header)
+    best.load_state_dict({"cer": 99.5, "wer": 99.9, "epoch": 0, "lines_per_second": 1.0, "curve": []})
+    assert (best.epoch, best.cer, best.wer) == (summary["best_epoch"], summary["val_cer"], summary["val_wer"])
 
 
 def test_a_training_without_a_validation_says_so(tiny_config):
@@ -100,6 +134,8 @@ def test_a_training_without_a_validation_says_so(tiny_config):
             "[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: not enough memory: you tried to allocate"
         ),
         RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed."),
+        RuntimeError("DataLoader worker (pid 12) is killed by signal: Bus error."),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
     ],
 )
 def test_short_memory_is_said_in_a_sentence(tiny_config, monkeypatch, error):
@@ -187,6 +223,10 @@ def test_going_on_from_weights(tiny_config, tmp_path):
     second = load_config(CONFIG, [*tiny_config, f"run={tmp_path / 'second'}", f"start={start}", "epochs=1"])
     summary = train(second)
     assert sha256(start) in summary["encoder_weights"]
+    parent = load_weights(start)
+    assert load_weights(summary["weights"]).header.training["parent"] == {
+        "file": "model.safetensors", "sha256": parent.sha256, "training": parent.header.training,
+    }  # fmt: skip
     with pytest.raises(InputError, match=r"model\.safetensors: its lstm_units is 16, not 8; set lstm_units=16"):
         train(load_config(CONFIG, [*tiny_config, f"run={tmp_path / 'third'}", f"start={start}", "lstm_units=8"]))
 
@@ -252,14 +292,15 @@ def test_words_are_lent_by_the_lines_of_the_share_alone_however_the_folder_is_wr
     tiny_config, iam_folder, monkeypatch, written
 ):
     asked = []
-    monkeypatch.setattr(run_module, "load_drawer", lambda name, start, lines: asked.append(lines))
+    monkeypatch.setattr(run_module, "load_drawer", lambda name, start, lines, data: asked.append(lines))
     data = written.format(iam_folder, name=iam_folder.name)
     config = load_config(CONFIG, [*tiny_config, "share=0.25", f"data={data}", f"drawn={{recombined:{iam_folder}: 5}}"])
     samples = [Sample("a-01", "some words", "train", None), Sample("b-01", "others", "val", None)]
     run_module.drawer(config, f"recombined:{iam_folder}", samples)
+    run_module.drawer(config, "recombined", samples)
     run_module.drawer(config, "recombined:elsewhere", samples)
     run_module.drawer(config, "synthetic", samples)
-    assert asked == [{"a-01"}, None, None]
+    assert asked == [{"a-01"}, {"a-01"}, None, None]
 
 
 def test_a_share_of_the_train_lines_is_the_same_each_time(tiny_config):
