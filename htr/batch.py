@@ -157,7 +157,8 @@ def refuse_same_results(tasks: Sequence[Task], out: Path) -> None:
     for task in tasks:
         if (other := owners.setdefault(task.result, task)) is not task:
             raise InputError(
-                f"{task.name} and {other.name} would both be written to {out / task.result}; rename one or use two folders"
+                f"{task.name} and {other.name} would both be written to {out / task.result}; give the folder above both, rename "
+                "one, or use two folders"
             )
 
 

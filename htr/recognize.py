@@ -70,10 +70,11 @@ def main() -> int:
                 if failure := next(filter(None, failures), None):
                     broken.append(str(failure))
                     complain(failure)
-            elif contents[0]:
+            # A row for each picture of a line, also where nothing could be read.
+            elif content := contents[0] or b"\n" * arguments.line:
                 with tqdm.external_write_mode(file=sys.stdout):
                     title = printable(f"{chr(10) * printed}==> {task.name} <==\n") if titled else ""
-                    _show(title.encode() + contents[0])
+                    _show(title.encode() + content)
                 printed = True
     except KeyboardInterrupt:
         if out:

@@ -448,6 +448,16 @@ def test_lines_from_a_folder(read, reader, tmp_path, scans):
     assert files_below(tmp_path / "out") == ["line1.alto.xml"]
 
 
+def test_a_line_without_a_text_keeps_its_row(read, reader, scans, monkeypatch):
+    for number in range(1, 4):
+        page(100 + number, 12).save(scans / f"line{number}.png")
+    monkeypatch.setattr(
+        reader, "read_lines", lambda pictures: [line_of(p, f"{p.shape[1]}" * (p.shape[1] != 102)) for p in pictures]
+    )
+    code, out, _ = read("--line", scans)
+    assert (code, out) == (0, "101\n\n103\n")
+
+
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell the memory in use")
 def test_memory_does_not_grow_with_the_number_of_pages(read, reader, scans, monkeypatch):
     def in_use(picture):

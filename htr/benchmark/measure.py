@@ -25,7 +25,7 @@ from htr.benchmark.details import mistake_counts, mistakes, told
 from htr.benchmark.distort import DISTORTIONS
 from htr.benchmark.lines import evaluate_lines, named_rates
 from htr.benchmark.pages import Truth, compare, evaluate_pages, finder_facts, load_truths, rates
-from htr.benchmark.peers import PEERS, Peer, PeerProcess, PeerReading, installed
+from htr.benchmark.peers import PEERS, Peer, PeerProcess, PeerReading, Unreadable, installed
 from htr.benchmark.provenance import READING, code_sha256, labels_sha256, language_facts, provenance
 from htr.benchmark.results import Result, Results, collection_of, load_results, pages_of, result_name, write_result
 from htr.benchmark.speed import first_result, measure_speed
@@ -93,9 +93,12 @@ def measure(
         InputError: a collection, pages or weights cannot be used.
     """
     first = weights[0]
-    named = Counter(collection_of(collection.data) for collection in collections)
-    if twice := [name for name, count in named.items() if count > 1]:
-        raise InputError(f"{twice[0]}: two collections have this name; give their folders different ones")
+    for names in (
+        [collection_of(collection.data) for collection in collections],
+        [pages_of(source) for source in pages],
+    ):
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise InputError(f"{twice[0]}: two collections have this name; give their folders different ones")
     # All is opened before the first measurement, so that nothing is found missing after an hour.
     for name in weights:
         _checksum(name)
@@ -251,7 +254,11 @@ def _peers(
                         read[name] = process.read(files[start : start + _TURN])
                     except InputError as error:
                         log.warning("%s", error)
-                        left_out[PEERS[name].title] = "it stopped while it read"
+                        left_out[PEERS[name].title] = (
+                            "it could not read a picture"
+                            if isinstance(error, Unreadable)
+                            else "it stopped while it read"
+                        )
                         del processes[name]
                 for name, readings in read.items():
                     taken[name].append(sum(reading.seconds for reading in readings))

@@ -95,6 +95,10 @@ PEERS = {
 }
 
 
+class Unreadable(InputError):
+    """A peer that still runs cannot read a picture."""
+
+
 class PeerReading(NamedTuple):
     """What a peer read in a line, and the seconds that it took, opening of the file not included."""
 
@@ -240,7 +244,7 @@ class PeerProcess:
         """Reads pictures of single lines, one at a time.
 
         Raises:
-            InputError: the peer cannot read a picture, stops, or answers with what is no reading.
+            InputError: the peer cannot read a picture (`Unreadable`), stops, or answers with what is no reading.
         """
         return [PeerReading(*self._work(file, _text)) for file in files]
 
@@ -267,7 +271,7 @@ class PeerProcess:
     def _work(self, file: Path, understood: Callable[[Any], Any]) -> tuple[Any, float]:
         answer = self._answer({"file": str(Path(file).absolute())})
         if "error" in answer:
-            raise InputError(
+            raise Unreadable(
                 f"{self.peer.title}: cannot read {file} ({answer['error']}); leave out the file or the peer"
             )
         try:

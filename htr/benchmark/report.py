@@ -31,6 +31,9 @@ from htr.cli import counted
 from htr.errors import InputError
 from htr.weights import DEFAULT
 
+# Checksums of the code that gave a result.
+_CODES = "code", "learning code"
+
 
 def draw_report(folder: Path, examples: Sequence[str] | None = None) -> list[Path]:
     """Draws the report of a folder of results into it.
@@ -198,10 +201,10 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
         ["command", "result files", "machine", "versions"],
         [[key[0], ", ".join(files), *key[1:]] for key, files in rows.items()],
     )
-    if len({result.get("code") for result in shown}) > 1:
+    if any(len({result.get(name) for result in shown if name in result}) > 1 for name in _CODES):
         yield Text(
-            "The code that reads and scores differs between these results, so they do not compare exactly; the command beside a file "
-            "measures it anew."
+            "The code that reads and scores, or, of fine-tuning, that learns, differs between these results, so they do not compare "
+            "exactly; delete a file, and the command beside it measures it anew."
         )
     weights = {result["weights"]["sha256"]: result["weights"] for result in measured}
     yield Table(
@@ -241,7 +244,9 @@ def _averaged(training: dict[str, Any]) -> str:
 
 def _versions(result: Result) -> str:
     machine = result["machine"]
+    codes = ", ".join(
+        f"{name} `{result.get(name, 'unknown')[:8]}`" for name in _CODES if name in result or name == "code"
+    )
     return (
-        f"Python {machine['python']}, torch {machine['torch']}, timm {machine['timm']}, htr {machine['htr']}, code "
-        f"`{result.get('code', 'unknown')[:8]}`"
+        f"Python {machine['python']}, torch {machine['torch']}, timm {machine['timm']}, htr {machine['htr']}, {codes}"
     )

@@ -80,6 +80,11 @@ def overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
         "Other readers got the same line pictures, and their texts passed the same normalisation; those that are not installed "
         "(`make peers`) are left out."
     )
+    if any(result["split"] == "val" for result in lines):
+        yield Text(
+            "Weights and language models were chosen on validation lines (val), which are read the better for it: what counts are "
+            "test lines."
+        )
     if not peers:
         yield Text(
             "No other reader has read these lines: none is installed, or they were read before the lines changed."

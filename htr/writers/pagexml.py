@@ -1,4 +1,4 @@
-"""PAGE XML 2019-07-15 (PRImA); Transkribus, eScriptorium and OCR-D read it."""
+"""PAGE XML 2019-07-15 (PRImA); eScriptorium and OCR-D read it, Transkribus the edition of 2013-07-15 only."""
 
 from __future__ import annotations
 

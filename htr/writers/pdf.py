@@ -25,6 +25,9 @@ FONT = "Noto Sans"
 DPI = 150
 """Pixels per inch of a picture that does not tell."""
 
+UNTOLD = 72
+"""Pixels per inch that say nothing; nobody scans so coarsely."""
+
 QUALITY = 85
 """Of the picture as JPEG."""
 
@@ -46,15 +49,14 @@ rl_config.useA85 = 0  # Pictures as text would be a quarter larger.
 def write(page: Page, picture: Image.Image) -> bytes:
     """One page, which viewers show upright, in the picture's physical size.
 
-    That is from `picture.info["dpi"]` where it has that, else of `DPI` pixels an inch.
+    That is from `picture.info["dpi"]` where it has that, else of `DPI` pixels an inch: up to `UNTOLD` is what cameras and programs
+    write that do not know it.
 
     Raises:
         InputError: the picture is wider or higher than a JPEG can be.
     """
     if max(picture.size) > LONGEST:
-        raise InputError(
-            f"{file_name(page)}: more than {LONGEST} pixels wide or high, too much for a PDF; cut it in two"
-        )
+        raise InputError(f"more than {LONGEST} pixels wide or high, too much for a PDF; cut the picture in two")
     across, down = (72 / dpi for dpi in _resolution(picture))
     shrunk = min(1, LARGEST / max(page.width * across, page.height * down))
     across, down = across * shrunk, down * shrunk
@@ -86,7 +88,7 @@ def write(page: Page, picture: Image.Image) -> bytes:
 
 def _resolution(picture: Image.Image) -> tuple[float, float]:
     resolution = picture.info.get("dpi", (DPI, DPI))
-    return resolution if all(20 <= value <= 2400 for value in resolution) else (DPI, DPI)
+    return resolution if all(UNTOLD < value <= 2400 for value in resolution) else (DPI, DPI)
 
 
 def _lay(text: PDFTextObject, word: Word, height: int) -> None:

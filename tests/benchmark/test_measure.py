@@ -109,6 +109,14 @@ def test_the_commonest_mistakes_are_shown_on_their_clearest_lines():
     }  # fmt: skip
 
 
+def test_two_collections_of_one_name_are_refused_before_anything_is_measured(tmp_path):
+    lines = [measure.Collection(f"lines:{tmp_path / name / 'letters'}", "english") for name in "ab"]
+    pages = [str(tmp_path / name / "letters") for name in "ab"]
+    for collections, sources in ((lines, []), ([], pages)):
+        with pytest.raises(InputError, match="letters: two collections have this name"):
+            measure.measure(collections, sources, None, ["default"], tmp_path, tmp_path, tmp_path)
+
+
 def test_a_finder_that_fails_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(measure, "evaluate_pages", lambda *arguments: {"readings": [], "kind": "pages"})
     monkeypatch.setattr(measure, "result_name", lambda about, result: "pages.json")

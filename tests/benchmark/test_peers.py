@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from htr.benchmark import peers
-from htr.benchmark.peers import PEERS, RUNNERS, Peer, PeerLine, PeerProcess, PeerReading
+from htr.benchmark.peers import PEERS, RUNNERS, Peer, PeerLine, PeerProcess, PeerReading, Unreadable
 from htr.errors import InputError
 
 STAND_IN = Peer("standin", "Stand-in", "lines", ("nothing==1.0",), (), "MIT", "https://example.org")
@@ -90,7 +90,7 @@ def test_a_picture_that_cannot_be_opened_is_named_and_the_next_one_read(folder):
     empty, good = pictures(folder, "", "good")
     with PeerProcess(STAND_IN, 1, folder) as peer:
         for file in (empty, folder / "missing.png"):
-            with pytest.raises(InputError, match=rf"^Stand-in: cannot read .*{file.name}"):
+            with pytest.raises(Unreadable, match=rf"^Stand-in: cannot read .*{file.name}"):
                 peer.read([file])
         assert peer.read([good])[0].text == "GOOD"
 
