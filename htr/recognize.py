@@ -70,7 +70,7 @@ def main() -> int:
                 if failure := next(filter(None, failures), None):
                     broken.append(str(failure))
                     complain(failure)
-            # A row for each picture of a line, also where nothing could be read.
+            # A line in which nothing could be read keeps its row; pictures that cannot be opened are named and have none.
             elif content := contents[0] or b"\n" * arguments.line:
                 with tqdm.external_write_mode(file=sys.stdout):
                     title = printable(f"{chr(10) * printed}==> {task.name} <==\n") if titled else ""

@@ -73,8 +73,21 @@ class Weights:
     sha256: str
 
     def ancestry(self) -> dict[str, Any]:
-        """What the header of weights that come of these says of them."""
-        return {"file": Path(self.file).name, "sha256": self.sha256, "training": self.header.training}
+        """What the header of weights that come of these says of them; of what they are the average, names and checksums alone."""
+        training = dict(self.header.training)
+        if isinstance(averaged := training.get("averaged"), list):
+            training["averaged"] = [{"file": entry["file"], "sha256": entry["sha256"]} for entry in averaged]
+        return {"file": Path(self.file).name, "sha256": self.sha256, "training": training}
+
+
+def data_seen(training: dict[str, Any]) -> list[str]:
+    """The corpora that weights have learnt, by the facts in their header, and that those have from which they went on."""
+    seen: list[str] = []
+    while training:
+        data = training.get("data", [])
+        seen += [data] if isinstance(data, str) else data
+        training = training.get("parent", {}).get("training")
+    return list(dict.fromkeys(seen))
 
 
 def save_weights(path: Path, network: Recogniser, header: Header) -> None:

@@ -239,7 +239,7 @@ def _peers(
                 process.read(files[:2])  # the first lines of a process are slow: not timed
             except InputError as error:
                 log.warning("%s", error)
-                left_out[peer.title] = "it did not start"
+                left_out[peer.title] = _why(error, "did not start")
             else:
                 processes[peer.name] = process
         reader.read_lines(pictures[:2])
@@ -254,11 +254,7 @@ def _peers(
                         read[name] = process.read(files[start : start + _TURN])
                     except InputError as error:
                         log.warning("%s", error)
-                        left_out[PEERS[name].title] = (
-                            "it could not read a picture"
-                            if isinstance(error, Unreadable)
-                            else "it stopped while it read"
-                        )
+                        left_out[PEERS[name].title] = _why(error, "stopped while it read")
                         del processes[name]
                 for name, readings in read.items():
                     taken[name].append(sum(reading.seconds for reading in readings))
@@ -301,6 +297,10 @@ def _peers(
     write_result(
         folder / result_name([collection_of(collection.data), "test", str(len(samples)), "peers"], result), result
     )
+
+
+def _why(error: InputError, otherwise: str) -> str:
+    return f"it {'could not read a picture' if isinstance(error, Unreadable) else otherwise}"
 
 
 def _read_by_us(reader: Reader, pictures: Sequence[np.ndarray]) -> list[PeerReading]:

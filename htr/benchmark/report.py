@@ -201,7 +201,8 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
         ["command", "result files", "machine", "versions"],
         [[key[0], ", ".join(files), *key[1:]] for key, files in rows.items()],
     )
-    if any(len({result.get(name) for result in shown if name in result}) > 1 for name in _CODES):
+    learnings = {result["learning code"] for result in shown if "learning code" in result}
+    if len({result.get("code") for result in shown}) > 1 or len(learnings) > 1:
         yield Text(
             "The code that reads and scores, or, of fine-tuning, that learns, differs between these results, so they do not compare "
             "exactly; delete a file, and the command beside it measures it anew."
@@ -216,7 +217,9 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
     )
     yield Text(
         "The weights files themselves, and the result files under `weights`, say on which data, with which config and seed they were "
-        "trained." + " Studies have the config of each run above, and beside it what follows:" * bool(results.study)
+        "trained; those of a fine-tuning and averages, of what."
+        + " Studies have the config of each run above, and beside it what follows:"
+        * bool(results.study)
     )
     if results.study:
         yield Table(

@@ -17,7 +17,7 @@ from htr.cli import counted
 from htr.corpora import label
 from htr.files import write_whole
 from htr.language import AUTO, NONE
-from htr.weights import MODELS, sha256
+from htr.weights import MODELS, data_seen, sha256
 
 log = logging.getLogger(__name__)
 
@@ -239,12 +239,7 @@ def named_language(result: Result) -> str:
 
 def has_seen(result: Result, collection: str) -> bool:
     """Whether the weights of a result were trained on lines of a collection."""
-    training, seen = result["weights"]["training"], []
-    while training:
-        data = training.get("data", [])
-        seen += [collection_of(name) for name in ([data] if isinstance(data, str) else data)]
-        training = training.get("parent", {}).get("training")
-    return collection in seen
+    return collection in map(collection_of, data_seen(result["weights"]["training"]))
 
 
 def named_machine(result: Result) -> str:

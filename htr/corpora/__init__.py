@@ -75,8 +75,8 @@ def load_drawer(
         words = [line for corpus in corpora for line in _placed_words(corpus, weights, lines)]
         if not words:
             raise InputError(
-                f"{name}: has no train lines to take words from; say in a column split, or by folders, which they are "
-                "(data/README.md), or do without (drawn={})"
+                f"{name}: {', '.join(corpora)}: no train line in which a word is found; say which lines are to train on "
+                "(data/README.md), or do without recombined ones (drawn={})"
             )
         return RecombinedLines(words)
     raise InputError(

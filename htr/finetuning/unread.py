@@ -98,7 +98,9 @@ def _unread(source: Path, reader: Reader, labelled: set[str]) -> Iterator[Sample
     without = [sample for sample in named if not sample.text]
     random.Random(0).shuffle(without)
     yield from (sample for sample in without if _opened(sample) is not None)
-    for task in tqdm(_pages(source), desc="finding unread lines", unit=" pages", leave=False, disable=None):
+    names = {sample.id for sample in named}
+    tasks = [task for task in _pages(source) if task.result.as_posix() not in names]
+    for task in tqdm(tasks, desc="finding unread lines", unit=" pages", leave=False, disable=None):
         try:
             with naming(task):
                 pictures = _pictures(task, reader, labelled)
@@ -137,7 +139,7 @@ def without_text(folder: Path, files: Iterable[Path]) -> list[Path]:
     texts = dict(pictures_with_texts(folder))
     xml = {page.image.resolve() for page in pages_with_xml(folder)[0] if any(line.text for line in page.page.lines)}
     table = table_of(folder)
-    rows = {sample.id for sample in lines_of_table(table)[0]} if table else set()
+    rows = {sample.id for sample in lines_of_table(table)[0] if sample.text} if table else set()
     names = {file: file.relative_to(folder) for file in files if file in texts}
     found = [file for file, name in names.items() if not in_run(name)]
     unread = [

@@ -19,7 +19,7 @@ from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.lineimage import batches_of_like_width, collate, prepare
 from htr.machine import use_bfloat16
-from htr.weights import OF_ONE_TRAINING, Weights, load_weights, save_weights
+from htr.weights import OF_ONE_TRAINING, Weights, data_seen, load_weights, save_weights
 
 LINES = 400
 """Train lines of each corpus, at most, from which the norms are measured: large corpora do not outweigh small ones."""
@@ -69,8 +69,8 @@ def average(files: Sequence[str | Path], corpora: Sequence[str], out: Path) -> i
     with torch.autocast("cpu", torch.bfloat16, enabled=use_bfloat16("cpu")):
         update_bn(_batches(lines, header.height), network)
     training = {
-        **{name: value for name, value in header.training.items() if name not in OF_ONE_TRAINING},
-        "data": list(dict.fromkeys(name for weights in loaded for name in weights.header.training.get("data", []))),
+        **{name: value for name, value in header.training.items() if name not in (*OF_ONE_TRAINING, "parent")},
+        "data": list(dict.fromkeys(name for weights in loaded for name in data_seen(weights.header.training))),
         "date": date.today().isoformat(),
         "averaged": [weights.ancestry() for weights in loaded],
         "norms": {"data": [label(corpus) for corpus in corpora], "lines": len(lines)},

@@ -7,6 +7,7 @@ as they were at the last validation.
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -230,8 +231,9 @@ class FinderTraining(L.LightningModule):
         optimizer = torch.optim.AdamW(
             [{"params": encoder, "lr": rates[0]}, {"params": decoder, "lr": rates[1]}], weight_decay=config.weight_decay
         )
-        steps = int(self.trainer.estimated_stepping_batches)
-        # With a rise of a single step OneCycleLR divides by zero.
+        steps = self.trainer.estimated_stepping_batches
+        # Lightning may be asked to go on without end, or for so few steps that OneCycleLR divides by zero.
+        steps = max(4, int(steps) if math.isfinite(steps) else config.epochs * config.epoch_steps)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, steps, pct_start=max(config.warmup, 2 / steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -545,5 +545,6 @@ class BestWeights(Callback):
         for name, value in state_dict.items():
             setattr(self, name, value)
         # The process may have ended after it wrote weights and before the state.
-        if self.path.is_file() and "best_epoch" in (facts := load_weights(self.path).header.training):
+        facts = load_weights(self.path).header.training if self.path.is_file() else {}
+        if facts.get("best_epoch", 0) > self.epoch:
             self.epoch, self.cer, self.wer = (facts[name] for name in ("best_epoch", "val_cer", "val_wer"))

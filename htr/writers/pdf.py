@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from functools import cache
+from pathlib import PurePath
 
 from PIL import Image
 from reportlab import rl_config
@@ -57,7 +58,7 @@ def write(page: Page, picture: Image.Image) -> bytes:
     """
     if max(picture.size) > LONGEST:
         raise InputError(f"more than {LONGEST} pixels wide or high, too much for a PDF; cut the picture in two")
-    across, down = (72 / dpi for dpi in _resolution(picture))
+    across, down = (72 / dpi for dpi in _resolution(page, picture))
     shrunk = min(1, LARGEST / max(page.width * across, page.height * down))
     across, down = across * shrunk, down * shrunk
     jpeg = io.BytesIO()
@@ -86,9 +87,10 @@ def write(page: Page, picture: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def _resolution(picture: Image.Image) -> tuple[float, float]:
+def _resolution(page: Page, picture: Image.Image) -> tuple[float, float]:
     resolution = picture.info.get("dpi", (DPI, DPI))
-    return resolution if all(UNTOLD < value <= 2400 for value in resolution) else (DPI, DPI)
+    drawn = PurePath(page.file or "").suffix.lower() == ".pdf"  # at the resolution that was asked for
+    return resolution if drawn or all(UNTOLD < value <= 2400 for value in resolution) else (DPI, DPI)
 
 
 def _lay(text: PDFTextObject, word: Word, height: int) -> None:

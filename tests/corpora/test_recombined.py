@@ -198,7 +198,7 @@ def test_without_a_folder_words_are_those_of_the_data(folder):
     of_data = load_drawer("recombined", data=[f"iam:{folder}"])
     for one, other in zip(drawn(of_data), drawn(load_drawer(f"recombined:{folder}"))):
         assert np.array_equal(one[0], other[0]) and one[1] == other[1]
-    with pytest.raises(InputError, match="recombined: has no train lines to take words from; say in a column split"):
+    with pytest.raises(InputError, match="no train line in which a word is found"):
         load_drawer("recombined")
 
 
@@ -211,11 +211,20 @@ def test_writers_of_two_corpora_are_not_one_though_they_have_one_name(folder):
 def test_where_iam_does_not_tell_where_its_words_are_a_recogniser_does(iam_folder, monkeypatch):
     asked = []
     monkeypatch.setattr("htr.corpora.placing.place_words", lambda samples, reader: asked.extend(samples) or [])
-    with pytest.raises(InputError, match="has no train lines to take words from"):
+    with pytest.raises(InputError, match="no train line in which a word is found"):
         load_drawer("recombined", data=[f"iam:{iam_folder}"])
     train = [sample for sample in load_iam(iam_folder) if sample.split == "train"]
     assert [sample.id for sample in asked] == [sample.id for sample in train]
-    assert all(sample.writer for sample in asked)
+
+
+def test_where_iam_comes_without_its_writers_each_line_is_a_hand_of_its_own(tmp_path, monkeypatch):
+    """As from the hub: of the words of many writers no line is set."""
+    asked = []
+    monkeypatch.setattr("htr.corpora.load_iam", lambda path: [Sample(name, "text", "train", None) for name in "12"])
+    monkeypatch.setattr("htr.corpora.placing.place_words", lambda samples, reader: asked.extend(samples) or [])
+    with pytest.raises(InputError, match="no train line in which a word is found"):
+        load_drawer("recombined", data=[f"iam:{tmp_path}"])
+    assert [sample.writer for sample in asked] == ["1", "2"]
 
 
 def test_what_is_missing_is_said(folder):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import pytest
 import torch
@@ -65,6 +67,23 @@ def test_weights_are_averaged_and_the_norms_are_those_of_the_train_lines(weights
     assert training["data"] == ["sample", "lines:1", "lines:2"]
     assert {"val_cer", "steps", "seed", "config"}.isdisjoint(training)
     assert [entry["training"] for entry in training["averaged"]] == [one.header.training, two.header.training]
+
+
+def test_headers_stay_small_however_many_averages_come_of_each_other(weights, corpus, tmp_path, command_line):
+    start, sizes = weights("start.safetensors", 0), []
+    for stage in range(4):
+        parent, files = load_weights(start), []
+        for seed in (1, 2):
+            files.append(tmp_path / f"{stage}-{seed}.safetensors")
+            training = {"data": [f"lines:{stage}{seed}"], "parent": parent.ancestry()}
+            save_weights(files[-1], parent.network, replace(parent.header, training=training))
+        start = tmp_path / f"stage{stage}.safetensors"
+        assert command_line(average.main, *files, "--data", f"lines:{corpus}", "--out", start)[0] == 0
+        training = load_weights(start).header.training
+        sizes.append(len(str(training)))
+    assert sizes[3] - sizes[2] < 500
+    # What was learnt on the way is all told.
+    assert {"sample", *(f"lines:{stage}{seed}" for stage in range(4) for seed in (1, 2))} <= set(training["data"])
 
 
 def test_files_that_do_not_belong_together_are_named(weights, corpus, tmp_path, command_line):

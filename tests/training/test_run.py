@@ -21,10 +21,10 @@ from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.finetuning.lines import write_lines
 from htr.training import run as run_module
-from htr.training.config import load_config
+from htr.training.config import TrainConfig, load_config
 from htr.training.data import WidthBatches
 from htr.training.module import Training, schedule
-from htr.training.run import BestWeights, Spelt, WholeStates, train
+from htr.training.run import BestWeights, Spelt, WholeStates, make_trainer, train
 from htr.weights import load_weights, sha256
 
 CONFIG = Path(__file__).parents[2] / "configs" / "iam.yaml"
@@ -106,6 +106,8 @@ def test_a_state_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypa
         Path(file).write_bytes(b"PK half of it")
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    trainer = make_trainer(TrainConfig(run="run", data=["sample"], trainer={"accelerator": "cpu"}), tmp_path)
+    assert isinstance(trainer.strategy.checkpoint_io, WholeStates)
     monkeypatch.setattr(torch, "save", half)
     with pytest.raises(OSError, match="No space"):
         WholeStates().save_checkpoint({"steps": 2}, state)

@@ -101,6 +101,13 @@ def test_the_page_has_its_physical_size(dpi, inches, blank):
     assert height == pytest.approx(72 * {2: 1, 3: 3, 4: 2, 8: 4}[inches])
 
 
+def test_a_page_of_a_pdf_keeps_its_size_at_any_resolution(blank):
+    page = Page(600, 300, file="letters.PDF")
+    picture = blank(page)
+    picture.info["dpi"] = (50, 50)
+    assert _open(page, picture).get_size() == pytest.approx((72 * 12, 72 * 6))
+
+
 @pytest.mark.parametrize(
     "text", ["“Œuvre”—€5…", "Łódź", "Ωμέγα", "naïve", "żółć", "漢字", "Привет", "ſtraſſe", "a&<b>"]
 )
