@@ -31,9 +31,6 @@ from htr.cli import counted
 from htr.errors import InputError
 from htr.weights import DEFAULT
 
-# Checksums of the code that gave a result.
-_CODES = "code", "learning code"
-
 
 def draw_report(folder: Path, examples: Sequence[str] | None = None) -> list[Path]:
     """Draws the report of a folder of results into it.
@@ -247,9 +244,8 @@ def _averaged(training: dict[str, Any]) -> str:
 
 def _versions(result: Result) -> str:
     machine = result["machine"]
-    codes = ", ".join(
-        f"{name} `{result.get(name, 'unknown')[:8]}`" for name in _CODES if name in result or name == "code"
-    )
+    learning = f", learning code `{result['learning code'][:8]}`" if "learning code" in result else ""
     return (
-        f"Python {machine['python']}, torch {machine['torch']}, timm {machine['timm']}, htr {machine['htr']}, {codes}"
+        f"Python {machine['python']}, torch {machine['torch']}, timm {machine['timm']}, htr {machine['htr']}, code "
+        f"`{result.get('code', 'unknown')[:8]}`{learning}"
     )
