@@ -11,10 +11,10 @@ PAGE ?= data/sample/page.png
 # Pages with their truth, for make evaluate-pages: a folder, or iam:folder.
 PAGES ?= $(if $(IAM),$(if $(shell test -d "$(IAM)/forms" && echo yes),iam:$(IAM)))
 WEIGHTS ?=
-# Your own labelled lines or pages, for make finetune, and the weights that it makes.
-DATA ?= data/sample
-# Pages of the same hand that nobody transcribed, for make finetune.
+# Pages that nobody transcribed, for make finetune, with or without labelled ones.
 UNREAD ?=
+# Your own labelled lines or pages, for make finetune, and the weights that it makes.
+DATA ?= $(if $(UNREAD),,data/sample)
 OUT ?= runs/my.safetensors
 # Values of the config to change: make train SET="epochs=5 seed=2".
 SET ?=
@@ -37,8 +37,8 @@ train: $(INSTALLED) ## train on IAM=folder, or for some minutes on the embedded 
 	$(BIN)/python -m htr.train --config "$(CONFIG)" $(if $(IAM),"data=iam:$(IAM)") $(SET)
 	$(if $(filter configs/sample.yaml,$(CONFIG)),$(if $(findstring run=,$(SET)),,$(BIN)/python -m htr.evaluate --data sample --weights runs/sample/model.safetensors))
 
-finetune: $(INSTALLED) ## teach the weights your own hand: DATA=folder of lines or pages with their texts, OUT=file
-	$(BIN)/python -m htr.finetune "$(DATA)" --out "$(OUT)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(UNREAD),--unread "$(UNREAD)") $(SET)
+finetune: $(INSTALLED) ## teach the weights your own hand: DATA=folder of lines or pages with their texts, UNREAD=folder of pages without, OUT=file
+	$(BIN)/python -m htr.finetune $(if $(DATA),"$(DATA)") --out "$(OUT)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(UNREAD),--unread "$(UNREAD)") $(SET)
 
 pretrain: $(INSTALLED) ## train on lines drawn in handwriting fonts alone, to start from
 	$(BIN)/python -m htr.train --config configs/synthetic.yaml $(SET)

@@ -1,4 +1,7 @@
-"""Teaches the recogniser a hand of your own: `python -m htr.finetune SOURCE --out my.safetensors`."""
+"""Teaches the recogniser a hand of your own: `python -m htr.finetune SOURCE --out my.safetensors`.
+
+Without SOURCE, from pages alone that nobody transcribed: `python -m htr.finetune --unread FOLDER --out my.safetensors`.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,11 @@ def main() -> None:
     )
     parser.add_argument(
         "source",
+        nargs="?",
         type=Path,
         metavar="SOURCE",
-        help="a folder: pictures of lines or of pages with a .txt each, or lines.tsv, or pages with ALTO or PAGE XML",
+        help="a folder: pictures of lines or of pages with a .txt each, or lines.tsv, or pages with ALTO or PAGE XML; may be left out "
+        "with --unread",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the new weights: my.safetensors")
     parser.add_argument(
@@ -35,16 +40,30 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="values to use instead of the recipe's")
     arguments = parser.parse_intermixed_args()  # values may come after --out
+    # Where there is no source, the first word took its place.
+    if arguments.unread and "=" in str(arguments.source) and not arguments.source.exists():
+        arguments.overrides.insert(0, str(arguments.source))
+        arguments.source = None
+    if not (arguments.source or arguments.unread):
+        parser.error("give SOURCE, or --unread FOLDER, or both")
     # Loaded late, so that --help and mistyped arguments answer at once.
     from htr.files import write_whole
-    from htr.finetuning.report import of_unread, report, verdict
+    from htr.finetuning.report import of_unread, report, report_alone, verdict, verdict_alone
     from htr.finetuning.run import finetune
+    from htr.finetuning.selftraining import learn_unread
 
-    given = arguments.weights, arguments.overrides, arguments.unread, arguments.language
-    outcome = finetune(arguments.source, arguments.out, *given)
     page = arguments.out.with_suffix(".md")
-    write_whole(page, report(outcome))
-    print("\n".join(filter(None, [verdict(outcome), of_unread(outcome)])))
+    if arguments.source:
+        given = arguments.weights, arguments.overrides, arguments.unread, arguments.language
+        outcome = finetune(arguments.source, arguments.out, *given)
+        write_whole(page, report(outcome))
+        print("\n".join(filter(None, [verdict(outcome), of_unread(outcome)])))
+    else:
+        alone = learn_unread(
+            arguments.unread, arguments.out, arguments.weights, arguments.overrides, arguments.language
+        )
+        write_whole(page, report_alone(alone))
+        print(verdict_alone(alone))
     print(f"weights: {arguments.out}\nreport: {page}")
     print(f'read with them: python -m htr.recognize page.png --weights "{arguments.out}"')
 

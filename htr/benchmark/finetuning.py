@@ -28,7 +28,7 @@ def evaluate_finetuning(
 
     Args:
         data: a corpus with train and test lines.
-        counts: of labelled lines, one fine-tuning for each.
+        counts: of labelled lines, one fine-tuning for each; 0 with `unread` alone.
         weights: to start from: a file, or the name of weights that come along; the usual ones if None. They must not have
             learnt from the corpus.
         general: a corpus whose test lines tell what was lost.
@@ -50,12 +50,17 @@ def evaluate_finetuning(
     from htr.errors import InputError
     from htr.finetuning.lines import write_lines
     from htr.finetuning.run import ALL_LINES, finetune
+    from htr.finetuning.selftraining import learn_unread
     from htr.language import AUTO
     from htr.reader import load
     from htr.training.config import TrainConfig
     from htr.training.run import train
     from htr.weights import sha256
 
+    if not (unread or all(counts)):
+        raise InputError(
+            "--lines 0: without labelled lines, there is nothing to learn from but unread ones; give --unread, too"
+        )
     reader = load(weights)
     samples = [sample for sample in load_corpus(data) if sample.split == "train" and sample.text]
     if len(samples) < max(counts):
@@ -77,17 +82,25 @@ def evaluate_finetuning(
         texts = labels_sha256((sample.id, sample.text) for sample in chosen)
         name = f"{collection_of(data)}-{count}-{reader.weights.sha256[:8]}-{texts[:8]}-{code[:8]}"
         folder = _RUNS / (f"{name}-unread" if unread else name)
+        pages, tuned = folder / "unread" if unread else None, folder / "tuned.safetensors"
         if not (folder / "lines" / "lines.tsv").is_file():
-            if unread:
-                write_lines(folder / "unread", [replace(sample, text="") for sample in samples if sample not in chosen])
+            if pages:
+                write_lines(pages, [replace(sample, text="") for sample in samples if sample not in chosen])
             write_lines(folder / "lines", chosen)
         resumed, began = (folder / "tuned.run").is_dir(), time.monotonic()
-        pages = folder / "unread" if unread else None
-        given = reader.weights.file, [], pages, unread or AUTO
-        outcome = finetune(folder / "lines", folder / "tuned.safetensors", *given)
+        if count:
+            outcome = finetune(folder / "lines", tuned, reader.weights.file, [], pages, unread or AUTO)
+            beside = {
+                **outcome.lines, "held out before": outcome.before["scores"], "held out after": outcome.after["scores"],
+                **({"unread": outcome.unread} if unread else {}),
+            }  # fmt: skip
+        else:
+            outcome = learn_unread(pages, tuned, reader.weights.file, [], unread)
+            facts = {"found": outcome.found, "lines": outcome.learnt, "learnt": not outcome.kept}
+            beside = {"unread": facts, "bits before": outcome.bits_before, "bits after": outcome.bits_after}
         whole = round((time.monotonic() - began) / 60, 1)
         if unread:
-            beside = {"unread": {**outcome.unread, "language": language_facts(unread)}}
+            beside["unread"] = {**beside["unread"], "language": language_facts(unread)}
         else:
             corpus = folder / "tuned.run" / ("lines" if outcome.kept else ALL_LINES)
             config = {
@@ -95,11 +108,10 @@ def evaluate_finetuning(
                 "pretrained": "imagenet", "alphabet": None, "minutes": outcome.minutes, "epochs": 100_000, "learning_rate": 1e-3,
                 "encoder_learning_rate": 5e-4, "trainer": {"check_val_every_n_epoch": 1},  # time may bring the end after any epoch
             }  # fmt: skip
-            beside = {"ImageNet": scored(train(TrainConfig(**config))["weights"], test=data)}
+            beside["ImageNet"] = scored(train(TrainConfig(**config))["weights"], test=data)
         run = {
-            "lines": count, **outcome.lines, **beside, "minutes": outcome.minutes, **({} if resumed else {"minutes in all": whole}),
+            "lines": count, **beside, "minutes": outcome.minutes, **({} if resumed else {"minutes in all": whole}),
             "kept": outcome.kept,
-            "held out before": outcome.before["scores"], "held out after": outcome.after["scores"],
             "config": {name: value for name, value in outcome.config.items() if name not in ("run", "data", "start", "alphabet")},
             "tuned": scored(outcome.weights, test=data, general=general),
             "labels_sha256": texts,

@@ -104,7 +104,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     if not samples and all(doubt.reason == _WITHOUT for doubt in doubts):
         raise InputError(
             f"{folder}: has no picture with a text; put beside page.png a page.txt with what stands on it, export ALTO or "
-            "PAGE XML there, or give lines.tsv with columns file and text"
+            "PAGE XML there, or give lines.tsv with columns file and text; without any text, give the folder with --unread alone"
         )
     return Source(folder, samples, doubts)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from typing import Any
 
-from htr.weights import Weights, load_weights, save_weights
+from htr.weights import OF_ONE_TRAINING, Weights, load_weights, save_weights
 
 LEARNT = 0.65
 """Of the way from the parent's weights to the fine-tuned ones. With 100 lines of Hooker's hand and `iam`, validation CER there falls
@@ -48,3 +51,24 @@ def mix(parent: Weights, tuned: Sequence[Path], out: Path, share: float = LEARNT
                 if new.dim() == 1:
                     new.add_(_LIKELIER * (1 - share))
     save_weights(out, weights.network, weights.header)
+
+
+def write_taught(out: Path, parent: Weights, taught: Path | None, learnt_from: dict[str, Any]) -> None:
+    """Writes what fine-tuning came to, with its ancestry.
+
+    Args:
+        out: the new weights file.
+        parent: where fine-tuning began.
+        taught: a mixture, or None where the parent's weights are to stay as they are.
+        learnt_from: facts of what the mixture has learnt from.
+    """
+    best = load_weights(taught) if taught else parent
+    # How well the single trainings did is told of, but not true of their mixture.
+    facts = {name: value for name, value in best.header.training.items() if not taught or name not in OF_ONE_TRAINING}
+    training = {
+        **facts,
+        **(learnt_from if taught else {}),
+        "date": date.today().isoformat(),
+        "parent": parent.ancestry(),
+    }
+    save_weights(out, best.network, replace(best.header, training=training))

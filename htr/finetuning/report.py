@@ -8,6 +8,7 @@ from htr.alphabet import named
 from htr.benchmark.details import sign
 from htr.cli import counted
 from htr.finetuning.run import Outcome
+from htr.finetuning.selftraining import SelfTaught
 
 # Confusions that are listed.
 _CONFUSIONS = 12
@@ -65,6 +66,52 @@ def of_unread(outcome: Outcome) -> str:
     return f"{facts['lines']} of {found} were read and {end}: {change}."
 
 
+def verdict_alone(outcome: SelfTaught) -> str:
+    """What came of unread lines alone."""
+    before, after = f"{outcome.bits_before:.2f}", f"{outcome.bits_after:.2f}"
+    if outcome.kept:
+        return (
+            f"What was learnt reads the {outcome.held_out} held-out lines no more like language ({after} bits a character, {before} "
+            f"before), so {outcome.weights} holds the weights from which it came unchanged."
+        )
+    return (
+        f"What the network alone reads in the {outcome.held_out} held-out lines is more like language ({after} bits a character, "
+        f"{before} before)."
+    )
+
+
+def report_alone(outcome: SelfTaught) -> str:
+    """The whole report of learning from unread lines alone."""
+    parent = outcome.parent
+    config = _values(outcome.config)
+    parts = [
+        f"# {outcome.weights}",
+        f"Went on from {parent['file']} ({parent['sha256'][:12]}…) with {outcome.learnt} of {outcome.found} lines that nobody "
+        f"transcribed, of {counted(outcome.pages, 'page')}, on {outcome.date}, in {outcome.minutes:g} minutes of training "
+        f"({outcome.machine['processor']}, {outcome.machine['threads']} threads). They were read with the help of language, and "
+        f"learnt as they were read; {outcome.held_out} other ones were held out to check by.",
+        verdict_alone(outcome),
+        "How many characters are wrong, nobody can tell without a transcription. Look below whether the readings became better; and "
+        "correct some lines, for a hundred that are right teach more (`python -m htr.suggest`, then `python -m htr.finetune SOURCE "
+        "--unread …`).",
+        "## Held-out lines, before and after",
+        _table(
+            ["picture", "before", "after"],
+            [[f"`{row['picture']}`", row["before"], row["after"]] for row in outcome.readings],
+        ),
+        "## What was lost",
+        _table(
+            [f"{outcome.sample_before['lines']} lines in fonts", "before", "after"],
+            [[name, _rate(outcome.sample_before, name), _rate(outcome.sample_after, name)] for name in ("CER", "WER")],
+        ),
+        "In brackets: 95 % bootstrap intervals over lines. Lines in fonts were learnt on the way too, so that other people's hands "
+        "may have lost more than they show.",
+        "## Values of each training",
+        config,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
 def report(outcome: Outcome) -> str:
     """The whole report."""
     parent, lines = outcome.parent, outcome.lines
@@ -111,11 +158,13 @@ def report(outcome: Outcome) -> str:
     if outcome.doubts:
         rows = [[doubt.line, doubt.reason, doubt.text] for doubt in outcome.doubts]
         parts += ["## Lines that were set aside", _table(["line", "it", "its text"], rows)]
-    config = {
-        name: value for name, value in outcome.config.items() if name not in ("run", "data", "trainer", "alphabet")
-    }
-    parts += ["## Values", "\n".join(f"- {name}: {value}" for name, value in config.items())]
+    parts += ["## Values", _values(outcome.config)]
     return "\n\n".join(parts) + "\n"
+
+
+def _values(config: dict[str, Any]) -> str:
+    own = ("run", "data", "trainer", "alphabet")
+    return "\n".join(f"- {name}: {value}" for name, value in config.items() if name not in own)
 
 
 def _language(figures: dict[str, Any]) -> str:

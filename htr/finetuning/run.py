@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -18,29 +16,22 @@ from htr.cli import counted
 from htr.corpora import load_corpus
 from htr.corpora.folder import lines_of_table
 from htr.corpora.sample import Doubt, Sample
-from htr.corpora.source import check_source, load_source
-from htr.errors import InputError
-from htr.files import files_below, make_writable, write_whole
+from htr.corpora.source import load_source
+from htr.finetuning.claim import claim
 from htr.finetuning.lines import keep_lines, learn_all, read_doubts, write_lines
-from htr.finetuning.mixing import LEARNT, mix
+from htr.finetuning.mixing import LEARNT, mix, write_taught
+from htr.finetuning.recipe import Read, recipe
 from htr.finetuning.unread import keep_unread, read_unread
-from htr.language import AUTO, NONE, Languages, find_models, load_languages
-from htr.pages.images import SUFFIXES
+from htr.language import AUTO, NONE, Languages, load_languages
 from htr.reader import Reader
-from htr.training.config import TrainConfig, checked, overridden
-from htr.training.run import refuse_devices, train
-from htr.weights import OF_ONE_TRAINING, Weights, load_weights, save_weights, sha256
+from htr.training.config import TrainConfig
+from htr.training.run import train
+from htr.weights import Weights, load_weights
 
 log = logging.getLogger(__name__)
 
 ALL_LINES = "all-lines"
 """Of a run, the folder of the corpus from which the new weights have learnt."""
-
-# How many lines, repeated ones too, a training sees at most that learns from unread lines, and the share of labelled ones among them.
-_SEEN, _LABELLED = 4000, 0.25
-
-# Files that a source is made of.
-_READ = {*SUFFIXES, ".xml", ".txt", ".tsv", ".csv"}
 
 # From this CER on, in percent, weights do not read at all, however much worse they were before.
 _UNREADABLE = 90.0
@@ -122,9 +113,9 @@ def finetune(
         InputError: something about the arguments or the data will not do.
     """
     parent = load_weights(start)
-    _config(parent, source, out, 1, 1.0, overrides or [])  # a wrong word is found before anything is written
+    recipe(parent, source, out, 1, 1.0, overrides or [])  # a wrong word is found before anything is written
     languages = load_languages(language)
-    folder = _claim(source, out, parent, overrides or [], unread, language)
+    folder = claim(source, out, parent, overrides or [], unread, language)
     corpus = folder / "lines"
     if not (corpus / "lines.tsv").is_file():
         # Weights of its own: on a GPU it takes them there, and the parent's are mixed on the CPU.
@@ -141,7 +132,7 @@ def finetune(
     # Whatever folder the command is given in the next time.
     corpus, folder = corpus.resolve(), folder.resolve()
     configs = [
-        _config(parent, corpus, folder / name, len(learnt), share, overrides or [])
+        recipe(parent, corpus, folder / name, len(learnt), share, overrides or [])
         for name, share in (("all", 1.0), ("half", 0.5))
     ]
     new = parent.alphabet.missing([sample.text for sample in samples])
@@ -164,7 +155,7 @@ def finetune(
         read = _read_unread(folder, "read", passed.file, languages)
         of_unread["lines"] = read.lines
         if read.lines:
-            config = _config(parent, corpus, folder / "taught", len(learnt), 1.0, overrides or [], read)
+            config = recipe(parent, corpus, folder / "taught", len(learnt), 1.0, overrides or [], read)
             runs.append(train(replace(config, alphabet=alphabet)))
             taught = _checked(parent, Path(runs[-1]["weights"]), checks, before)
             without, with_unread = _cer(passed.figures), _cer(taught.figures)
@@ -172,172 +163,52 @@ def finetune(
             passed = taught if of_unread["learnt"] else passed
         # They are read better now, or left out.
         read = _read_unread(folder, "read-again", passed.file, languages) if of_unread["learnt"] else None
-    best, sample_after = parent, sample_before
+    mixed, sample_after, learnt_from = None, sample_before, {}
     if not kept:
-        config = _config_of_all(parent, samples, folder, overrides or [], read)
+        config = _recipe_of_all(parent, samples, folder, overrides or [], read)
         runs.append(train(replace(config, alphabet=alphabet)))
+        mixed = folder / "mixed.safetensors"
         # Should the last training have failed, what passed is there.
         choices = [([passed.file, Path(runs[-1]["weights"])], passed.share), ([passed.file], passed.share)]
-        share, (_, sample_after) = _mixed(parent, choices, folder / "mixed.safetensors", checks, before)
-        best = load_weights(folder / "mixed.safetensors")
-    learnt_from = (
-        {}
-        if kept
-        else {
+        share, (_, sample_after) = _mixed(parent, choices, mixed, checks, before)
+        learnt_from = {
             "data": [source.resolve().name],
             "train_lines": len(samples),
             **({"unread_lines": read.lines} if read else {}),
             "encoder_weights": runs[0]["encoder_weights"],
             "averaged": f"{share:g} of what was learnt, the rest of parent",
         }
-    )
-    training = {
-        # How well the single trainings did is told of, but not true of their mixture.
-        **{name: value for name, value in best.header.training.items() if kept or name not in OF_ONE_TRAINING},
-        **learnt_from,
-        "date": date.today().isoformat(),
-        "parent": parent.ancestry(),
-    }
-    save_weights(out, best.network, replace(best.header, training=training))
+    write_taught(out, parent, mixed, learnt_from)
     return Outcome(
         weights=str(out), parent={"file": Path(parent.file).name, "sha256": parent.sha256}, kept=kept, lines=counts,
-        pages=len(pages), new=new, before=_figures(before), after=_figures(before if kept else passed.figures),
-        sample_before=_figures(sample_before), sample_after=_figures(sample_after),
+        pages=len(pages), new=new, before=figures_alone(before), after=figures_alone(before if kept else passed.figures),
+        sample_before=figures_alone(sample_before), sample_after=figures_alone(sample_after),
         mended=[] if kept else _mended(before, passed.figures), curve=curve, doubts=doubts, unread=of_unread,
         minutes=round(sum(run["minutes"] for run in runs), 1), config=runs[0]["config"], machine=runs[0]["machine"],
         date=date.today().isoformat(),
     )  # fmt: skip
 
 
-def _claim(
-    source: Path, out: Path, parent: Weights, overrides: list[str], unread: Path | None = None, language: str = AUTO
-) -> Path:
-    """The run's folder, made or found to be of the same run."""
-    if out.suffix != ".safetensors":
-        raise InputError(f"{out}: must end in .safetensors; give --out my.safetensors")
-    if out.exists() and out.samefile(parent.file):
-        raise InputError(f"{out}: these are the weights to go on from, which stay as they are; choose another --out")
-    check_source(source)
-    if unread and not unread.is_dir():
-        raise InputError(
-            f"{unread}: is no folder; give --unread one with pages of the same hand that nobody transcribed"
-        )
-    folder = out.with_suffix(".run")
-    mark = folder / "begun.json"
-    start = [parent.sha256, str(Path(parent.file).resolve())]
-    begun = {"source": _fingerprint(source, out), "parent": start, "overrides": overrides}
-    if unread:
-        begun["unread"] = _fingerprint(unread, out)
-    if language != AUTO:
-        begun["language"] = [sha256(file) for file in find_models(language)]
-    # Before its lines are there, the run has nothing that other lines would harm.
-    if mark.is_file() and (folder / "lines" / "lines.tsv").is_file():
-        if json.loads(mark.read_text(encoding="utf-8")) != begun:
-            raise InputError(
-                f"{folder}: holds a run with other lines, unread pages, language, weights or values; choose another --out, or "
-                "delete this folder"
-            )
-        return folder
-    if out.exists():
-        raise InputError(f"{out}: is there already; choose another --out, or delete it")
-    if out.with_suffix(".md").exists():
-        raise InputError(
-            f"{out.with_suffix('.md')}: is there already, where the report goes; choose another --out, or move it away"
-        )
-    make_writable(folder)
-    write_whole(mark, json.dumps(begun, indent=1, ensure_ascii=False) + "\n")
-    return folder
-
-
-def _fingerprint(source: Path, out: Path) -> str:
-    """What shows whether a source changed; the run's own files may lie in it."""
-    own = {path.resolve() for path in (out, out.with_suffix(".run"), out.with_suffix(".md"))}
-    root = source.resolve()
-    files = [
-        file for file in files_below(root) if file.suffix.lower() in _READ and own.isdisjoint([file, *file.parents])
-    ]
-    rows = [f"{file.relative_to(root)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
-    return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
-
-
-class _Read(NamedTuple):
-    """Unread lines as they were read.
-
-    Attributes:
-        corpus: of them.
-        lines: how many.
-        start: weights that go on with them.
-    """
-
-    corpus: str
-    lines: int
-    start: Path
-
-
-def _read_unread(folder: Path, name: str, taught: Path, languages: Languages | None) -> _Read:
+def _read_unread(folder: Path, name: str, taught: Path, languages: Languages | None) -> Read:
     """Reads the unread lines of a run with what a training came to, mixed with the parent, or takes what was read before."""
     corpus = folder / name
     if not (corpus / "lines.tsv").is_file():
         read_unread(folder / "unread", corpus, Reader(load_weights(_mixture(taught)), languages))
-    return _Read(f"lines:{corpus}", _count(corpus), taught)
+    return Read(f"lines:{corpus}", _count(corpus), taught)
 
 
 def _count(corpus: Path) -> int:
     return len(lines_of_table(corpus / "lines.tsv")[0])
 
 
-def _config(
-    parent: Weights, corpus: Path, run: Path, lines: int, share: float, overrides: list[str], read: _Read | None = None
-) -> TrainConfig:
-    """The recipe for so many labelled lines."""
-    lines = max(1, round(share * lines))
-    labelled = f"lines:{corpus}"
-    given = {
-        "run": str(run),
-        "data": [labelled],
-        "passes": {},
-        "share": share,
-        "start": str(Path(parent.file).resolve()),
-        "alphabet": None,
-        "height": parent.header.height,
-        **parent.header.network,
-    }
-    if read:
-        passes = max(1, round(_LABELLED / (1 - _LABELLED) * read.lines / lines))
-        given |= {"data": [labelled, read.corpus], "passes": {labelled: passes}, "start": str(read.start)}
-    for key in (word.partition("=")[0] for word in overrides):
-        if key in given:
-            raise InputError(f"{key}: the lines and the weights to go on from decide this; leave it out")
-    values = {
-        **given,
-        "drawn": {"synthetic": max(1, lines // 4)},
-        "epochs": max(8, min(60, round(1750 / lines))),  # of few lines, held-out ones are read no better after more
-        "batch_pixels": round(350_000 * (parent.header.height / 64) ** 2),  # half a dozen lines
-        "learning_rate": 1.5e-3,
-        "encoder_learning_rate": 1e-3,
-        "average": 0.99,
-    }
-    config = checked(TrainConfig, overridden(values, overrides), "fine-tuning")
-    refuse_devices(config)
-    if read:
-        epochs = min(config.epochs, max(2, round(_SEEN / (passes * lines + read.lines))))
-        return replace(config, epochs=epochs, trainer={**config.trainer, "check_val_every_n_epoch": 1})
-    # About a dozen looks at the held-out lines, the last of them at the end.
-    every = 1 if config.minutes else max(1, config.epochs // 12)
-    looks = {"check_val_every_n_epoch": every}
-    # Time may bring the end after any epoch, whatever else is asked for.
-    options = {**config.trainer, **looks} if config.minutes else {**looks, **config.trainer}
-    return replace(config, epochs=every * round(config.epochs / every), trainer=options)
-
-
-def _config_of_all(
-    parent: Weights, samples: list[Sample], folder: Path, overrides: list[str], read: _Read | None
+def _recipe_of_all(
+    parent: Weights, samples: list[Sample], folder: Path, overrides: list[str], read: Read | None
 ) -> TrainConfig:
     """The recipe for all lines, written to a corpus of their own in which those held out are learnt too."""
     corpus = folder / ALL_LINES
     if not (corpus / "lines.tsv").is_file():
         write_lines(corpus, learn_all(samples))
-    config = _config(parent, corpus, folder / "whole", len(samples), 1.0, overrides, read)
+    config = recipe(parent, corpus, folder / "whole", len(samples), 1.0, overrides, read)
     # Another order of the lines, and, as all are learnt, nothing to choose by before the end.
     last = {**config.trainer, "check_val_every_n_epoch": 1 if config.minutes else config.epochs}
     return replace(config, seed=(config.seed + 1) % 2**32, trainer=last)
@@ -417,7 +288,7 @@ def _mixed(
     return share, figures
 
 
-def _figures(result: dict[str, Any]) -> dict[str, Any]:
+def figures_alone(result: dict[str, Any]) -> dict[str, Any]:
     return {name: result[name] for name in ("lines", "characters", "scores", "scores_with_language")}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -70,13 +70,14 @@ def keep_unread(source: Path, folder: Path, known: Sequence[Sample], reader: Rea
     return count
 
 
-def read_unread(folder: Path, out: Path, reader: Reader) -> None:
+def read_unread(folder: Path, out: Path, reader: Reader, held_out: Collection[str] = ()) -> None:
     """Reads the lines that `keep_unread` wrote, and writes those of which the reader is not least sure as a corpus of what it read.
 
     Args:
         folder: with the lines.
         out: gets `lines.tsv` and pictures.
         reader: the better it knows the hand, the better.
+        held_out: ids of lines that are not to be learnt; all of them are written, as the split val.
     """
     samples, _ = lines_of_table(folder / "lines.tsv")
     chunks = [samples[first : first + _CHUNK] for first in range(0, len(samples), _CHUNK)]
@@ -84,9 +85,16 @@ def read_unread(folder: Path, out: Path, reader: Reader) -> None:
     for chunk in tqdm(chunks, desc="reading unread lines", leave=False, disable=None):
         read = zip(chunk, reader.read_lines([sample.image() for sample in chunk]))
         lines += [(sample, line) for sample, line in read if line.text]
-    surest = sorted(range(len(lines)), key=lambda index: -lines[index][1].confidence)
-    kept = sorted(surest[: len(lines) - round(_UNSURE * len(lines))])
-    write_lines(out, [replace(lines[index][0], text=lines[index][1].text, split="train") for index in kept])
+    learnt = [index for index, (sample, _) in enumerate(lines) if sample.id not in held_out]
+    unsure = set(sorted(learnt, key=lambda index: lines[index][1].confidence)[: round(_UNSURE * len(learnt))])
+    write_lines(
+        out,
+        [
+            replace(sample, text=line.text, split="val" if sample.id in held_out else "train")
+            for index, (sample, line) in enumerate(lines)
+            if index not in unsure
+        ],
+    )
 
 
 def _unread(source: Path, reader: Reader, labelled: set[str]) -> Iterator[Sample]:

@@ -13,8 +13,10 @@ from htr import finetune
 from htr.corpora import load_corpus
 from htr.corpora.embedded import embedded_lines
 from htr.errors import InputError
+from htr.finetuning.claim import claim
+from htr.finetuning.recipe import Read, recipe
 from htr.finetuning.report import more_lines
-from htr.finetuning.run import _claim, _config, _mended, _passes, _Read
+from htr.finetuning.run import _mended, _passes
 from htr.network import Recogniser
 from htr.reader import Reader
 from htr.weights import Header, load_weights, save_weights, sha256
@@ -262,17 +264,17 @@ def test_an_alphabet_of_which_nothing_is_known_is_learnt(run, source, tmp_path, 
 
 def test_a_run_may_lie_among_its_lines_and_these_be_mended_until_it_begins(source, parent):
     weights, text = load_weights(parent), source / "page0" / "0.txt"
-    claim = partial(_claim, source, source / "my.safetensors", weights, [])
-    folder = claim()
+    claimed = partial(claim, source, source / "my.safetensors", weights, [])
+    folder = claimed()
     text.write_text("a mended text")
-    assert claim() == folder
+    assert claimed() == folder
     (folder / "lines").mkdir()
     (folder / "lines" / "lines.tsv").write_text("file\ttext\n")
     (source / "my.safetensors").write_bytes(b"")
-    assert claim() == folder
+    assert claimed() == folder
     text.write_text("another text")
     with pytest.raises(InputError, match="holds a run with other lines, unread pages, language, weights or values"):
-        claim()
+        claimed()
 
 
 def test_a_training_with_unread_lines_takes_the_given_epochs_at_most(source, parent, tmp_path):
@@ -280,8 +282,8 @@ def test_a_training_with_unread_lines_takes_the_given_epochs_at_most(source, par
 
     def configs(lines, *words):
         words = [*words, "trainer.check_val_every_n_epoch=5"]
-        read = _Read(f"lines:{tmp_path}", lines, parent)
-        return _config(load_weights(parent), source, tmp_path, 100, 1.0, words, read)
+        read = Read(f"lines:{tmp_path}", lines, parent)
+        return recipe(load_weights(parent), source, tmp_path, 100, 1.0, words, read)
 
     many, few = configs(900), configs(900, "epochs=2")
     assert [config.epochs for config in (many, few)] == [3, 2]
@@ -293,20 +295,20 @@ def test_a_training_with_unread_lines_takes_the_given_epochs_at_most(source, par
 def test_other_unread_pages_are_another_run(source, parent, tmp_path):
     pages = tmp_path / "pages"
     pages.mkdir()
-    claim = partial(_claim, source, tmp_path / "my.safetensors", load_weights(parent), [])
-    (claim(pages) / "lines").mkdir()
+    claimed = partial(claim, source, tmp_path / "my.safetensors", load_weights(parent), [])
+    (claimed(pages) / "lines").mkdir()
     (tmp_path / "my.run" / "lines" / "lines.tsv").write_text("file\ttext\n")
-    assert claim(pages)
+    assert claimed(pages)
     (pages / "new.png").write_bytes(b"")
     for given in ([pages], [None], [None, "none"]):
         with pytest.raises(InputError, match="holds a run with other lines, unread pages, language, weights or values"):
-            claim(*given)
+            claimed(*given)
 
 
 def test_an_end_by_time_comes_after_a_look_at_the_held_out_lines(source, parent, tmp_path):
     """Else the last weights would not be compared: 60 epochs are looked at after every fifth."""
     looks = [
-        _config(load_weights(parent), source, tmp_path, 10, 1.0, words).trainer["check_val_every_n_epoch"]
+        recipe(load_weights(parent), source, tmp_path, 10, 1.0, words).trainer["check_val_every_n_epoch"]
         for words in ([], ["minutes=3"])
     ]
     assert looks == [5, 1]

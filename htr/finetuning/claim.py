@@ -1,0 +1,87 @@
+"""The folder of a fine-tuning, and how it is known again when the same command is given once more."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from htr.corpora.source import check_source
+from htr.errors import InputError
+from htr.files import files_below, make_writable, write_whole
+from htr.language import AUTO, find_models
+from htr.pages.images import SUFFIXES
+from htr.weights import Weights, sha256
+
+# Files that a source is made of.
+_READ = {*SUFFIXES, ".xml", ".txt", ".tsv", ".csv"}
+
+
+def claim(
+    source: Path | None,
+    out: Path,
+    parent: Weights,
+    overrides: list[str],
+    unread: Path | None = None,
+    language: str = AUTO,
+) -> Path:
+    """The run's folder, made or found to be of the same run.
+
+    Args:
+        source: labelled lines, if there are any.
+        out: the new weights file.
+        parent: weights to go on from.
+        overrides: `key=value` words.
+        unread: a folder of pages that nobody transcribed.
+        language: that helps in reading.
+
+    Raises:
+        InputError: a path cannot be used, `out` is there already, or its folder holds another run.
+    """
+    if out.suffix != ".safetensors":
+        raise InputError(f"{out}: must end in .safetensors; give --out my.safetensors")
+    if out.exists() and out.samefile(parent.file):
+        raise InputError(f"{out}: these are the weights to go on from, which stay as they are; choose another --out")
+    if source:
+        check_source(source)
+    if unread and not unread.is_dir():
+        raise InputError(
+            f"{unread}: is no folder; give --unread one with pages of the same hand that nobody transcribed"
+        )
+    folder = out.with_suffix(".run")
+    mark = folder / "begun.json"
+    start = [parent.sha256, str(Path(parent.file).resolve())]
+    begun = {"source": _fingerprint(source, out) if source else None, "parent": start, "overrides": overrides}
+    if unread:
+        begun["unread"] = _fingerprint(unread, out)
+    if language != AUTO:
+        begun["language"] = [sha256(file) for file in find_models(language)]
+    # Before its lines are there, the run has nothing that other lines would harm.
+    corpora = ("lines",) if source else ("lines", "unread")
+    if mark.is_file() and any((folder / name / "lines.tsv").is_file() for name in corpora):
+        if json.loads(mark.read_text(encoding="utf-8")) != begun:
+            raise InputError(
+                f"{folder}: holds a run with other lines, unread pages, language, weights or values; choose another --out, or "
+                "delete this folder"
+            )
+        return folder
+    if out.exists():
+        raise InputError(f"{out}: is there already; choose another --out, or delete it")
+    if out.with_suffix(".md").exists():
+        raise InputError(
+            f"{out.with_suffix('.md')}: is there already, where the report goes; choose another --out, or move it away"
+        )
+    make_writable(folder)
+    write_whole(mark, json.dumps(begun, indent=1, ensure_ascii=False) + "\n")
+    return folder
+
+
+def _fingerprint(source: Path, out: Path) -> str:
+    """What shows whether a source changed; the run's own files may lie in it."""
+    own = {path.resolve() for path in (out, out.with_suffix(".run"), out.with_suffix(".md"))}
+    root = source.resolve()
+    files = [
+        file for file in files_below(root) if file.suffix.lower() in _READ and own.isdisjoint([file, *file.parents])
+    ]
+    rows = [f"{file.relative_to(root)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+    return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()

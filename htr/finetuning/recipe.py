@@ -1,0 +1,94 @@
+"""The values that fine-tuning learns with, by the number of lines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from htr.errors import InputError
+from htr.training.config import TrainConfig, checked, overridden
+from htr.training.run import refuse_devices
+from htr.weights import Weights
+
+# How many lines, repeated ones too, a training sees at most that learns from unread lines, and the share of labelled ones among them.
+_SEEN, _LABELLED = 4000, 0.25
+
+
+class Read(NamedTuple):
+    """Unread lines as they were read.
+
+    Attributes:
+        corpus: of them.
+        lines: how many.
+        start: weights that go on with them.
+    """
+
+    corpus: str
+    lines: int
+    start: Path
+
+
+def recipe(
+    parent: Weights, corpus: Path, run: Path, lines: int, share: float, overrides: list[str], read: Read | None = None
+) -> TrainConfig:
+    """The values to learn so many labelled lines with.
+
+    Args:
+        parent: weights to go on from.
+        corpus: folder of the labelled lines.
+        run: folder of the training.
+        lines: of the corpus that are to learn from.
+        share: of these that are learnt.
+        overrides: `key=value` words to lay over the values.
+        read: unread lines that are learnt too.
+
+    Raises:
+        InputError: a word is wrong, or is of what the lines and the parent decide.
+    """
+    lines = max(1, round(share * lines))
+    labelled = f"lines:{corpus}"
+    given = {
+        "run": str(run),
+        "data": [labelled],
+        "passes": {},
+        "share": share,
+        "start": str(Path(parent.file).resolve()),
+        "alphabet": None,
+        "height": parent.header.height,
+        **parent.header.network,
+    }
+    if read:
+        passes = max(1, round(_LABELLED / (1 - _LABELLED) * read.lines / lines))
+        given |= {"data": [labelled, read.corpus], "passes": {labelled: passes}, "start": str(read.start)}
+    for key in (word.partition("=")[0] for word in overrides):
+        if key in given:
+            raise InputError(f"{key}: the lines and the weights to go on from decide this; leave it out")
+    values = {
+        **given,
+        "drawn": {"synthetic": max(1, lines // 4)},
+        "epochs": max(8, min(60, round(1750 / lines))),  # of few lines, held-out ones are read no better after more
+        "batch_pixels": round(350_000 * (parent.header.height / 64) ** 2),  # half a dozen lines
+        "learning_rate": 1.5e-3,
+        "encoder_learning_rate": 1e-3,
+        "average": 0.99,
+    }
+    config = checked(TrainConfig, overridden(values, overrides), "fine-tuning")
+    refuse_devices(config)
+    if read:
+        epochs = min(config.epochs, max(2, round(_SEEN / (passes * lines + read.lines))))
+        return replace(config, epochs=epochs, trainer={**config.trainer, "check_val_every_n_epoch": 1})
+    # About a dozen looks at the held-out lines, the last of them at the end.
+    every = 1 if config.minutes else max(1, config.epochs // 12)
+    looks = {"check_val_every_n_epoch": every}
+    # Time may bring the end after any epoch, whatever else is asked for.
+    options = {**config.trainer, **looks} if config.minutes else {**looks, **config.trainer}
+    return replace(config, epochs=every * round(config.epochs / every), trainer=options)
+
+
+def recipe_of_unread(parent: Weights, corpus: Path, run: Path, lines: int, overrides: list[str]) -> TrainConfig:
+    """The same for so many lines that were read, none of them labelled: as nothing tells which epoch is best, the last is taken."""
+    config = recipe(parent, corpus, run, lines, 1.0, overrides)
+    epochs = min(config.epochs, max(2, round(_SEEN / lines)))
+    every = 1 if config.minutes else epochs
+    return replace(config, epochs=epochs, trainer={**config.trainer, "check_val_every_n_epoch": every})
