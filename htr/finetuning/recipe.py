@@ -11,8 +11,9 @@ from htr.training.config import TrainConfig, checked, overridden
 from htr.training.run import refuse_devices
 from htr.weights import Weights
 
-# How many lines, repeated ones too, a training sees at most that learns from unread lines, and the share of labelled ones among them.
-_SEEN, _LABELLED = 4000, 0.25
+# How many lines, repeated ones too, a training sees at most that learns from unread lines, beside labelled ones or alone, and the
+# share of labelled ones among them.
+_SEEN, _SEEN_ALONE, _LABELLED = 4000, 3000, 0.25
 
 
 class Read(NamedTuple):
@@ -89,6 +90,6 @@ def recipe(
 def recipe_of_unread(parent: Weights, corpus: Path, run: Path, lines: int, overrides: list[str]) -> TrainConfig:
     """The same for so many lines that were read, none of them labelled: as nothing tells which epoch is best, the last is taken."""
     config = recipe(parent, corpus, run, lines, 1.0, overrides)
-    epochs = min(config.epochs, max(2, round(_SEEN / lines)))
+    epochs = min(config.epochs, max(2, round(_SEEN_ALONE / lines)))
     every = 1 if config.minutes else epochs
     return replace(config, epochs=epochs, trainer={**config.trainer, "check_val_every_n_epoch": every})

@@ -27,8 +27,9 @@ from htr.reader import Reader
 from htr.training.run import train
 from htr.weights import load_weights
 
-ROUNDS = 2
-"""How often the lines are read and learnt, each time by the same weights, but from better readings."""
+ROUNDS = 3
+"""How often the lines are read and learnt, each time by the same weights, but from better readings. Of a hard hand of which nothing is
+known (`runs/without-hooker`, 800 of Hooker's lines), validation CER with language falls from 46.1 to 43.0, 41.0 and 40.3 %."""
 
 # Of as many characters as before, the least that must be read: a network that leaves out what is hard reads likely text, too.
 _LEAST = 0.8

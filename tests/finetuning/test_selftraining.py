@@ -53,7 +53,7 @@ def test_it_learns_from_what_it_reads_and_goes_on_where_it_was_stopped(run, tmp_
     assert code == 0, err
     assert "in the 3 held-out lines is more like language (" in out and f"weights: {file}" in out
     # Of 23 lines without a text 3 are held out, and of the others a tenth is not sure.
-    read = load_corpus(f"lines:{tmp_path / 'my.run' / 'read-2'}")
+    read = load_corpus(f"lines:{tmp_path / 'my.run' / 'read-3'}")
     assert sorted(sample.split for sample in read) == [*18 * ["train"], *3 * ["val"]]
     training = load_weights(file).header.training
     assert (training["data"], training["train_lines"], training["unread_lines"]) == (["letters"], 0, 18)
@@ -77,7 +77,7 @@ def test_it_learns_from_what_it_reads_and_goes_on_where_it_was_stopped(run, tmp_
     code, again, _ = run(*QUICK)
     assert (code, again) == (0, out)
     assert same_networks(load_weights(file), first)
-    assert len(states) == 2 and [state.stat().st_mtime_ns for state in states] == began
+    assert len(states) == 3 and [state.stat().st_mtime_ns for state in states] == began
 
 
 def test_weights_that_read_no_more_like_language_are_those_of_the_start(run, tmp_path, monkeypatch):
@@ -162,10 +162,10 @@ def test_few_lines_are_learnt_more_often(tmp_path):
     def epochs(lines, *words):
         return recipe_of_unread(load_weights("iam"), tmp_path, tmp_path, lines, list(words)).epochs
 
-    assert [epochs(800), epochs(100), epochs(10)] == [5, 18, 60]
+    assert [epochs(800), epochs(100), epochs(10)] == [4, 18, 60]
     assert epochs(100, "epochs=3") == 3
     config = recipe_of_unread(load_weights("iam"), tmp_path, tmp_path, 800, [])
-    assert config.trainer["check_val_every_n_epoch"] == 5
+    assert config.trainer["check_val_every_n_epoch"] == 4
 
 
 def test_without_any_lines_there_is_nothing_to_measure():
