@@ -221,6 +221,8 @@ def _learnt(run: Result) -> str:
     if "unread" not in run:
         return f"{run['lines']:,}"
     found = f"{run['unread']['found']:,} unread"
+    if not run["lines"]:
+        return found if run["unread"]["learnt"] else f"({found}, left out)"
     return f"{run['lines']:,} and {found}" if run["unread"]["learnt"] else f"{run['lines']:,} (and {found}, left out)"
 
 
@@ -236,15 +238,22 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
         models = sorted(
             {model for run in result["runs"] if "unread" in run for model in run["unread"]["language"]["models"]}
         )
-        beside = (
-            f"and with other train lines that were given without their texts, read with what the first had taught and the language "
-            f"model {', '.join(models)}, and learnt as they were read (`python -m htr.finetune --unread`)"
-            if models
-            else "and the same network trained from ImageNet on the same lines for as many minutes"
-        )
+        labelled = "fine-tuned with few of its lines (a part of them held out at first)"
+        if not models:
+            how = f"{labelled}, and the same network trained from ImageNet on the same lines for as many minutes"
+        elif any(run["lines"] for run in result["runs"]):
+            how = (
+                f"{labelled}, and with other train lines that were given without their texts, read with what the first had taught and "
+                f"the language model {', '.join(models)}, and learnt as they were read (`python -m htr.finetune --unread`)"
+            )
+        else:
+            how = (
+                "fine-tuned without a labelled line, with train lines that were given without their texts, read with the language "
+                f"model {', '.join(models)}, and learnt as they were read, again and again (`python -m htr.finetune --unread` alone)"
+            )
         yield Text(
-            f"`{reader_of(result)}`, which {seen} {name}, fine-tuned with few of its lines (a part of them held out at first), "
-            f"{beside}; CER on {name}'s test lines, and on those of {general}, for what was lost:"
+            f"`{reader_of(result)}`, which {seen} {name}, {how}; CER on {name}'s test lines, and on those of {general}, for what was "
+            "lost:"
         )
         for helped in ("", " with language"):
             test, lost = f"test{helped}", f"general{helped}"

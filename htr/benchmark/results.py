@@ -190,8 +190,9 @@ def newest_runs(results: list[Result]) -> list[Result]:
     command of its own. In the order of these numbers; of a number that was measured twice, the newest."""
     found: dict[str, Result] = {}
     for result in results:
-        # Those with unread lines have a table of their own.
-        values = _values(result, "data", "general") + str(["unread" in run for run in result["runs"][:1]])
+        # Those with unread lines, and those with these alone, have tables of their own.
+        kind = [("unread" in run, run["lines"] == 0) for run in result["runs"][:1]]
+        values = _values(result, "data", "general") + str(kind)
         earlier = found.get(values, {"runs": []})
         # Figures of other code or language models do not belong in the same table.
         alike = all(earlier.get(name) == result.get(name) for name in ("code", "learning code", "language"))

@@ -300,6 +300,8 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
         {"lines": 500, "minutes": 13.5, "tuned": read(29.5, 7.5, 46), "unread": {**of_unread, "learnt": False}},
     ]
     (folder / "unread.json").write_text(json.dumps(result | {"runs": runs}))
+    alone = {"lines": 0, "minutes": 14.5, "tuned": read(40.5, 6.5, 2), "unread": {**of_unread, "learnt": True}}
+    (folder / "alone.json").write_text(json.dumps(result | {"runs": [alone], "learning code": "02"}))
     counts = {"with line breaks": {"true": 182, "right": 179, "wrong": 1}}
     (folder / "transcripts.json").write_text(
         json.dumps({"kind": "transcripts", "pages": "iam:there/iam", "count": 20, "results": counts, **ABOUT})
@@ -317,6 +319,9 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
     assert "| none |  |  | 60.50 [59.50, 61.50] | 5.50 [4.50, 6.50] |\n" in page
     assert "| 100 and 900 unread | 12.5 |  | 30.50 [29.50, 31.50] | 7.50 [6.50, 8.50] |" in page
     assert "| 500 (and 900 unread, left out) | 13.5 |" in page
+    # As has what was learnt without any labelled line.
+    assert "fine-tuned without a labelled line" in page
+    assert "| 900 unread | 14.5 |  | 40.50 [39.50, 41.50] | 6.50 [5.50, 7.50] |" in page
     assert "45 after 100 and 900 unread lines; 46 after 500 (and 900 unread, left out) lines." in page
     assert "and the language model mine.npz, and learnt as they were read" in page
     assert (
