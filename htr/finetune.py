@@ -6,6 +6,7 @@ Without SOURCE, from pages alone that nobody transcribed: `python -m htr.finetun
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from htr.cli import run
@@ -19,7 +20,6 @@ def main() -> None:
     parser.add_argument(
         "source",
         nargs="?",
-        type=Path,
         metavar="SOURCE",
         help="a folder: pictures of lines or of pages with a .txt each, or lines.tsv, or pages with ALTO or PAGE XML; may be left out "
         "with --unread",
@@ -32,7 +32,7 @@ def main() -> None:
         "--unread",
         type=Path,
         metavar="FOLDER",
-        help="pages of the same hand that nobody transcribed, to learn from too",
+        help="pages that nobody transcribed, to learn from, too or alone",
     )
     parser.add_argument(
         "--language", default="auto", metavar="L",
@@ -40,11 +40,12 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="values to use instead of the recipe's")
     arguments = parser.parse_intermixed_args()  # values may come after --out
+    source = arguments.source
     # Where there is no source, the first word took its place.
-    if arguments.unread and "=" in str(arguments.source) and not arguments.source.exists():
-        arguments.overrides.insert(0, str(arguments.source))
-        arguments.source = None
-    if not (arguments.source or arguments.unread):
+    if arguments.unread and source and "=" in source and not os.path.exists(source):
+        arguments.overrides.insert(0, source)
+        source = None
+    if source == "" or not (source or arguments.unread):
         parser.error("give SOURCE, or --unread FOLDER, or both")
     # Loaded late, so that --help and mistyped arguments answer at once.
     from htr.files import write_whole
@@ -53,9 +54,9 @@ def main() -> None:
     from htr.finetuning.selftraining import learn_unread
 
     page = arguments.out.with_suffix(".md")
-    if arguments.source:
+    if source:
         given = arguments.weights, arguments.overrides, arguments.unread, arguments.language
-        outcome = finetune(arguments.source, arguments.out, *given)
+        outcome = finetune(Path(source), arguments.out, *given)
         write_whole(page, report(outcome))
         print("\n".join(filter(None, [verdict(outcome), of_unread(outcome)])))
     else:

@@ -79,7 +79,7 @@ def evaluate_finetuning(
     start = scored(reader.weights.file, test=data, general=general)
     for count in counts:
         chosen = labelled(samples, count)
-        texts = labels_sha256((sample.id, sample.text) for sample in chosen)
+        texts = labels_sha256((sample.id, sample.text) for sample in chosen or samples)
         name = f"{collection_of(data)}-{count}-{reader.weights.sha256[:8]}-{texts[:8]}-{code[:8]}"
         folder = _RUNS / (f"{name}-unread" if unread else name)
         pages, tuned = folder / "unread" if unread else None, folder / "tuned.safetensors"

@@ -45,9 +45,7 @@ def claim(
     if source:
         check_source(source)
     if unread and not unread.is_dir():
-        raise InputError(
-            f"{unread}: is no folder; give --unread one with pages of the same hand that nobody transcribed"
-        )
+        raise InputError(f"{unread}: is no folder; give --unread one with pages that nobody transcribed")
     folder = out.with_suffix(".run")
     mark = folder / "begun.json"
     start = [parent.sha256, str(Path(parent.file).resolve())]
@@ -56,10 +54,10 @@ def claim(
         begun["unread"] = _fingerprint(unread, out)
     if language != AUTO:
         begun["language"] = [sha256(file) for file in find_models(language)]
+    earlier = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else None
     # Before its lines are there, the run has nothing that other lines would harm.
-    corpora = ("lines",) if source else ("lines", "unread")
-    if mark.is_file() and any((folder / name / "lines.tsv").is_file() for name in corpora):
-        if json.loads(mark.read_text(encoding="utf-8")) != begun:
+    if earlier and (folder / ("lines" if earlier["source"] else "unread") / "lines.tsv").is_file():
+        if earlier != begun:
             raise InputError(
                 f"{folder}: holds a run with other lines, unread pages, language, weights or values; choose another --out, or "
                 "delete this folder"

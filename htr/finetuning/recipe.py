@@ -88,7 +88,10 @@ def recipe(
 
 
 def recipe_of_unread(parent: Weights, corpus: Path, run: Path, lines: int, overrides: list[str]) -> TrainConfig:
-    """The same for so many lines that were read, none of them labelled: as nothing tells which epoch is best, the last is taken."""
+    """The same for so many lines that were read, none of them labelled: as nothing tells which epoch is best, they end with the last.
+
+    Where `minutes` bring the end after any epoch, it is the one whose readings of the corpus' val lines changed least.
+    """
     config = recipe(parent, corpus, run, lines, 1.0, overrides)
     epochs = min(config.epochs, max(2, round(_SEEN_ALONE / lines)))
     every = 1 if config.minutes else epochs

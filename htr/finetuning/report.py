@@ -68,37 +68,38 @@ def of_unread(outcome: Outcome) -> str:
 
 def verdict_alone(outcome: SelfTaught) -> str:
     """What came of unread lines alone."""
-    before, after = f"{outcome.bits_before:.2f}", f"{outcome.bits_after:.2f}"
-    if outcome.kept:
+    lines, language = f"the {outcome.held_out} held-out lines", " or ".join(outcome.language)
+    bits = f"{outcome.bits_after:.2f} bits a character, {outcome.bits_before:.2f} before"
+    if not outcome.kept:
         return (
-            f"What was learnt reads the {outcome.held_out} held-out lines no more like language ({after} bits a character, {before} "
-            f"before), so {outcome.weights} holds the weights from which it came unchanged."
+            f"What the network alone reads in {lines} is more like {language} ({bits}), which is no proof that it is right: compare "
+            "the readings in the report."
         )
-    return (
-        f"What the network alone reads in the {outcome.held_out} held-out lines is more like language ({after} bits a character, "
-        f"{before} before)."
-    )
+    if outcome.bits_after < outcome.bits_before:
+        why = f"only {outcome.characters_after} characters in {lines}, {outcome.characters_before} before"
+    else:
+        why = f"{lines} no more like {language} ({bits})"
+    return f"What was learnt reads {why}, so {outcome.weights} holds the weights from which it came unchanged."
 
 
 def report_alone(outcome: SelfTaught) -> str:
     """The whole report of learning from unread lines alone."""
     parent = outcome.parent
-    config = _values(outcome.config)
     parts = [
         f"# {outcome.weights}",
         f"Went on from {parent['file']} ({parent['sha256'][:12]}…) with {outcome.learnt} of {outcome.found} lines that nobody "
-        f"transcribed, of {counted(outcome.pages, 'page')}, on {outcome.date}, in {outcome.minutes:g} minutes of training "
+        f"transcribed on {outcome.date}, in {outcome.minutes:g} minutes of training "
         f"({outcome.machine['processor']}, {outcome.machine['threads']} threads). They were read with the help of language, and "
         f"learnt as they were read; {outcome.held_out} other ones were held out to check by.",
         verdict_alone(outcome),
-        "How many characters are wrong, nobody can tell without a transcription. Look below whether the readings became better; and "
-        "correct some lines, for a hundred that are right teach more (`python -m htr.suggest`, then `python -m htr.finetune SOURCE "
-        "--unread …`).",
-        "## Held-out lines, before and after",
-        _table(
-            ["picture", "before", "after"],
-            [[f"`{row['picture']}`", row["before"], row["after"]] for row in outcome.readings],
-        ),
+        "How many characters are wrong, nobody can tell without a transcription. Are the pages in another language than those named, "
+        "make a model of it (`python -m htr.language`) and give it with `--language`. And correct some lines, for a hundred that are "
+        "right teach more (`python -m htr.suggest`, then `python -m htr.finetune SOURCE --unread …`).",
+    ]
+    if outcome.readings:
+        rows = [[f"`{row['picture']}`", row["before"], row["after"]] for row in outcome.readings]
+        parts += ["## Held-out lines, before and after", _table(["picture", "before", "after"], rows)]
+    parts += [
         "## What was lost",
         _table(
             [f"{outcome.sample_before['lines']} lines in fonts", "before", "after"],
@@ -107,7 +108,7 @@ def report_alone(outcome: SelfTaught) -> str:
         "In brackets: 95 % bootstrap intervals over lines. Lines in fonts were learnt on the way too, so that other people's hands "
         "may have lost more than they show.",
         "## Values of each training",
-        config,
+        _values(outcome.config),
     ]
     return "\n\n".join(parts) + "\n"
 

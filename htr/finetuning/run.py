@@ -181,8 +181,8 @@ def finetune(
     write_taught(out, parent, mixed, learnt_from)
     return Outcome(
         weights=str(out), parent={"file": Path(parent.file).name, "sha256": parent.sha256}, kept=kept, lines=counts,
-        pages=len(pages), new=new, before=figures_alone(before), after=figures_alone(before if kept else passed.figures),
-        sample_before=figures_alone(sample_before), sample_after=figures_alone(sample_after),
+        pages=len(pages), new=new, before=without_readings(before), after=without_readings(before if kept else passed.figures),
+        sample_before=without_readings(sample_before), sample_after=without_readings(sample_after),
         mended=[] if kept else _mended(before, passed.figures), curve=curve, doubts=doubts, unread=of_unread,
         minutes=round(sum(run["minutes"] for run in runs), 1), config=runs[0]["config"], machine=runs[0]["machine"],
         date=date.today().isoformat(),
@@ -288,7 +288,7 @@ def _mixed(
     return share, figures
 
 
-def figures_alone(result: dict[str, Any]) -> dict[str, Any]:
+def without_readings(result: dict[str, Any]) -> dict[str, Any]:
     return {name: result[name] for name in ("lines", "characters", "scores", "scores_with_language")}
 
 

@@ -5,8 +5,10 @@ As `htr.finetuning.unread`, whose paper tells why; here nothing but language say
 
 from __future__ import annotations
 
+import logging
 import math
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,15 @@ from htr.finetuning.claim import claim
 from htr.finetuning.lines import FEWEST, hold_out
 from htr.finetuning.mixing import LEARNT, mix, write_taught
 from htr.finetuning.recipe import recipe, recipe_of_unread
-from htr.finetuning.run import figures_alone
+from htr.finetuning.run import without_readings
 from htr.finetuning.unread import keep_unread, read_unread
-from htr.language import AUTO, NONE, Languages, load_languages
+from htr.language import AUTO, NONE, Languages, find_models, load_languages
 from htr.lineimage import prepare
 from htr.reader import Reader
 from htr.training.run import train
 from htr.weights import load_weights
+
+log = logging.getLogger(__name__)
 
 ROUNDS = 3
 """How often the lines are read and learnt, each time by the same weights, but from better readings. Of a hard hand of which nothing is
@@ -45,13 +49,15 @@ class SelfTaught:
     Attributes:
         weights: the new file.
         parent: name and checksum of the weights that it went on from.
-        kept: whether the new weights are the parent's, since what others read in the held-out lines is no likelier text.
+        kept: whether the new weights are the parent's, since what the others read in the held-out lines is no likelier text, or far
+            shorter.
         found: unread lines that were found.
-        learnt: of these, those that were learnt as they were read.
+        learnt: of these, those that were learnt as they were read at last.
         held_out: of these, those that were not learnt, to check by.
-        pages: how many the lines are of.
+        language: the models that helped.
         bits_before, bits_after: of a character that the network alone reads in the held-out lines, by the language models: the fewer,
             the more it reads like language.
+        characters_before, characters_after: how many it reads there.
         readings: of some held-out lines: the `picture`, and what it says by the weights `before` and `after`, with language.
         sample_before, sample_after: figures of `htr.benchmark.lines.evaluate_lines` on the test lines of the embedded sample, for
             what was lost.
@@ -67,9 +73,11 @@ class SelfTaught:
     found: int
     learnt: int
     held_out: int
-    pages: int
+    language: list[str]
     bits_before: float
     bits_after: float
+    characters_before: int
+    characters_after: int
     readings: list[dict[str, str]]
     sample_before: dict[str, Any]
     sample_after: dict[str, Any]
@@ -87,7 +95,8 @@ def learn_unread(
     Of the lines that are found, about a seventh is held out. The others are read with the help of language, and those of which the
     reader is not least sure are learnt as they were read; what comes of it, mixed with the parent, reads them better, and is what
     they are read with the next time. What the network alone then reads in the held-out lines must be likelier text, by the
-    language models, than what it read before; otherwise the new weights are the parent's.
+    language models, than what it read before, and not far shorter; otherwise the new weights are the parent's. Rounds before the last
+    are not judged. No characters become new classes.
 
     Args:
         unread: a folder of pages, or lines; see `htr.finetuning.unread.keep_unread`.
@@ -106,40 +115,43 @@ def learn_unread(
     recipe(parent, unread, out, 1, 1.0, overrides)  # a wrong word is found before anything is written
     languages = load_languages(language)
     folder = claim(None, out, parent, overrides, unread, language)
-    lines = folder / "unread"
-    if not (lines / "lines.tsv").is_file():
+    if not (folder / "unread" / "lines.tsv").is_file():
         # Weights of its own: on a GPU it takes them there, and the parent's are mixed on the CPU.
-        keep_unread(unread, lines, [], Reader(load_weights(start), languages))
-    folder, lines = folder.resolve(), lines.resolve()  # whatever folder the command is given in the next time
-    samples, _ = lines_of_table(lines / "lines.tsv")
-    if len(samples) < FEWEST:
-        raise InputError(
-            f"{unread}: has {len(samples)} lines that could be found, too few to learn from; give pages with at least {FEWEST}, "
-            "better hundreds"
-        )
-    held = hold_out(samples)
-    checks = [sample for sample in samples if sample.id in held]
+        keep_unread(unread, folder / "unread", [], Reader(load_weights(start), languages), FEWEST)
+    folder = folder.resolve()  # whatever folder the command is given in the next time
+    samples, _ = lines_of_table(folder / "unread" / "lines.tsv")
+    held_out = hold_out(samples)
+    checks = [sample for sample in samples if sample.id in held_out]
+    log.warning(
+        "%d lines without a text to read and learn from, %d held out to check by",
+        len(samples) - len(checks),
+        len(checks),
+    )
 
     best, runs, learnt = Path(parent.file), [], 0
     for number in range(1, ROUNDS + 1):
         corpus = folder / f"read-{number}"
         if not (corpus / "lines.tsv").is_file():
-            read_unread(lines, corpus, Reader(load_weights(best), languages), held)
-        read, _ = lines_of_table(corpus / "lines.tsv")
-        learnt = sum(sample.split == "train" for sample in read)
-        if not 0 < learnt < len(read):
+            read_unread(folder / "unread", corpus, Reader(load_weights(best), languages), held_out)
+        splits = Counter(sample.split for sample in lines_of_table(corpus / "lines.tsv")[0])
+        if not (splits["train"] and splits["val"]):
             break  # nothing can be read there
+        learnt = splits["train"]
         config = recipe_of_unread(parent, corpus, folder / f"round-{number}", learnt, overrides)
-        runs.append(train(config))
-        best = Path(runs[-1]["weights"]).with_name("mixed.safetensors")
-        mix(parent, [Path(runs[-1]["weights"])], best)
+        # Lines in fonts would bring characters of which the pages tell nothing.
+        runs.append(train(replace(config, alphabet=parent.alphabet.characters)))
+        taught = Path(runs[-1]["weights"])
+        best = taught.with_name("mixed.safetensors")
+        mix(parent, [taught], best)
     if not runs:
+        for name in ("unread", "read-1"):  # other pages may be given
+            (folder / name / "lines.tsv").unlink()
         raise InputError(f"{unread}: nothing could be read there; are these pages of handwriting?")
     before, after = (Reader(load_weights(file), languages) for file in (parent.file, best))
-    texts_before, texts_after = (_read_alone(reader, checks) for reader in (before, after))
-    bits_before, bits_after = (_bits(texts, languages) for texts in (texts_before, texts_after))
-    shrunk = sum(map(len, texts_after)) < _LEAST * sum(map(len, texts_before))
-    kept = shrunk or bits_after >= bits_before
+    texts = [_read_alone(reader, checks) for reader in (before, after)]
+    bits = [_bits(read, languages) for read in texts]
+    characters = [sum(map(len, read)) for read in texts]
+    kept = bits[1] >= bits[0] or characters[1] < _LEAST * characters[0]
     facts = {
         "data": [unread.resolve().name],
         "train_lines": 0,
@@ -148,15 +160,15 @@ def learn_unread(
         "averaged": f"{LEARNT:g} of what was learnt, the rest of parent",
     }
     write_taught(out, parent, None if kept else best, facts)
-    sample_before, sample_after = (
-        evaluate_lines("sample", "test", str(file), NONE) for file in (parent.file, parent.file if kept else best)
-    )
+    sample_before = evaluate_lines("sample", "test", str(parent.file), NONE)
+    sample_after = sample_before if kept else evaluate_lines("sample", "test", str(best), NONE)
     shown = checks[:: max(1, len(checks) // _SHOWN)][:_SHOWN]
     return SelfTaught(
         weights=str(out), parent={"file": Path(parent.file).name, "sha256": parent.sha256}, kept=kept, found=len(samples),
-        learnt=learnt, held_out=len(checks), pages=len({sample.form for sample in samples if sample.form}),
-        bits_before=bits_before, bits_after=bits_after, readings=_compared(shown, f"{folder.name}/unread", before, after),
-        sample_before=figures_alone(sample_before), sample_after=figures_alone(sample_after),
+        learnt=learnt, held_out=len(checks), language=[file.stem for file in find_models(language)],
+        bits_before=bits[0], bits_after=bits[1], characters_before=characters[0], characters_after=characters[1],
+        readings=[] if kept else _compared(shown, f"{folder.name}/unread", before, after),
+        sample_before=without_readings(sample_before), sample_after=without_readings(sample_after),
         minutes=round(sum(run["minutes"] for run in runs), 1), config=runs[-1]["config"], machine=runs[-1]["machine"],
         date=date.today().isoformat(),
     )  # fmt: skip

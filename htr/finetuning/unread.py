@@ -42,7 +42,7 @@ _UNSURE = 0.1
 _CHUNK = 100
 
 
-def keep_unread(source: Path, folder: Path, known: Sequence[Sample], reader: Reader) -> int:
+def keep_unread(source: Path, folder: Path, known: Sequence[Sample], reader: Reader, fewest: int = 1) -> int:
     """Finds the lines of unread pages and writes them as a corpus without texts.
 
     Args:
@@ -51,21 +51,25 @@ def keep_unread(source: Path, folder: Path, known: Sequence[Sample], reader: Rea
         folder: gets `lines.tsv` and pictures.
         known: labelled lines; pictures that are also among these are passed over.
         reader: finds the lines of pages.
+        fewest: lines that are needed.
 
     Returns:
         How many lines were written, `MOST` at most.
 
     Raises:
-        InputError: there are none.
+        InputError: there are fewer; no table is left then.
         OSError: the folder cannot be written.
     """
     labelled = {key_of(picture) for sample in known if (picture := _opened(sample)) is not None}
     new = (sample for sample in _unread(source, reader, labelled) if key_of(sample.image()) not in labelled)
     write_lines(folder, islice(new, MOST))
     count = len(lines_of_table(folder / "lines.tsv")[0])
-    if not count:
+    if count < fewest:
+        (folder / "lines.tsv").unlink()
+        has = counted(count, "line") if count else "no lines"
         raise InputError(
-            f"{source}: has no lines without a text; give --unread pages of the same hand that nobody transcribed, or leave it out"
+            f"{source}: has {has} without a text, too few to learn from; give --unread pages of handwriting that nobody transcribed, "
+            "the more the better"
         )
     return count
 
@@ -77,7 +81,7 @@ def read_unread(folder: Path, out: Path, reader: Reader, held_out: Collection[st
         folder: with the lines.
         out: gets `lines.tsv` and pictures.
         reader: the better it knows the hand, the better.
-        held_out: ids of lines that are not to be learnt; all of them are written, as the split val.
+        held_out: ids of lines that are not to be learnt; they are written as the split val, however sure.
     """
     samples, _ = lines_of_table(folder / "lines.tsv")
     chunks = [samples[first : first + _CHUNK] for first in range(0, len(samples), _CHUNK)]

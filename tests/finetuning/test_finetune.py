@@ -211,7 +211,7 @@ def test_a_full_disk_leaves_the_parent_and_nothing_half_written(source, parent, 
         (["--out", "{parent}"], "these are the weights to go on from"),
         (["--weights", "none.safetensors"], "none.safetensors: no such weights file"),
         (["epoch=3"], "there is no key epoch; did you mean epochs?"),
-        (["--unread", "none"], "none: is no folder; give --unread one with pages of the same hand"),
+        (["--unread", "none"], "none: is no folder; give --unread one with pages that nobody transcribed"),
         (["alphabet=abc"], "alphabet: the lines and the weights to go on from decide this; leave it out"),
     ],
 )

@@ -80,7 +80,7 @@ def test_of_a_table_the_rows_without_a_text_and_pictures_beside_them_are_unread(
 def test_where_all_is_transcribed_there_is_nothing_unread(tmp_path):
     write_line(tmp_path / "known.png", embedded_lines("train", 1)[0])
     (tmp_path / "known.gt.txt").write_text("text")
-    with pytest.raises(InputError, match="has no lines without a text; give --unread pages of the same hand"):
+    with pytest.raises(InputError, match="has no lines without a text, too few to learn from; give --unread"):
         keep_unread(tmp_path, tmp_path / "unread", [], None)
 
 
