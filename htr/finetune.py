@@ -30,7 +30,6 @@ def main() -> None:
     )
     parser.add_argument(
         "--unread",
-        type=Path,
         metavar="FOLDER",
         help="pages that nobody transcribed, to learn from, too or alone",
     )
@@ -45,8 +44,9 @@ def main() -> None:
     if arguments.unread and source and "=" in source and not os.path.exists(source):
         arguments.overrides.insert(0, source)
         source = None
-    if source == "" or not (source or arguments.unread):
+    if "" in (source, arguments.unread) or not (source or arguments.unread):
         parser.error("give SOURCE, or --unread FOLDER, or both")
+    unread = Path(arguments.unread) if arguments.unread else None
     # Loaded late, so that --help and mistyped arguments answer at once.
     from htr.files import write_whole
     from htr.finetuning.report import of_unread, report, report_alone, verdict, verdict_alone
@@ -55,14 +55,12 @@ def main() -> None:
 
     page = arguments.out.with_suffix(".md")
     if source:
-        given = arguments.weights, arguments.overrides, arguments.unread, arguments.language
+        given = arguments.weights, arguments.overrides, unread, arguments.language
         outcome = finetune(Path(source), arguments.out, *given)
         write_whole(page, report(outcome))
         print("\n".join(filter(None, [verdict(outcome), of_unread(outcome)])))
     else:
-        alone = learn_unread(
-            arguments.unread, arguments.out, arguments.weights, arguments.overrides, arguments.language
-        )
+        alone = learn_unread(unread, arguments.out, arguments.weights, arguments.overrides, arguments.language)
         write_whole(page, report_alone(alone))
         print(verdict_alone(alone))
     print(f"weights: {arguments.out}\nreport: {page}")

@@ -47,17 +47,22 @@ def main() -> int:
         raise InputError(f"{arguments.files[0]}: all pictures there have a text; give pages that nobody transcribed")
     refuse_same_results(tasks, out)
     make_writable(out)
-    from htr.finetuning.suggestion import Candidate, choose, write_lines
+    from htr.finetuning.suggestion import Candidate, choose, keys_of_lines, write_lines
+    from htr.finetuning.unread import keys_of
     from htr.reader import load
 
+    known = keys_of(file for file in files if file not in unread)
     candidates: list[Candidate] = []
-    pages = read_pages(load(arguments.weights), tasks, PDF_DPI, [])
-    for task, page, _ in tqdm(pages, total=len(tasks), unit=" pages", disable=None):
+    pages = read_pages(load(arguments.weights), tasks, PDF_DPI, [keys_of_lines])
+    for task, page, keys in tqdm(pages, total=len(tasks), unit=" pages", disable=None):
         if isinstance(page, InputError):
             complain(page)
             broken.append(str(page))
         else:
-            candidates += [Candidate(task, number, line) for number, line in enumerate(page.lines)]
+            lines = zip(page.lines, keys[0].decode().split())
+            candidates += [
+                Candidate(task, number, line) for number, (line, key) in enumerate(lines) if key not in known
+            ]
     chosen = choose(candidates, arguments.count)
     if not chosen:
         if broken:

@@ -75,3 +75,13 @@ def tiny_config(iam_folder: Path, tmp_path: Path) -> list[str]:
         "lstm_layers=1", "lstm_units=16", "neck_channels=16", "batch_pixels=100000", "workers=0", "epochs=2",
         "trainer.enable_progress_bar=false",
     ]  # fmt: skip
+
+
+@pytest.fixture
+def letters(tmp_path: Path) -> Path:
+    """Two dozen pictures of lines on three pages."""
+    for number, sample in enumerate(embedded_lines("train", 24)):
+        folder = tmp_path / "letters" / f"page{number // 8}"
+        folder.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / f"{number}.png"), sample.image())
+    return tmp_path / "letters"

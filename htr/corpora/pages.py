@@ -78,8 +78,8 @@ def load_pages(source: str) -> list[PageTruth]:
 
             In a folder, ALTO (2 to 4) and PAGE XML lies beside the pictures or in `alto` and `page` folders below them, as
             eScriptorium and Transkribus export it; of a picture that has both, PAGE XML is taken, unless it alone has no
-            texts. The picture is the one that the XML names, else the one with the XML's name. Pages below folders named
-            train, val and test are of that split, all others of test.
+            texts or was written by htr itself. The picture is the one that the XML names, else the one with the XML's name.
+            Pages below folders named train, val and test are of that split, all others of test.
 
             Of IAM, `PATH/forms` holds the pictures, at any size; forms outside the Aachen split are left out.
 
@@ -191,14 +191,14 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
             continue
         if truth is None:
             continue
-        doubts += [doubt._replace(line=name) for doubt in truth.doubts]
         other, its_file = found.get(truth.image, (None, None))
         if other and truth.rank == other.rank:
             doubts.append(Doubt(name, "", f"{its_file} is of the same picture; keep one of them"))
         elif other is None or truth.rank > other.rank:
             found[truth.image] = truth, file
     pages = []
-    for image, (truth, _) in found.items():
+    for image, (truth, file) in found.items():
+        doubts += [doubt._replace(line=file.relative_to(folder).as_posix()) for doubt in truth.doubts]
         # The folder of the XML alone may have been given, with the pictures above it.
         name = image.relative_to(folder) if image.is_relative_to(folder) else Path(image.name)
         if truth.page.lines:
@@ -229,9 +229,11 @@ class _Truth(NamedTuple):
     by_htr: bool
 
     @property
-    def rank(self) -> tuple[bool, bool]:
-        """Of two files of a picture the one that has texts counts; of two that have, PAGE, which tells more."""
-        return any(line.text for line in self.page.lines), self.is_page
+    def rank(self) -> tuple[bool, bool, bool]:
+        """Of two files of a picture the one that has texts counts; of two that have, what htr did not write itself, since nobody may
+        have corrected that; then PAGE, which tells more.
+        """
+        return any(line.text for line in self.page.lines), not self.by_htr, self.is_page
 
 
 class _Shape(NamedTuple):

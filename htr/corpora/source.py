@@ -65,12 +65,13 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     pages, of_xml = pages_with_xml(folder)
     doubts += of_xml
     pictures = pictures_with_texts(folder)
-    texts = {image.resolve() for image, file in pictures if file}
-    found, pages = pages, [page for page in pages if not (page.by_htr and page.image.resolve() in texts)]
-    if passed := len(found) - len(pages):
-        log.warning(
-            "%s: %s with XML that htr wrote and a text beside it; the text is taken", folder, counted(passed, "page")
-        )
+    # XML may name another one of a page's pictures than the one that has the text.
+    texts = {image.resolve().with_suffix("") for image, file in pictures if file}
+    found = len(pages)
+    pages = [page for page in pages if not (page.by_htr and page.image.resolve().with_suffix("") in texts)]
+    if len(pages) < found:
+        passed = counted(found - len(pages), "page")
+        log.warning("%s: %s with XML that htr wrote and a text beside it; the text is taken", folder, passed)
     transcribed = line_samples(pages)
     # A page of which no line is transcribed may have its text beside it.
     known = {sample.id for sample in samples} | {sample.form for sample in transcribed}

@@ -6,6 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from htr.batch import is_result
+from htr.corpora.folder import in_run
 from htr.corpora.source import check_source
 from htr.errors import InputError
 from htr.files import files_below, make_writable, write_whole
@@ -49,9 +51,9 @@ def claim(
     folder = out.with_suffix(".run")
     mark = folder / "begun.json"
     start = [parent.sha256, str(Path(parent.file).resolve())]
-    begun = {"source": _fingerprint(source, out) if source else None, "parent": start, "overrides": overrides}
+    begun = {"source": _fingerprint(source) if source else None, "parent": start, "overrides": overrides}
     if unread:
-        begun["unread"] = _fingerprint(unread, out)
+        begun["unread"] = _fingerprint(unread)
     if language != AUTO:
         begun["language"] = [sha256(file) for file in find_models(language)]
     earlier = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else None
@@ -70,16 +72,20 @@ def claim(
             f"{out.with_suffix('.md')}: is there already, where the report goes; choose another --out, or move it away"
         )
     make_writable(folder)
+    if earlier:
+        for table in folder.glob("*/lines.tsv"):  # of a run that came to nothing, perhaps of other pages
+            table.unlink()
     write_whole(mark, json.dumps(begun, indent=1, ensure_ascii=False) + "\n")
     return folder
 
 
-def _fingerprint(source: Path, out: Path) -> str:
-    """What shows whether a source changed; the run's own files may lie in it."""
-    own = {path.resolve() for path in (out, out.with_suffix(".run"), out.with_suffix(".md"))}
+def _fingerprint(source: Path) -> str:
+    """What shows whether a source changed; what htr made may lie in it."""
     root = source.resolve()
-    files = [
-        file for file in files_below(root) if file.suffix.lower() in _READ and own.isdisjoint([file, *file.parents])
+    files = {file.relative_to(root): file for file in files_below(root) if file.suffix.lower() in _READ}
+    rows = [
+        f"{name} {file.stat().st_size} {file.stat().st_mtime_ns}"
+        for name, file in files.items()
+        if not (in_run(name) or is_result(file))
     ]
-    rows = [f"{file.relative_to(root)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
     return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()

@@ -145,7 +145,10 @@ def hold_out(samples: list[Sample], seed: int = 0) -> set[str]:
     if len(held) >= max(2, _ENOUGH * wanted):
         return set(held)
     share = wanted / len(samples)
-    return {name for lines in pages.values() for name in lines[-max(1, round(share * len(lines))) :]}
+    parts: dict[str | None, list[str]] = defaultdict(list)
+    for sample in samples:
+        parts[sample.form].append(sample.id)  # those of no known page together
+    return {name for lines in parts.values() for name in lines[-max(1, round(share * len(lines))) :]}
 
 
 def learn_all(samples: list[Sample]) -> list[Sample]:

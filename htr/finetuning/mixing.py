@@ -53,6 +53,11 @@ def mix(parent: Weights, tuned: Sequence[Path], out: Path, share: float = LEARNT
     save_weights(out, weights.network, weights.header)
 
 
+def mixture_of(tuned: Path) -> Path:
+    """Where the mixture of a training's weights with the parent's lies."""
+    return tuned.with_name("mixed.safetensors")
+
+
 def write_taught(out: Path, parent: Weights, taught: Path | None, learnt_from: dict[str, Any]) -> None:
     """Writes what fine-tuning came to, with its ancestry.
 

@@ -15,6 +15,9 @@ from htr.weights import Weights
 # share of labelled ones among them.
 _SEEN, _SEEN_ALONE, _LABELLED = 4000, 3000, 0.25
 
+# Options of Lightning that would end a training before the held-out lines are read.
+_ENDS = ("max_epochs", "max_steps", "max_time")
+
 
 class Read(NamedTuple):
     """Unread lines as they were read.
@@ -76,15 +79,18 @@ def recipe(
     }
     config = checked(TrainConfig, overridden(values, overrides), "fine-tuning")
     refuse_devices(config)
+    for option in _ENDS:
+        if option in config.trainer:
+            raise InputError(f"trainer.{option}: fine-tuning ends by epochs or minutes; give one of these")
     if read:
-        epochs = min(config.epochs, max(2, round(_SEEN / (passes * lines + read.lines))))
-        return replace(config, epochs=epochs, trainer={**config.trainer, "check_val_every_n_epoch": 1})
-    # About a dozen looks at the held-out lines, the last of them at the end.
-    every = 1 if config.minutes else max(1, config.epochs // 12)
-    looks = {"check_val_every_n_epoch": every}
+        if not _asked("epochs", overrides):
+            config = replace(config, epochs=min(config.epochs, max(2, round(_SEEN / (passes * lines + read.lines)))))
+        return replace(config, trainer={**config.trainer, "check_val_every_n_epoch": 1})
+    # A dozen looks at the held-out lines or some more, the last of them at the end.
+    every = max(step for step in range(1, max(1, config.epochs // 12) + 1) if config.epochs % step == 0)
+    looks = {"check_val_every_n_epoch": 1 if config.minutes else every}
     # Time may bring the end after any epoch, whatever else is asked for.
-    options = {**config.trainer, **looks} if config.minutes else {**looks, **config.trainer}
-    return replace(config, epochs=every * round(config.epochs / every), trainer=options)
+    return replace(config, trainer={**config.trainer, **looks} if config.minutes else {**looks, **config.trainer})
 
 
 def recipe_of_unread(parent: Weights, corpus: Path, run: Path, lines: int, overrides: list[str]) -> TrainConfig:
@@ -93,6 +99,11 @@ def recipe_of_unread(parent: Weights, corpus: Path, run: Path, lines: int, overr
     Where `minutes` bring the end after any epoch, it is the one whose readings of the corpus' val lines changed least.
     """
     config = recipe(parent, corpus, run, lines, 1.0, overrides)
-    epochs = min(config.epochs, max(2, round(_SEEN_ALONE / lines)))
-    every = 1 if config.minutes else epochs
-    return replace(config, epochs=epochs, trainer={**config.trainer, "check_val_every_n_epoch": every})
+    if not _asked("epochs", overrides):
+        config = replace(config, epochs=min(config.epochs, max(2, round(_SEEN_ALONE / lines))))
+    every = 1 if config.minutes else config.epochs
+    return replace(config, trainer={**config.trainer, "check_val_every_n_epoch": every})
+
+
+def _asked(key: str, overrides: list[str]) -> bool:
+    return any(word.partition("=")[0] == key for word in overrides)

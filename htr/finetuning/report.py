@@ -19,6 +19,9 @@ _MUCH, _LITTLE = 0.15, 0.05
 # Held-out lines below which chance decides that.
 _FEW = 8
 
+_INTERVALS = "In brackets: 95 % bootstrap intervals over lines."
+_LOST = "Lines in fonts were learnt on the way too, so that other people's hands may have lost more than they show."
+
 
 def verdict(outcome: Outcome) -> str:
     """The outcome in a sentence or two."""
@@ -105,8 +108,7 @@ def report_alone(outcome: SelfTaught) -> str:
             [f"{outcome.sample_before['lines']} lines in fonts", "before", "after"],
             [[name, _rate(outcome.sample_before, name), _rate(outcome.sample_after, name)] for name in ("CER", "WER")],
         ),
-        "In brackets: 95 % bootstrap intervals over lines. Lines in fonts were learnt on the way too, so that other people's hands "
-        "may have lost more than they show.",
+        f"{_INTERVALS} {_LOST}",
         "## Values of each training",
         _values(outcome.config),
     ]
@@ -123,7 +125,7 @@ def report(outcome: Outcome) -> str:
         f"{outcome.minutes:g} minutes of training ({outcome.machine['processor']}, {outcome.machine['threads']} threads). "
         f"{lines['held out']} lines were held out: the best state was chosen by them, so that the figures on them are a "
         "little too good."
-        + ("" if outcome.kept else " Then all lines were learnt: the new weights know those held out, too."),
+        + (" Then all lines were learnt: the new weights know those held out, too." if outcome.all_learnt else ""),
         verdict(outcome),
         *([of_unread(outcome)] if outcome.unread else []),
         _table(
@@ -139,9 +141,8 @@ def report(outcome: Outcome) -> str:
                 for name in ("CER", "WER")
             ],
         ),
-        "In brackets: 95 % bootstrap intervals over lines. The language models of English and French help in reading unless it "
-        f"is told `--language none`; {_language(outcome.after)}. Lines in fonts were learnt on the way too, so "
-        "that other people's hands may have lost more than they show.",
+        f"{_INTERVALS} The language models of English and French help in reading unless it is told `--language none`; "
+        f"{_language(outcome.after)}. {_LOST}",
         "## More lines?",
         _table(["learnt lines", "CER on held-out lines"], [[row["lines"], f"{row['CER']:.2f} %"] for row in outcome.curve]),
     ]  # fmt: skip

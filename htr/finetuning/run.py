@@ -19,7 +19,7 @@ from htr.corpora.sample import Doubt, Sample
 from htr.corpora.source import load_source
 from htr.finetuning.claim import claim
 from htr.finetuning.lines import keep_lines, learn_all, read_doubts, write_lines
-from htr.finetuning.mixing import LEARNT, mix, write_taught
+from htr.finetuning.mixing import LEARNT, mix, mixture_of, write_taught
 from htr.finetuning.recipe import Read, recipe
 from htr.finetuning.unread import keep_unread, read_unread
 from htr.language import AUTO, NONE, Languages, load_languages
@@ -49,7 +49,8 @@ class Outcome:
         parent: name and checksum of the weights that it went on from.
         kept: whether the new weights are the parent's, since no others read the held-out lines better.
         lines: how many were learnt, held out (and learnt once the weights had passed), and set aside.
-        pages: how many the lines are of; 0 where that is not known.
+        all_learnt: whether the lines held out were learnt, too, in the end.
+        pages: how many the learnt lines are of; 0 where that is not known.
         new: characters that the parent could not write.
         before, after: figures of `htr.benchmark.lines.evaluate_lines` on the held-out lines, without the readings; `after` of
             weights that had not learnt these.
@@ -69,6 +70,7 @@ class Outcome:
     parent: dict[str, str]
     kept: bool
     lines: dict[str, int]
+    all_learnt: bool
     pages: int
     new: str
     before: dict[str, Any]
@@ -127,7 +129,7 @@ def finetune(
         keep_lines(found, corpus, parent.header.height, parent.network.width_stride)
     samples, doubts = load_corpus(f"lines:{corpus}"), read_doubts(corpus / "set-aside.tsv")
     learnt = [sample for sample in samples if sample.split == "train"]
-    pages = {sample.form for sample in samples if sample.form}
+    pages = {sample.form for sample in learnt if sample.form}
     counts = {"learnt": len(learnt), "held out": len(samples) - len(learnt), "set aside": len(doubts)}
     # Whatever folder the command is given in the next time.
     corpus, folder = corpus.resolve(), folder.resolve()
@@ -163,25 +165,27 @@ def finetune(
             passed = taught if of_unread["learnt"] else passed
         # They are read better now, or left out.
         read = _read_unread(folder, "read-again", passed.file, languages) if of_unread["learnt"] else None
-    mixed, sample_after, learnt_from = None, sample_before, {}
+    mixed, sample_after, learnt_from, all_learnt = None, sample_before, {}, False
     if not kept:
         config = _recipe_of_all(parent, samples, folder, overrides or [], read)
         runs.append(train(replace(config, alphabet=alphabet)))
         mixed = folder / "mixed.safetensors"
         # Should the last training have failed, what passed is there.
         choices = [([passed.file, Path(runs[-1]["weights"])], passed.share), ([passed.file], passed.share)]
-        share, (_, sample_after) = _mixed(parent, choices, mixed, checks, before)
+        (tuned, share), (_, sample_after) = _mixed(parent, choices, mixed, checks, before)
+        all_learnt = len(tuned) > 1
         learnt_from = {
             "data": [source.resolve().name],
-            "train_lines": len(samples),
-            **({"unread_lines": read.lines} if read else {}),
+            "train_lines": len(samples if all_learnt else learnt),
+            **({"unread_lines": read.lines if all_learnt else of_unread["lines"]} if read else {}),
             "encoder_weights": runs[0]["encoder_weights"],
             "averaged": f"{share:g} of what was learnt, the rest of parent",
         }
     write_taught(out, parent, mixed, learnt_from)
     return Outcome(
         weights=str(out), parent={"file": Path(parent.file).name, "sha256": parent.sha256}, kept=kept, lines=counts,
-        pages=len(pages), new=new, before=without_readings(before), after=without_readings(before if kept else passed.figures),
+        all_learnt=all_learnt, pages=len(pages), new=new,
+        before=without_readings(before), after=without_readings(before if kept else passed.figures),
         sample_before=without_readings(sample_before), sample_after=without_readings(sample_after),
         mended=[] if kept else _mended(before, passed.figures), curve=curve, doubts=doubts, unread=of_unread,
         minutes=round(sum(run["minutes"] for run in runs), 1), config=runs[0]["config"], machine=runs[0]["machine"],
@@ -193,7 +197,7 @@ def _read_unread(folder: Path, name: str, taught: Path, languages: Languages | N
     """Reads the unread lines of a run with what a training came to, mixed with the parent, or takes what was read before."""
     corpus = folder / name
     if not (corpus / "lines.tsv").is_file():
-        read_unread(folder / "unread", corpus, Reader(load_weights(_mixture(taught)), languages))
+        read_unread(folder / "unread", corpus, Reader(load_weights(mixture_of(taught)), languages))
     return Read(f"lines:{corpus}", _count(corpus), taught)
 
 
@@ -243,11 +247,6 @@ def _passes(after: dict[str, Any], before: dict[str, Any]) -> bool:
     return _cer(after) < min(_cer(before), _UNREADABLE) or _cer(after) == 0
 
 
-def _mixture(tuned: Path) -> Path:
-    """Where the mixture of a training with the parent lies."""
-    return tuned.with_name("mixed.safetensors")
-
-
 class _Taught(NamedTuple):
     """A training's weights, and how its mixture with the parent reads the held-out lines.
 
@@ -264,7 +263,7 @@ class _Taught(NamedTuple):
 
 def _checked(parent: Weights, tuned: Path, checks: list[tuple[str, str, str]], before: dict[str, Any]) -> _Taught:
     """Mixes a training with the parent, and reads the held-out lines."""
-    share, (figures,) = _mixed(parent, [([tuned], LEARNT), ([tuned], 1.0)], _mixture(tuned), checks[:1], before)
+    (_, share), (figures,) = _mixed(parent, [([tuned], LEARNT), ([tuned], 1.0)], mixture_of(tuned), checks[:1], before)
     return _Taught(tuned, share, figures)
 
 
@@ -274,18 +273,18 @@ def _mixed(
     out: Path,
     checks: list[tuple[str, str, str]],
     before: dict[str, Any],
-) -> tuple[float, list[dict[str, Any]]]:
+) -> tuple[tuple[list[Path], float], list[dict[str, Any]]]:
     """Writes the first mixture (trainings, share of what they learnt) that passes on the lines of the first check, or the last.
 
     Returns:
-        Its share, and its figures of each check.
+        That choice, and its figures of each check.
     """
-    for tuned, share in choices:
-        mix(parent, tuned, out, share)
+    for choice in choices:
+        mix(parent, choice[0], out, choice[1])
         figures = _read(out, checks)
         if _passes(figures[0], before):
             break
-    return share, figures
+    return choice, figures
 
 
 def without_readings(result: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.finetuning.claim import claim
 from htr.finetuning.lines import FEWEST, hold_out
-from htr.finetuning.mixing import LEARNT, mix, write_taught
+from htr.finetuning.mixing import LEARNT, mix, mixture_of, write_taught
 from htr.finetuning.recipe import recipe, recipe_of_unread
 from htr.finetuning.run import without_readings
 from htr.finetuning.unread import keep_unread, read_unread
@@ -141,11 +141,10 @@ def learn_unread(
         # Lines in fonts would bring characters of which the pages tell nothing.
         runs.append(train(replace(config, alphabet=parent.alphabet.characters)))
         taught = Path(runs[-1]["weights"])
-        best = taught.with_name("mixed.safetensors")
+        best = mixture_of(taught)
         mix(parent, [taught], best)
     if not runs:
-        for name in ("unread", "read-1"):  # other pages may be given
-            (folder / name / "lines.tsv").unlink()
+        (folder / "unread" / "lines.tsv").unlink()  # other pages may be given
         raise InputError(f"{unread}: nothing could be read there; are these pages of handwriting?")
     before, after = (Reader(load_weights(file), languages) for file in (parent.file, best))
     texts = [_read_alone(reader, checks) for reader in (before, after)]

@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from htr.batch import Task
 from htr.errors import InputError
 from htr.files import write_whole
-from htr.pages.containers import Line
+from htr.finetuning.lines import key_of
+from htr.pages.containers import Line, Page
 from htr.pages.crop import crop_line
 from htr.pages.images import grey, open_page
 
@@ -59,6 +61,12 @@ def choose(candidates: Iterable[Candidate], count: int) -> list[Candidate]:
 
 def _doubts(line: Line) -> list[tuple[str, float]]:
     return [(character.text, 1 - character.confidence) for word in line.words for character in word.characters]
+
+
+def keys_of_lines(page: Page, picture: Image.Image) -> bytes:
+    """By which the pictures that `write_lines` makes of a page's lines are known again (`htr.finetuning.lines.key_of`), in words."""
+    page_picture = grey(np.asarray(picture))
+    return " ".join(key_of(crop_line(page_picture, line)) for line in page.lines).encode()
 
 
 def write_lines(chosen: Sequence[Candidate], folder: Path, dpi: int) -> None:

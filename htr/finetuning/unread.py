@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -27,7 +28,7 @@ from htr.files import read_text
 from htr.finetuning.lines import key_of, write_lines
 from htr.pages.containers import Line
 from htr.pages.crop import crop_line, looks_like_line
-from htr.pages.images import PDF_DPI, can_hold_writing, grey, open_page
+from htr.pages.images import PDF_DPI, can_hold_writing, grey, open_image, open_page
 from htr.reader import Reader
 
 log = logging.getLogger(__name__)
@@ -124,6 +125,16 @@ def _unread(source: Path, reader: Reader, labelled: set[str]) -> Iterator[Sample
             yield Sample(f"{name}-{number:02d}", "", "train", partial(np.asarray, picture), form=name)
 
 
+def keys_of(files: Iterable[Path]) -> set[str]:
+    """By which pictures with a text are known again; those that a fine-tuning has made, or that cannot be opened, are left out."""
+    keys = set()
+    for file in files:
+        if file.suffix.lower() != ".pdf" and not in_run(file):
+            with suppress(InputError):
+                keys.add(key_of(open_image(file)))
+    return keys
+
+
 def _opened(sample: Sample) -> np.ndarray | None:
     try:
         return sample.image()
@@ -149,7 +160,11 @@ def without_text(folder: Path, files: Iterable[Path]) -> list[Path]:
     Those that a fine-tuning has made, and of several that differ in their endings alone all but one, are left out.
     """
     texts = dict(pictures_with_texts(folder))
-    xml = {page.image.resolve() for page in pages_with_xml(folder)[0] if any(line.text for line in page.page.lines)}
+    xml = {
+        page.image.resolve().with_suffix("")
+        for page in pages_with_xml(folder)[0]
+        if any(line.text for line in page.page.lines)
+    }
     table = table_of(folder)
     rows = {sample.id for sample in lines_of_table(table)[0] if sample.text} if table else set()
     names = {file: file.relative_to(folder) for file in files if file in texts}
@@ -158,7 +173,7 @@ def without_text(folder: Path, files: Iterable[Path]) -> list[Path]:
         file
         for file in found
         if names[file].with_suffix("").as_posix() not in rows
-        and file.resolve() not in xml
+        and file.resolve().with_suffix("") not in xml
         and not _has_text(texts[file])
     ]
     if len(unread) < len(found):

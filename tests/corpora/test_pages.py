@@ -11,7 +11,7 @@ from conftest import make_iam
 from PIL import ExifTags, Image
 
 from htr.corpora import load_corpus
-from htr.corpora.pages import load_pages
+from htr.corpora.pages import load_pages, pages_with_xml
 from htr.errors import InputError
 from htr.pages.crop import crop_line
 from htr.pages.images import open_image
@@ -242,6 +242,23 @@ def test_xml_that_has_texts_is_taken_before_page_xml_that_has_none(folder):
         (folder / name / "scan.xml").write_text(text)
     (truth,) = load_pages(str(folder))
     assert [line.text for line in truth.page.lines] == ["two wor-", "more"]
+
+
+def test_what_htr_did_not_write_itself_counts(folder):
+    by_htr = PAGE.replace("  <Page ", "  <Metadata><Creator>htr 0.1</Creator></Metadata><Page ", 1)
+    for name, text in [("page", by_htr), ("alto", ALTO_2)]:
+        (folder / name).mkdir()
+        (folder / name / "scan.xml").write_text(text)
+    (truth,) = load_pages(str(folder))
+    assert [line.text for line in truth.page.lines] == ["two wor-", "more"] and not truth.by_htr
+
+
+def test_lines_of_xml_that_does_not_count_are_no_doubts(folder):
+    (folder / "alto").mkdir()
+    (folder / "alto" / "scan.xml").write_text(ALTO_2.replace('HPOS="10" VPOS="100"', 'VPOS="100"'))
+    assert [doubt.text for doubt in pages_with_xml(folder)[1]] == ["more"]
+    (folder / "scan.xml").write_text(PAGE)
+    assert pages_with_xml(folder)[1] == []
 
 
 def test_a_name_longer_than_names_can_be_is_that_of_no_picture(folder):

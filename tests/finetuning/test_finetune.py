@@ -85,7 +85,7 @@ def test_it_learns_and_tells_what_it_did(command_line, source, tmp_path, caplog,
     new = weights.alphabet.characters[len(known) :]
     assert ACUTE in new
     assert f"{len(new)} characters are new to the weights and are learnt: " in caplog.text
-    assert "16 lines of 3 pages to learn from, 8 held out" in caplog.text
+    assert "16 lines of 2 pages to learn from, 8 held out" in caplog.text
     # Once the weights had passed, the lines held out were learnt too.
     learnt = [sample for sample in load_corpus(f"lines:{tmp_path / 'my.run' / 'all-lines'}") if sample.split == "train"]
     assert len({sample.text for sample in learnt}) == 24
@@ -210,6 +210,7 @@ def test_a_full_disk_leaves_the_parent_and_nothing_half_written(source, parent, 
         (["epoch=3"], "there is no key epoch; did you mean epochs?"),
         (["--unread", "none"], "none: is no folder; give --unread one with pages that nobody transcribed"),
         (["alphabet=abc"], "alphabet: the lines and the weights to go on from decide this; leave it out"),
+        (["trainer.max_steps=300"], "trainer.max_steps: fine-tuning ends by epochs or minutes; give one of these"),
     ],
 )
 def test_wrong_words_are_named(run, parent, words, complaint, tmp_path):
@@ -274,7 +275,7 @@ def test_a_run_may_lie_among_its_lines_and_these_be_mended_until_it_begins(sourc
         claimed()
 
 
-def test_a_training_with_unread_lines_takes_the_given_epochs_at_most(source, parent, tmp_path):
+def test_a_training_with_unread_lines_takes_fewer_epochs_or_those_given(source, parent, tmp_path):
     """Nor does it miss its looks at the held-out lines, however seldom they are asked for."""
 
     def configs(lines, *words):
@@ -282,11 +283,32 @@ def test_a_training_with_unread_lines_takes_the_given_epochs_at_most(source, par
         read = Read(f"lines:{tmp_path}", lines, parent)
         return recipe(load_weights(parent), source, tmp_path, 100, 1.0, words, read)
 
-    many, few = configs(900), configs(900, "epochs=2")
-    assert [config.epochs for config in (many, few)] == [3, 2]
+    many, few = configs(900), configs(900, "epochs=20")
+    assert [config.epochs for config in (many, few)] == [3, 20]
     assert many.passes == {f"lines:{source}": 3} and many.start == str(parent)
     assert many.trainer["check_val_every_n_epoch"] == 1
     assert configs(10).epochs == 18
+
+
+def test_what_htr_made_since_does_not_make_it_another_run(source, parent, tmp_path):
+    claimed = partial(claim, source, tmp_path / "my.safetensors", load_weights(parent), [])
+    (claimed() / "lines").mkdir()
+    (tmp_path / "my.run" / "lines" / "lines.tsv").write_text("file\ttext\n")
+    (source / "other.run" / "lines").mkdir(parents=True)
+    (source / "other.run" / "lines" / "00000.png").write_bytes(b"")
+    (source / "page.overlay.jpg").write_bytes(b"")
+    assert claimed() == tmp_path / "my.run"
+
+
+def test_unread_lines_of_a_run_that_came_to_nothing_are_not_those_of_the_next(source, parent, tmp_path):
+    for name in ("some", "others"):
+        (tmp_path / name).mkdir()
+    claimed = partial(claim, out=tmp_path / "my.safetensors", parent=load_weights(parent), overrides=[])
+    table = claimed(source, unread=tmp_path / "some") / "unread" / "lines.tsv"
+    table.parent.mkdir()
+    table.write_text("file\ttext\n")
+    claimed(None, unread=tmp_path / "others")
+    assert not table.exists()
 
 
 def test_other_unread_pages_are_another_run(source, parent, tmp_path):
@@ -302,13 +324,13 @@ def test_other_unread_pages_are_another_run(source, parent, tmp_path):
             claimed(*given)
 
 
-def test_an_end_by_time_comes_after_a_look_at_the_held_out_lines(source, parent, tmp_path):
-    """Else the last weights would not be compared: 60 epochs are looked at after every fifth."""
-    looks = [
-        recipe(load_weights(parent), source, tmp_path, 10, 1.0, words).trainer["check_val_every_n_epoch"]
-        for words in ([], ["minutes=3"])
-    ]
-    assert looks == [5, 1]
+@pytest.mark.parametrize(
+    ("words", "epochs", "every"), [([], 60, 5), (["minutes=3"], 60, 1), (["epochs=31"], 31, 1), (["epochs=55"], 55, 1)]
+)
+def test_the_end_comes_after_a_look_at_the_held_out_lines(source, parent, tmp_path, words, epochs, every):
+    """Else the last weights would not be compared."""
+    config = recipe(load_weights(parent), source, tmp_path, 10, 1.0, words)
+    assert (config.epochs, config.trainer["check_val_every_n_epoch"]) == (epochs, every)
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,12 @@ def test_lines_of_no_split_beside_train_lines_are_left_alone_and_counted(tmp_pat
     assert len(written) == 10 and "2 lines of the split test (or of none) left alone" in caplog.text
 
 
+def test_lines_of_no_page_among_pages_are_not_all_held_out():
+    samples = [replace(s, form=f"p{i // 40}" if i < 120 else None) for i, s in enumerate(lines(128))]
+    held = [sample.form for sample in samples if sample.id in hold_out(samples)]
+    assert (len(held), held.count(None)) == (19, 1)
+
+
 @pytest.mark.parametrize("lengths", [[30, 2], [25, 25, 3], [40, 2, 2], [100, 1, 1, 1]])
 def test_a_few_lines_of_last_pages_are_not_all_that_is_held_out(lengths):
     forms = [f"p{page}" for page, length in enumerate(lengths) for _ in range(length)]

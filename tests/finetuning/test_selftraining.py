@@ -106,8 +106,8 @@ def test_what_will_not_do_is_said_before_anything_is_written(run, tmp_path, word
 
 
 def test_a_source_or_unread_pages_must_be_given(command_line, tmp_path):
-    for source in ([], [""]):
-        code, _, err = command_line(finetune.main, *source, "--out", tmp_path / "my.safetensors")
+    for words in ([], [""], ["--unread", ""], [tmp_path, "--unread", ""]):
+        code, _, err = command_line(finetune.main, *words, "--out", tmp_path / "my.safetensors")
         assert (code, "give SOURCE, or --unread FOLDER, or both" in err) == (2, True), err
 
 
@@ -169,7 +169,7 @@ def test_few_lines_are_learnt_more_often(tmp_path):
         return recipe_of_unread(load_weights("iam"), tmp_path, tmp_path, lines, list(words)).epochs
 
     assert [epochs(800), epochs(100), epochs(10)] == [4, 18, 60]
-    assert epochs(100, "epochs=3") == 3
+    assert [epochs(100, "epochs=3"), epochs(800, "epochs=20")] == [3, 20]
     config = recipe_of_unread(load_weights("iam"), tmp_path, tmp_path, 800, [])
     assert config.trainer["check_val_every_n_epoch"] == 4
 

@@ -60,6 +60,16 @@ def test_what_is_written_is_a_source(run, tmp_path, monkeypatch):
     assert all(0.3 < width / height / length < 0.7 for length, height, width in shapes)
 
 
+def test_lines_that_were_corrected_are_not_suggested_again(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pages").mkdir()
+    shutil.copy(SAMPLE, "pages/letter.png")
+    assert run("pages", "--out", "lines/more", "--count", 8, "--weights", "small")[0] == 0
+    assert run("pages", "lines", "--out", "lines/again", "--count", 8, "--weights", "small")[0] == 0
+    more, again = ({file.name for file in (tmp_path / "lines" / name).rglob("*.png")} for name in ("more", "again"))
+    assert (len(more), len(again), more & again) == (8, 5, set())
+
+
 def test_what_is_transcribed_is_passed_over_in_folders(run, tmp_path, caplog):
     pages = tmp_path / "pages"
     pages.mkdir()

@@ -56,6 +56,7 @@ def test_pages_whose_xml_has_a_text_are_passed_over(tmp_path):
         picture = Image.open(PAGE)
         content = write(replace(page, file=f"{name}.png", regions=(region,)), picture)
         (tmp_path / "page" / f"{name}.xml").write_bytes(content)
+    shutil.copy(PAGE, tmp_path / "known.jpg")  # another picture of the page, before it in the alphabet
     keep_unread(tmp_path, tmp_path / "unread.run", [], load("small", "none"))
     assert {sample.form for sample in lines_of_table(tmp_path / "unread.run" / "lines.tsv")[0]} == {"empty"}
 
