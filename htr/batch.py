@@ -56,7 +56,8 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
     """Lists the files to read: those given, and the pictures and PDF files in the folders given and those below.
 
     In folders, files come in the order of their names, page2 before page10. What is hidden there, and the folder of
-    results, is not looked at; links to folders are not followed.
+    results, is not looked at; links to folders are not followed. Pictures of readings are passed over, also where they are named,
+    for `*.jpg` names them too.
 
     Args:
         given: files and folders.
@@ -87,30 +88,36 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
         raise InputError("an empty name was given; name a picture, a PDF file or a folder")
     for path in map(Path, given):
         if not os.path.isdir(path):
-            add(path, Path(path.stem if path.stem.strip(".") else path.name))  # of `...png` it is `..`
+            if path.name.endswith(OVERLAY):
+                others[path.suffix.lower()] += 1
+            else:
+                add(path, Path(path.stem if path.stem.strip(".") else path.name))  # of `...png` it is `..`
             continue
         if out and _same(path, out):
             raise InputError(
                 f"{out}: is the folder that is read; choose another one for the results with --out, or name the pictures in it"
             )
         found: list[Path] = []
-        wrong = len(broken)
+        wrong, own = len(broken), False
         for folder, folders, names in os.walk(path, onerror=unlisted):
             folders[:] = [name for name in folders if name[0] != "." and not (out and _same(Path(folder, name), out))]
-            pictures = [
-                name
-                for name in names
-                if name[0] != "." and Path(name).suffix.lower() in SUFFIXES and not is_result(Path(folder, name))
-            ]
+            openable = [name for name in names if name[0] != "." and Path(name).suffix.lower() in SUFFIXES]
+            pictures = [name for name in openable if not is_result(Path(folder, name))]
+            own = own or len(pictures) < len(openable)
             others.update(Path(name).suffix.lower() or name for name in set(names).difference(pictures))
             others.update("link" for name in folders if os.path.islink(Path(folder, name)))
             found += [Path(folder, name) for name in pictures]
         if not found and wrong == len(broken):
-            broken.append(InputError(f"{path}: holds no pictures or PDF files; give the folder that they are in"))
+            none = "pictures or PDF files but those that htr made" if own else "pictures or PDF files"
+            broken.append(InputError(f"{path}: holds no {none}; give the folder that they are in"))
         for file in sorted(found, key=_natural):
             add(file, file.relative_to(path).with_name(file.stem))
-    if broken and not results:
-        raise broken[0]
+    if not results:
+        raise (
+            broken[0]
+            if broken
+            else InputError(f"{given[0]}: is a picture that htr made of a reading; give the page itself")
+        )
     for error in broken:
         complain(error)
     return results, others, [str(error) for error in broken]
@@ -156,9 +163,10 @@ def refuse_same_results(tasks: Sequence[Task], out: Path) -> None:
     owners: dict[Path, Task] = {}
     for task in tasks:
         if (other := owners.setdefault(task.result, task)) is not task:
+            beside = task.file.parent == other.file.parent
+            way = "name the files of one kind alone (*.tif)" if beside else "give the folder above both"
             raise InputError(
-                f"{task.name} and {other.name} would both be written to {out / task.result}; give the folder above both, rename "
-                "one, or use two folders"
+                f"{task.name} and {other.name} would both be written to {out / task.result}; {way}, rename one, or use two folders"
             )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import torch
@@ -28,6 +29,9 @@ BATCH_PIXELS = 1_000_000
 
 # How many lines are read both ways up to tell which is right, and how much of each, in line heights.
 _PROBES, _PROBE_LENGTH = 6, 4
+
+# Median height of a page's lines, in pixels, below which little can be read.
+_SMALL = 16
 
 Picture = np.ndarray | str | Path
 """A file, or an array of shape (height, width) grey or (height, width, 3 or 4) RGB(A), uint8, 0 = black."""
@@ -250,6 +254,8 @@ def _notes(picture: np.ndarray, page: Page, empty: int) -> tuple[str, ...]:
         notes.append("no lines of handwriting found")
     elif looks_like_line(picture, page):
         notes.append("looks like a single line rather than a page; read it with --line")
+    elif (height := median(min(line.box[2] - line.box[0], line.box[3] - line.box[1]) for line in page.lines)) < _SMALL:
+        notes.append(f"the lines are {height:.0f} pixels high, too few to read them well; scan the page larger")
     if empty:
         notes.append(f"nothing could be read in {counted(empty, 'line')}")
     if page.turn:

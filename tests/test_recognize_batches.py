@@ -221,13 +221,20 @@ def test_pictures_that_an_earlier_reading_left_there_are_no_pages(read, reader, 
     assert (code, len(reader.read)) == (0, 2)
     assert "other files passed over: 2 (1 .jpg, 1 .pdf)" in err
     assert files_below(tmp_path / "texts") == ["a.txt", "b.txt"]
+    # A pattern names them too.
+    assert read(scans / "a.png", scans / "a.overlay.jpg", "--out", tmp_path / "again")[0] == 0
+    assert files_below(tmp_path / "again") == ["a.txt"]
+    code, _, err = read(scans / "a.overlay.jpg")
+    assert (code, "a.overlay.jpg: is a picture that htr made of a reading; give the page itself" in err) == (2, True)
+    code, _, err = read(scans / "searchable", "--out", tmp_path / "none")
+    assert (code, "searchable: holds no pictures or PDF files but those that htr made" in err) == (2, True)
 
 
-@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".j2k", ".pgm", ".JPG"])
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".j2k", ".pbm", ".pgm", ".JPG"])
 def test_pictures_of_rare_endings_are_found_in_folders(read, tmp_path, scans, suffix):
     page(200).save(tmp_path / "page.png")
     with Image.open(tmp_path / "page.png") as picture:
-        kind = {".j2k": "JPEG2000", ".pgm": "PPM"}.get(suffix, "JPEG")
+        kind = {".j2k": "JPEG2000", ".pbm": "PPM", ".pgm": "PPM"}.get(suffix, "JPEG")
         picture.save(scans / f"page{suffix}", kind)
     assert read(scans, "--out", tmp_path / "texts")[0] == 0
     assert (tmp_path / "texts" / "page.txt").read_text() == "200\n"
@@ -301,7 +308,7 @@ def test_two_files_that_would_give_one_result_are_refused_before_reading(read, r
     page(21).save(scans / "a.jpg")
     code, _, err = read(scans, "--out", tmp_path / "texts")
     assert code == 2
-    assert "would both be written to" in err
+    assert "would both be written to" in err and "name the files of one kind alone (*.tif), rename one" in err
     (scans / "a.jpg").unlink()
     (scans / "a.tiff").write_bytes(tiff(22, 23))
     page(20).save(scans / "a-0002.png")

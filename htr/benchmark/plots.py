@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#000000", "#cc79a7", "#56b4e9", "#e69f00")
 _MARKS = "osD^vPX"
 
+DISTINCT = len(_COLOURS)
+"""Lines of one picture that are told apart by their colours."""
+
 # Characters that a legend's row has room for, those that the mark before a name takes, and rows that fit below the axes.
 _LEGEND, _MARK, _ROWS = 65, 6, 4
 
@@ -23,7 +26,7 @@ class Plot:
     """A picture with one pair of axes.
 
     Args:
-        x, y: what is along the axes, with units; the y axis begins at 0.
+        x, y: what is along the axes, with units; the axis of the values begins at 0.
 
     Attributes:
         axes: of Matplotlib, to draw on.
@@ -49,6 +52,7 @@ class Plot:
         self.axes.set_axisbelow(True)
         self.axes.spines[["top", "right"]].set_visible(False)
         self._drawn = 0
+        self._ranked = False
 
     def line(
         self, x: Sequence[float], y: Sequence[float], label: str, low: Sequence[float] = (), high: Sequence[float] = ()
@@ -74,6 +78,27 @@ class Plot:
         self.axes.bar(range(1, len(values) + 1), values, color=self._colour())
         self._drawn += 1
 
+    def ranked(
+        self, names: Sequence[str], values: Sequence[float], low: Sequence[float], high: Sequence[float]
+    ) -> None:
+        """Draws a level bar for each name, the lowest on top, with its reach from low to high; the first name's is another colour."""
+        order = sorted(range(len(names)), key=lambda index: values[index])
+        places = range(len(names))
+        self.axes.barh(
+            places,
+            [values[index] for index in order],
+            xerr=[
+                [values[index] - low[index] for index in order],
+                [high[index] - values[index] for index in order],
+            ],
+            color=[_COLOURS[index == 0] for index in order],
+            error_kw={"capsize": 2},
+        )
+        self.axes.set_yticks(places, [names[index] for index in order])
+        self.axes.invert_yaxis()
+        self._figure.set_figheight(1.0 + 0.26 * len(names))
+        self._ranked = True
+
     def counted_on_a_logarithmic_scale(self, counts: Sequence[int]) -> None:
         """Sets the x axis for these numbers."""
         self.axes.set_xscale("log")
@@ -92,7 +117,8 @@ class Plot:
                 more = max(-(-len(names) // columns) - _ROWS, 0)
                 self._figure.set_figheight(self._figure.get_figheight() + 0.24 * more)
                 self._figure.legend(frameon=False, loc="outside lower center", ncols=columns)
-            self.axes.set_ylim(0, 1.03 * self.axes.get_ylim()[1])
+            if not self._ranked:
+                self.axes.set_ylim(0, 1.03 * self.axes.get_ylim()[1])
             picture = io.StringIO()
             self._figure.savefig(picture, format="svg", metadata={"Date": None})
         return picture.getvalue()

@@ -105,6 +105,8 @@ def study_blocks(result: dict[str, Any], level: int = 2) -> Iterator[Block]:
         yield Plot(_plot(result, lines), f"{result['title']}: CER against labelled lines", result["study"])
         yield from _by_lines(lines)
         yield from _fewer(lines, level + 1)
+    elif len(lines) > 1:
+        yield Plot(_ranked(result), f"{result['title']}: CER of each variant", result["study"])
     if learning := _learning(result):
         yield Plot(
             learning, f"{result['title']}: CER on validation lines while training", f"{result['study']}-learning"
@@ -205,18 +207,39 @@ def _value(value: Any) -> str:
 
 
 def _learning(result: dict[str, Any]) -> str:
-    """Validation CER against minutes, for each variant's first run with the most lines; nothing where no run has looked twice."""
-    plot, drawn = plots.Plot("minutes of training", "CER, % (validation lines)"), False
+    """Validation CER against epochs, or minutes where these end the runs, for each variant's first run with the most lines.
+
+    Nothing where no run has looked twice, or where there are more variants than one can tell apart.
+    """
+    along = "minutes" if result["config"].get("minutes") else "epoch"
+    chosen: list[dict[str, Any]] = []
     for variant in result["variants"]:
         runs = [run for run in result["runs"] if run["variant"] == variant and len(run.get("curve", [])) > 1]
-        if runs:
-            run = max(runs, key=lambda run: run["train_lines"])
-            plot.line(
-                [point["minutes"] for point in run["curve"]], [point["val_cer"] for point in run["curve"]],
-                f"{variant}, {run['train_lines']:,} lines",
-            )  # fmt: skip
-            drawn = True
-    return plot.svg() if drawn else ""
+        chosen += [max(runs, key=lambda run: run["train_lines"])] if runs else []
+    if not 1 <= len(chosen) <= plots.DISTINCT:
+        return ""
+    plot = plots.Plot(
+        {"minutes": "minutes of training", "epoch": "epochs"}[along], "CER, % (validation lines), of one seed"
+    )
+    alike = len({run["train_lines"] for run in chosen}) == 1
+    for run in chosen:
+        points = [[point[key] for point in run["curve"]] for key in (along, "val_cer")]
+        plot.line(*points, run["variant"] + ("" if alike else f", {run['train_lines']:,} lines"))
+    if along == "epoch":
+        plot.axes.set_xticks(sorted({point["epoch"] for run in chosen for point in run["curve"]}))
+    return plot.svg()
+
+
+def _ranked(result: dict[str, Any]) -> str:
+    """The variants of a study of one number of lines, best first, each with the interval of its first run."""
+    runs = {
+        variant: next((run for run in result["runs"] if run["variant"] == variant), None)
+        for variant in result["variants"]
+    }
+    rates = {variant: run["scores"]["CER"] for variant, run in runs.items() if run}
+    plot = plots.Plot(f"CER, % ({result['score']['split']} lines of {result['score']['data']})", "")
+    plot.ranked(list(rates), *([rate[name] for rate in rates.values()] for name in ("value", "low", "high")))
+    return plot.svg()
 
 
 def _plot(result: dict[str, Any], lines: dict[str, list[Point]]) -> str:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from htr.pages.containers import Line, Page, Point
-from htr.pages.ink import find_paper, ink_mask, is_negative
+from htr.pages.ink import find_paper, ink_mask, is_negative, passes_for_negative
 
 # Columns that OpenCV's remapping takes at once, at most.
 _REMAPPED = 30_000
@@ -132,7 +132,8 @@ def cut_strip(page: np.ndarray, line: Line) -> Strip:
     own_area = np.zeros(window.shape, np.uint8)
     cv2.fillPoly(own_area, [np.round(corners).astype(np.int32)], 1)
 
-    mask, zoom = ink_mask(window)
+    negative = is_negative(window)
+    mask, zoom = ink_mask(window, negative)
     if zoom != 1:
         mask = cv2.resize(mask, window.shape[::-1], interpolation=cv2.INTER_NEAREST)
     count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask)
@@ -145,9 +146,16 @@ def cut_strip(page: np.ndarray, line: Line) -> Strip:
     # Soft edges go with their ink: those of other lines are cleared, those of this one stay.
     foreign = cv2.dilate((~own[pieces]).astype(np.uint8), np.ones((5, 5), np.uint8))
     kept = cv2.dilate((own[pieces] & (pieces > 0)).astype(np.uint8), np.ones((3, 3), np.uint8))
-    blank = 255 - find_paper(255 - window) if is_negative(window) else find_paper(window)
+    blank = 255 - find_paper(255 - window) if negative else find_paper(window)
     cleared = np.where((foreign > 0) & (kept == 0), blank, window)
     rows = slice(max(first - margin, 0), last + margin)
+    if passes_for_negative(cleared[rows]) != negative:
+        # In part in shadow: without it, lit paper does not pass for ink.
+        cleared = (
+            255 - cv2.divide(255 - cleared, 255 - blank, scale=255)
+            if negative
+            else cv2.divide(cleared, blank, scale=255)
+        )
     return strip._replace(picture=cleared[rows], above=above - rows.start)
 
 

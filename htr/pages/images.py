@@ -33,7 +33,9 @@ PDF_DPI = 200
 """Pixels per inch at which pages of a PDF are drawn if nothing else is said."""
 
 _OF_JPEG = ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".jpf", ".jpx"
-SUFFIXES = frozenset({*_OF_JPEG, ".bmp", ".gif", ".pdf", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset(
+    {*_OF_JPEG, ".bmp", ".gif", ".pbm", ".pdf", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+)
 """What the names of files that can be opened end in; the content decides, whatever the name."""
 
 _FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")

@@ -31,11 +31,32 @@ def ink_mask(grey: np.ndarray, negative: bool | None = None) -> tuple[np.ndarray
     return (darkness > max(threshold, _MIN_CONTRAST)).astype(np.uint8), zoom
 
 
-def is_negative(grey: np.ndarray) -> bool:
-    """Whether the writing is white on black: whether the dark or the light end is farther from the middle."""
-    dark, middle, light = np.percentile(
-        grey[:: max(1, grey.shape[0] // 500), :: max(1, grey.shape[1] // 500)], [1, 50, 99]
-    )
+def is_negative(grey: np.ndarray, where: np.ndarray | None = None) -> bool:
+    """Whether the writing is white on black: whether the dark or the light end is farther from what is around it.
+
+    Args:
+        grey: shape (height, width), uint8.
+        where: mask of the pixels that count, of the same shape; all if None.
+    """
+    seen = _thinned(grey)
+    # Against its surroundings: where half lies in shadow, the lit paper would be the light end.
+    side = min(seen.shape) // 2 if min(seen.shape) < 300 else max(seen.shape) // 25
+    around = cv2.blur(seen.astype(np.float32), (max(15, side) | 1,) * 2, borderType=cv2.BORDER_REPLICATE)
+    depths = seen - around
+    return _lighter(depths if where is None else depths[_thinned(where)])
+
+
+def passes_for_negative(grey: np.ndarray) -> bool:
+    """What `htr.lineimage.ink_of` takes a line for, which looks at the line as a whole."""
+    return _lighter(grey)
+
+
+def _thinned(picture: np.ndarray) -> np.ndarray:
+    return picture[:: max(1, picture.shape[0] // 500), :: max(1, picture.shape[1] // 500)]
+
+
+def _lighter(values: np.ndarray) -> bool:
+    dark, middle, light = np.percentile(values, [1, 50, 99]) if values.size else (0, 0, 0)
     return bool(middle - dark < light - middle)
 
 

@@ -79,7 +79,7 @@ class LineFinder:
                 seen = self._look(np.rot90(picture, quarters))
         upright = np.ascontiguousarray(np.rot90(picture, quarters))
         lines, letters, printed = _outline(upright, seen)
-        regions = arrange(lines, letters, printed)
+        regions = arrange(lines, letters, printed, upright.shape[::-1])
         page = Page(picture.shape[1], picture.shape[0], regions, turn=-90 * quarters % 360)
         return _turn_back(page, quarters)
 
@@ -96,7 +96,7 @@ class LineFinder:
         writing, print_ = maps[0, :, :rows, :columns].sigmoid().cpu().numpy()
         cores = _join(_trace(np.maximum(writing, print_), print_ > writing))
         inked = cv2.resize(np.maximum(writing, print_), size) > 0.5
-        negative = is_negative(small[inked][None]) if inked.any() else False
+        negative = is_negative(small, inked)
         upright, left, inverted, right = turns[0].softmax(0).tolist()
         sideways = 0 if upright + inverted >= left + right else 1 if left > right else 3
         return _Seen(cores, sideways, zoom, negative)

@@ -13,6 +13,8 @@ _MARGIN = 0.45  # a column narrower than this share of its neighbour is a margin
 
 _ACROSS = 0.25  # a line runs across both columns if so much of it lies in each
 
+_FOLD = 3.0  # the empty middle of a double page is wider than so many small letters are high
+
 
 class _Placed(NamedTuple):
     """A line with its extent once the page is level, in pixels; letter = height of the small letters."""
@@ -25,13 +27,16 @@ class _Placed(NamedTuple):
     letter: float
 
 
-def arrange(lines: Sequence[Line], letters: Sequence[float], printed: Sequence[bool]) -> tuple[Region, ...]:
+def arrange(
+    lines: Sequence[Line], letters: Sequence[float], printed: Sequence[bool], size: tuple[int, int]
+) -> tuple[Region, ...]:
     """Puts the lines of an upright page into regions in reading order.
 
     Args:
         lines: in any order.
         letters: height of the small letters of each, in pixels.
         printed: whether each is print.
+        size: width and height of the picture.
     """
     if not lines:
         return ()
@@ -42,7 +47,28 @@ def arrange(lines: Sequence[Line], letters: Sequence[float], printed: Sequence[b
     for line, letter, is_print in zip(lines, letters, printed):
         points = np.array(line.baseline) @ turn.T
         placed.append(_Placed(line, is_print, points[:, 0].min(), points[:, 0].max(), points[:, 1].mean(), letter))
-    return tuple(_regions(_blocks(placed)))
+    fold = _find_fold(placed, *size)
+    sides = (
+        [placed]
+        if fold is None
+        else [[line for line in placed if (line.left > fold) == right] for right in (False, True)]
+    )
+    return tuple(_regions([block for side in sides for block in _blocks(side)]))
+
+
+def _find_fold(lines: list[_Placed], width: int, height: int) -> float | None:
+    """Where a picture of two facing pages is empty from top to bottom, if it is one: each page is read by itself, however few lines
+    it has, and however high they stand.
+    """
+    letter = float(np.median([line.letter for line in lines]))
+    folds: list[tuple[float, float]] = []
+    reached = np.inf
+    for line in sorted(lines, key=lambda line: line.left):
+        middle = (reached + line.left) / 2
+        if line.left - reached > _FOLD * letter and width / 3 < middle < 2 * width / 3:
+            folds.append((line.left - reached, middle))
+        reached = line.right if reached == np.inf else max(reached, line.right)
+    return max(folds)[1] if folds and width > height else None
 
 
 def _blocks(lines: list[_Placed]) -> list[tuple[bool, list[_Placed]]]:
@@ -61,11 +87,13 @@ def _blocks(lines: list[_Placed]) -> list[tuple[bool, list[_Placed]]]:
         if not all(sides):
             blocks.extend(block for side in sides if side for block in _blocks(side))
             return
-        widths = [max(line.right for line in side) - min(line.left for line in side) for side in sides]
-        notes = [width < _MARGIN * max(widths) for width in widths]
+        parted = [_blocks(side) for side in sides]
+        # What is beside several columns is as wide as one of them, not as all.
+        widest = max(_width(block) for part in parted for _, block in part)
+        notes = [_width(side) < _MARGIN * widest for side in sides]
         # The margin comes last, on whichever side it is.
-        for note, side in sorted(zip(notes, sides), key=lambda pair: pair[0]):
-            blocks.extend((note or inner, block) for inner, block in _blocks(side))
+        for note, part in sorted(zip(notes, parted), key=lambda pair: pair[0]):
+            blocks.extend((note or inner, block) for inner, block in part)
 
     for line in sorted(lines, key=lambda line: line.row):
         inside = min(gutter - line.left, line.right - gutter)
@@ -77,6 +105,10 @@ def _blocks(lines: list[_Placed]) -> list[tuple[bool, list[_Placed]]]:
             (left if line.left + line.right < 2 * gutter else right).append(line)
     close()
     return blocks
+
+
+def _width(lines: list[_Placed]) -> float:
+    return max(line.right for line in lines) - min(line.left for line in lines)
 
 
 def _find_gutter(lines: list[_Placed]) -> float | None:

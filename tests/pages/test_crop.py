@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from htr.lineimage import prepare
 from htr.pages.containers import Line, Page, Region
 from htr.pages.crop import crop_line, cut_strip, looks_like_line
 
@@ -46,6 +47,17 @@ def test_crop_is_close_and_clear_of_other_lines(polarity):
     assert crop.shape == (box[3] - box[1] + 2, box[2] - box[0] + 2)
     expected = own[box[1] - 1 : box[3] + 1, box[0] - 1 : box[2] + 1]
     assert np.abs(crop.astype(int) - expected).max() < 40
+
+
+@pytest.mark.parametrize("polarity", [0, 255])
+def test_a_line_half_in_shadow_is_seen_as_it_is_written(polarity):
+    page, (x0, y0, x1, y1) = written()
+    line = boxed((x0 - 5, y0 - 5, x1 + 5, y1 + 5), 150)
+    shade = np.ones(page.shape)
+    shade[:, : (x0 + x1) // 2 + 40] = 0.5  # the lit paper is now as far from the middle as the ink is
+    shaded = np.uint8(page * cv2.blur(shade, (21, 21)))
+    seen = [prepare(crop_line(picture ^ np.uint8(polarity), line), 64).picture for picture in (page, shaded)]
+    assert likeness(*seen) > 0.9
 
 
 @pytest.mark.parametrize("degrees", [-90, -5, 3, 90, 180])

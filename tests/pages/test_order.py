@@ -13,7 +13,7 @@ def line(name: str, left: float, right: float, row: float) -> Line:
     return Line(((left, row), (right, row)), ((left, row - 30), (right, row - 30), (right, row + 10)), text=name)
 
 
-def order(lines: list[Line], printed=(), degrees: float = 0) -> list[tuple[str, str]]:
+def order(lines: list[Line], printed=(), degrees: float = 0, size=(1000, 1400)) -> list[tuple[str, str]]:
     """Kind of each region and the names of its lines, of the page turned by some degrees."""
     angle = np.radians(degrees)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
@@ -30,6 +30,7 @@ def order(lines: list[Line], printed=(), degrees: float = 0) -> list[tuple[str, 
         [turned[index] for index in shuffled],
         [LETTER] * len(lines),
         [lines[index].text in printed for index in shuffled],
+        size,
     )
     return [(region.kind, " ".join(line.text for line in region.lines)) for region in regions]
 
@@ -39,7 +40,7 @@ def column(prefix: str, left: float, right: float, top: float, count: int) -> li
 
 
 def test_empty_page():
-    assert arrange([], [], []) == ()
+    assert arrange([], [], [], (1000, 1400)) == ()
 
 
 @pytest.mark.parametrize("degrees", [-5, 0, 5])
@@ -54,8 +55,25 @@ def test_two_columns(degrees):
     assert order(lines, degrees=degrees) == [("text", "a0 a1 a2 a3 a4"), ("text", "b0 b1 b2 b3 b4")]
 
 
-def test_three_columns():
-    lines = column("a", 0, 300, 100, 4) + column("b", 350, 600, 100, 4) + column("c", 650, 900, 100, 4)
+@pytest.mark.parametrize(("letters", "right"), [(5, 1), (1, 5), (1, 1)])
+def test_each_of_two_facing_pages_is_read_by_itself(letters, right):
+    """Also with a line or two, or lower than the other; on a single page, lines that stop early are no column."""
+    lines = column("a", 100, 800, 400, letters) + column("b", 1100, 1500, 430, right)
+    names = [" ".join(line.text for line in lines if line.text[0] == page) for page in "ab"]
+    assert " ".join(text for _, text in order(lines, size=(2000, 1400))) == " ".join(names)
+    low = column("a", 100, 800, 700, 3) + column("b", 1100, 1500, 100, 12)
+    assert [text.split()[0] for _, text in order(low, size=(2000, 1400))] == ["a0", "b0"]
+    short = [*column("a", 100, 300, 100, 5), line("b", 600, 800, 190)]
+    assert order(short) == [("text", "a0 a1 b a2 a3 a4")]
+
+
+@pytest.mark.parametrize("gap", [50, 100])
+def test_three_columns(gap):
+    lines = [
+        line
+        for number, name in enumerate("abc")
+        for line in column(name, number * (250 + gap), number * (250 + gap) + 250, 100, 4)
+    ]
     assert [text for _, text in order(lines)] == ["a0 a1 a2 a3", "b0 b1 b2 b3", "c0 c1 c2 c3"]
 
 
