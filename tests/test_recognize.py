@@ -220,6 +220,13 @@ def test_lines_of_which_nothing_could_be_read_are_told_of(reader, monkeypatch):
     assert (read.text.strip(), f"nothing could be read in {len(truth)} lines" in read.notes) == ("", True), read.notes
 
 
+def test_writing_too_small_to_be_read_well_is_told_of(reader):
+    page, _ = sample_page()
+    small = cv2.resize(page, None, fx=0.2, fy=0.2, interpolation=cv2.INTER_AREA)
+    notes = [" ".join(reader.read_page(picture).notes) for picture in (page, small)]
+    assert ["too few to read them well; scan the page larger" in each for each in notes] == [False, True], notes
+
+
 def test_an_unknown_language_model_is_named(read, line_file):
     code, _, err = read("--language", "elvish", line_file)
     assert code == 2

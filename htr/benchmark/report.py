@@ -179,8 +179,8 @@ def _training(lines: list[Result]) -> Iterator[Block]:
         yield Heading(2, "How the weights learnt")
         yield Plot(plot.svg(), f"CER on the validation lines while training: {', '.join(curves)}", "training")
         yield Text(
-            "Each curve is of the last stage of the training, before any averaging of weights, and on the validation lines of the "
-            "collections that were learnt: so one curve does not compare with another."
+            f"Of {', '.join(curves)}: the last stage of the training, before any averaging of weights, on the validation lines of the "
+            "collections that were learnt" + (", so one curve does not compare with another." if len(curves) > 1 else ".")
         )
 
 
