@@ -180,7 +180,8 @@ def _training(lines: list[Result]) -> Iterator[Block]:
         yield Plot(plot.svg(), f"CER on the validation lines while training: {', '.join(curves)}", "training")
         yield Text(
             f"Of {', '.join(curves)}: the last stage of the training, before any averaging of weights, on the validation lines of the "
-            "collections that were learnt" + (", so one curve does not compare with another." if len(curves) > 1 else ".")
+            "collections that were learnt"
+            + (", so one curve does not compare with another." if len(curves) > 1 else ".")
         )
 
 

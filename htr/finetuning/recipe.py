@@ -86,11 +86,14 @@ def recipe(
         if not _asked("epochs", overrides):
             config = replace(config, epochs=min(config.epochs, max(2, round(_SEEN / (passes * lines + read.lines)))))
         return replace(config, trainer={**config.trainer, "check_val_every_n_epoch": 1})
-    # A dozen looks at the held-out lines or some more, the last of them at the end.
-    every = max(step for step in range(1, max(1, config.epochs // 12) + 1) if config.epochs % step == 0)
-    looks = {"check_val_every_n_epoch": 1 if config.minutes else every}
+    # About a dozen looks at the held-out lines, the last of them at the end.
+    every = 1 if config.minutes else max(1, config.epochs // 12)
+    if _asked("epochs", overrides):
+        every = max(step for step in range(1, every + 1) if config.epochs % step == 0)
+    looks = {"check_val_every_n_epoch": every}
     # Time may bring the end after any epoch, whatever else is asked for.
-    return replace(config, trainer={**config.trainer, **looks} if config.minutes else {**looks, **config.trainer})
+    options = {**config.trainer, **looks} if config.minutes else {**looks, **config.trainer}
+    return replace(config, epochs=every * round(config.epochs / every), trainer=options)
 
 
 def recipe_of_unread(parent: Weights, corpus: Path, run: Path, lines: int, overrides: list[str]) -> TrainConfig:
