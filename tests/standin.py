@@ -20,11 +20,12 @@ def line(text: str, *box: float) -> Line:
 
 
 def write_page(folder: Path, name: str, lines: list[tuple[str, Box]]) -> None:
-    """Writes a picture of 600 x 400 pixels, a grey rectangle for each line, and its ALTO."""
+    """Writes a picture of 600 x 400 pixels, upright strokes for each line, and its ALTO."""
     picture = np.full((400, 600), 255, np.uint8)
     rows = []
     for text, (left, top, right, bottom) in lines:
-        picture[top:bottom, left:right] = 60
+        for stroke in range(left, right, 12):
+            picture[top:bottom, stroke : min(stroke + 5, right)] = 60
         place = f'HPOS="{left}" VPOS="{top}" WIDTH="{right - left}" HEIGHT="{bottom - top}"'
         rows.append(
             f'<TextLine {place} BASELINE="{left} {bottom - 5} {right} {bottom - 5}"><String CONTENT="{text}"/></TextLine>'

@@ -163,13 +163,29 @@ def result_of(variants):
 
 
 def test_how_fast_the_variants_learn_is_drawn(tmp_path):
-    result = result_of({"nothing": {10: [80], 100: [70]}, "synthetic": {100: [40]}})
+    result = result_of({"nothing": {10: [80], 100: [70]}, "synthetic": {50: [40]}})
     for run in result["runs"]:
         run["curve"] = [{"epoch": 1, "minutes": 0.5, "val_cer": 90}, {"epoch": 2, "minutes": 1, "val_cer": 70}]
     (tmp_path / "study.json").write_text(json.dumps(result))
     write_page(tmp_path / "study.json")
     picture = (tmp_path / "plots" / "s-learning.svg").read_text()
-    assert "minutes of training" in picture and "nothing, 100 lines" in picture and "nothing, 10 lines" not in picture
+    assert "epochs" in picture and "nothing, 100 lines" in picture and "nothing, 10 lines" not in picture
+    # Where minutes end the runs, these are what they have in common; and so may be the number of lines.
+    result |= {"config": {"minutes": 6}, "runs": [run for run in result["runs"] if run["train_lines"] == 100]}
+    (tmp_path / "study.json").write_text(json.dumps(result))
+    write_page(tmp_path / "study.json")
+    picture = (tmp_path / "plots" / "s-learning.svg").read_text()
+    assert "minutes of training" in picture and "100 lines" not in picture
+
+
+def test_variants_with_one_number_of_lines_are_ranked(tmp_path):
+    (tmp_path / "study.json").write_text(
+        json.dumps(result_of({"plain": {10: [6]}, "best": {10: [5]}, "worst": {10: [7]}}))
+    )
+    write_page(tmp_path / "study.json")
+    picture = (tmp_path / "plots" / "s.svg").read_text()
+    # From top to bottom.
+    assert picture.index(">best<") < picture.index(">plain<") < picture.index(">worst<")
 
 
 def test_lines_needed_are_read_off_on_a_logarithmic_scale():
