@@ -179,9 +179,10 @@ def test_how_fast_the_variants_learn_is_drawn(tmp_path):
 
 
 def test_variants_with_one_number_of_lines_are_ranked(tmp_path):
-    (tmp_path / "study.json").write_text(
-        json.dumps(result_of({"plain": {10: [6]}, "best": {10: [5]}, "worst": {10: [7]}}))
-    )
+    result = result_of({"plain": {10: [6]}, "best": {10: [5]}, "worst": {10: [7]}})
+    for run in result["runs"]:
+        run["scores"]["CER"] |= {"low": 4, "high": 8}
+    (tmp_path / "study.json").write_text(json.dumps(result))
     write_page(tmp_path / "study.json")
     picture = (tmp_path / "plots" / "s.svg").read_text()
     # From top to bottom.
