@@ -113,11 +113,9 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
         for file in sorted(found, key=_natural):
             add(file, file.relative_to(path).with_name(file.stem))
     if not results:
-        raise (
-            broken[0]
-            if broken
-            else InputError(f"{given[0]}: is a picture that htr made of a reading; give the page itself")
-        )
+        if broken:
+            raise broken[0]
+        raise InputError(f"{given[0]}: is a picture that htr made of a reading; give the page itself")
     for error in broken:
         complain(error)
     return results, others, [str(error) for error in broken]

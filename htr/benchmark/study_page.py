@@ -232,11 +232,8 @@ def _learning(result: dict[str, Any]) -> str:
 
 def _ranked(result: dict[str, Any]) -> str:
     """The variants of a study of one number of lines, best first, each with the interval of its first run."""
-    runs = {
-        variant: next((run for run in result["runs"] if run["variant"] == variant), None)
-        for variant in result["variants"]
-    }
-    rates = {variant: run["scores"]["CER"] for variant, run in runs.items() if run}
+    first = {run["variant"]: run["scores"]["CER"] for run in reversed(result["runs"])}
+    rates = {variant: first[variant] for variant in result["variants"] if variant in first}
     plot = plots.Plot(f"CER, % ({result['score']['split']} lines of {result['score']['data']})", "")
     plot.ranked(list(rates), *([rate[name] for rate in rates.values()] for name in ("value", "low", "high")))
     return plot.svg()

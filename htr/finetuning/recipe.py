@@ -65,7 +65,7 @@ def recipe(
     if read:
         passes = max(1, round(_LABELLED / (1 - _LABELLED) * read.lines / lines))
         given |= {"data": [labelled, read.corpus], "passes": {labelled: passes}, "start": str(read.start)}
-    for key in (word.partition("=")[0] for word in overrides):
+    for key in _keys(overrides):
         if key in given:
             raise InputError(f"{key}: the lines and the weights to go on from decide this; leave it out")
     values = {
@@ -83,12 +83,12 @@ def recipe(
         if option in config.trainer:
             raise InputError(f"trainer.{option}: fine-tuning ends by epochs or minutes; give one of these")
     if read:
-        if not _asked("epochs", overrides):
+        if "epochs" not in _keys(overrides):
             config = replace(config, epochs=min(config.epochs, max(2, round(_SEEN / (passes * lines + read.lines)))))
         return replace(config, trainer={**config.trainer, "check_val_every_n_epoch": 1})
     # About a dozen looks at the held-out lines, the last of them at the end.
     every = 1 if config.minutes else max(1, config.epochs // 12)
-    if _asked("epochs", overrides):
+    if "epochs" in _keys(overrides):
         every = max(step for step in range(1, every + 1) if config.epochs % step == 0)
     looks = {"check_val_every_n_epoch": every}
     # Time may bring the end after any epoch, whatever else is asked for.
@@ -102,11 +102,11 @@ def recipe_of_unread(parent: Weights, corpus: Path, run: Path, lines: int, overr
     Where `minutes` bring the end after any epoch, it is the one whose readings of the corpus' val lines changed least.
     """
     config = recipe(parent, corpus, run, lines, 1.0, overrides)
-    if not _asked("epochs", overrides):
+    if "epochs" not in _keys(overrides):
         config = replace(config, epochs=min(config.epochs, max(2, round(_SEEN_ALONE / lines))))
     every = 1 if config.minutes else config.epochs
     return replace(config, trainer={**config.trainer, "check_val_every_n_epoch": every})
 
 
-def _asked(key: str, overrides: list[str]) -> bool:
-    return any(word.partition("=")[0] == key for word in overrides)
+def _keys(overrides: list[str]) -> list[str]:
+    return [word.partition("=")[0] for word in overrides]
