@@ -6,9 +6,9 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -239,17 +239,25 @@ def _result(task: Task, page: Page, picture: Image.Image, makers: Sequence[Maker
     return task, page, [make(page, picture) for make in makers]
 
 
-@contextmanager
-def naming(task: Task) -> Iterator[None]:
-    """Makes an `InputError` that names the page of whatever goes wrong with it: one page must not stop a thousand."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{task.name}: {error}") from None
-    except Exception as error:
-        raise InputError(
-            f"{task.name}: could not be read ({type(error).__name__}: {error}); please report it with this page"
-        ) from error
+class naming:
+    """Makes an `InputError` that names the page of whatever goes wrong with it: one page must not stop a thousand.
+
+    A class, since the frames of a generator that raises would keep the page's picture until garbage is collected.
+    """
+
+    def __init__(self, task: Task):
+        self.task = task
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, InputError):
+            raise InputError(f"{self.task.name}: {error}") from None
+        if isinstance(error, Exception):
+            raise InputError(
+                f"{self.task.name}: could not be read ({type(error).__name__}: {error}); please report it with this page"
+            ) from error
 
 
 def _natural(path: Path) -> tuple[list[list[str | int]], Path]:
