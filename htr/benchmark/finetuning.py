@@ -19,7 +19,12 @@ _RUNS = Path("runs/finetuning")
 
 
 def evaluate_finetuning(
-    data: str, counts: list[int], weights: str | None, general: str, unread: str | None = None
+    data: str,
+    counts: list[int],
+    weights: str | None,
+    general: str,
+    unread: str | None = None,
+    imagenet: bool = True,
 ) -> Iterator[dict[str, Any]]:
     """Fine-tunes weights on so many train lines of a corpus, and trains as long from ImageNet on the same lines.
 
@@ -34,6 +39,7 @@ def evaluate_finetuning(
         general: a corpus whose test lines tell what was lost.
         unread: language models by whose help the other train lines are read, which are then given, too, without their texts (the
             models must not have read these); nothing is trained from ImageNet then.
+        imagenet: train from ImageNet at all.
 
     Yields:
         After each count, of it and of the start: CER and WER with intervals on the test lines of both corpora, greedily and with
@@ -101,7 +107,7 @@ def evaluate_finetuning(
         whole = round((time.monotonic() - began) / 60, 1)
         if unread:
             beside["unread"] = {**beside["unread"], "language": language_facts(unread)}
-        else:
+        elif imagenet:
             corpus = folder / "tuned.run" / ("lines" if outcome.kept else ALL_LINES)
             config = {
                 **outcome.config, "run": str(folder / "imagenet"), "data": [f"lines:{corpus}"], "start": None,
@@ -157,12 +163,18 @@ def main() -> None:
         metavar="L",
         help="give the other train lines, too, without texts; L: language model that never read them",
     )
+    parser.add_argument(
+        "--no-imagenet",
+        dest="imagenet",
+        action="store_false",
+        help="train nothing from ImageNet beside it, which takes as long again",
+    )
     parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     arguments = parser.parse_args()
     make_writable(arguments.out)
     from htr.benchmark.results import collection_of, interval, result_name, write_result
 
-    given = arguments.data, arguments.lines, arguments.weights, arguments.general, arguments.unread
+    given = arguments.data, arguments.lines, arguments.weights, arguments.general, arguments.unread, arguments.imagenet
     for result in evaluate_finetuning(*given):
         (row,) = result["runs"]
         for lines, name in (("test", "CER"), ("test with language", "CER with language")):

@@ -264,10 +264,10 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
                 ["none", "", "", interval(start[test]["CER"]), interval(start[lost]["CER"]), *([] if models else [""])]
             ]
             for run in result["runs"]:
-                figures = run["tuned"][test], run["tuned"][lost], *([] if models else [run["ImageNet"][test]])
+                untaught = interval(run["ImageNet"][test]["CER"]) if "ImageNet" in run else ""
                 rows.append([
                     _learnt(run), f"{run['minutes']:g}", f"{run.get('minutes in all', '')}",
-                    *(interval(rates["CER"]) for rates in figures),
+                    *(interval(run["tuned"][lines]["CER"]) for lines in (test, lost)), *([] if models else [untaught]),
                 ])  # fmt: skip
             yield Table(["labelled lines", "minutes of training", "in all", *(head + helped for head in heads)], rows)
         # Results of an earlier release do not tell.

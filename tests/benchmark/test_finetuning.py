@@ -1,6 +1,12 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
 from htr.benchmark import finetuning
 from htr.benchmark.details import details
 from htr.benchmark.finetuning import labelled, new_characters
+from htr.corpora import load_corpus
 from htr.corpora.sample import Sample
 from htr.errors import InputError
 
@@ -45,3 +51,42 @@ def test_characters_that_the_start_cannot_write_are_counted_where_they_are_read(
     told = details([line("été à", "eté a"), line("là", "là"), line("abc", "abç")])
     assert new_characters(told, "abcelt ") == {"characters": "éà", "count": 4, "read": 2}
     assert new_characters(told, "abcelt éà")["count"] == 0
+
+
+@pytest.mark.parametrize("imagenet", [True, False])
+def test_what_is_fine_tuned_and_trained_from_imagenet_is_scored_on_the_test_lines(monkeypatch, tmp_path, imagenet):
+    def learn(source, out, weights, overrides, unread, language):
+        texts = [sample.text for sample in load_corpus(f"lines:{source}")]
+        learnt.append(("fine-tuned", len(texts), all(texts), unread))
+        outcome = {
+            "kept": False,
+            "weights": str(tmp_path / "tuned"),
+            "minutes": 1.5,
+            "config": {"epochs": 3, "seed": 4},
+        }
+        return SimpleNamespace(lines={"lines": len(texts)}, before={"scores": 50.0}, after={"scores": 40.0}, **outcome)
+
+    def train(config):
+        learnt.append((config.pretrained, config.minutes, config.start, config.seed))
+        return {"weights": str(tmp_path / "untaught")}
+
+    def evaluate(corpus, split, file):
+        assert split == "test"
+        cer = {"tuned": 30.0, "untaught": 60.0}.get(Path(file).name, 45.0) + (corpus == "general")
+        return {"scores": cer, "scores_with_language": cer - 5, "details": {"characters": []}}
+
+    learnt = []
+    for name in ("tuned", "untaught"):
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr(finetuning, "_RUNS", tmp_path / "runs")
+    monkeypatch.setattr("htr.finetuning.run.finetune", learn)
+    monkeypatch.setattr("htr.training.run.train", train)
+    monkeypatch.setattr("htr.benchmark.lines.evaluate_lines", evaluate)
+    (result,) = finetuning.evaluate_finetuning("sample", [10], "iam", "general", imagenet=imagenet)
+    (run,) = result["runs"]
+    assert (result["start"]["test"], result["start"]["general"]) == (45.0, 46.0)
+    assert (run["tuned"]["test"], run["tuned"]["general with language"]) == (30.0, 26.0)
+    assert learnt[0] == ("fine-tuned", 10, True, None)
+    # As long as it was fine-tuned, on the same lines.
+    assert learnt[1:] == [("imagenet", 1.5, None, 4)] * imagenet
+    assert run.get("ImageNet", {}).get("test") == (60.0 if imagenet else None)

@@ -290,7 +290,7 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
         "start": read(60.5, 5.5, 0),
         "runs": [{
             "lines": 100, "minutes": 9.5, "minutes in all": 11.5, "tuned": read(36.5, 6.5, 40), "ImageNet": read(80.5, 90.5, 9),
-        }],
+        }, {"lines": 500, "minutes": 20.5, "tuned": read(31.5, 7.5, 47)}],
         **ABOUT,
     }  # fmt: skip
     (folder / "finetuning.json").write_text(json.dumps(result))
@@ -313,8 +313,9 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
     assert "| 100 | 9.5 | 11.5 | 31.50 [30.50, 32.50] | 4.50 [3.50, 5.50] | 75.50 [74.50, 76.50] |" in page
     assert (
         "Of 52 characters of letters's test lines that the weights could not write before (é à), so many are read, with "
-        "language: 40 after 100 lines (9 from ImageNet)." in page
+        "language: 40 after 100 lines (9 from ImageNet); 47 after 500 lines." in page
     )
+    assert "| 500 | 20.5 |  | 31.50 [30.50, 32.50] | 7.50 [6.50, 8.50] |  |" in page
     # What was learnt with unread lines has a table of its own.
     assert "| none |  |  | 60.50 [59.50, 61.50] | 5.50 [4.50, 6.50] |\n" in page
     assert "| 100 and 900 unread | 12.5 |  | 30.50 [29.50, 31.50] | 7.50 [6.50, 8.50] |" in page
