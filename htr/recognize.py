@@ -37,7 +37,7 @@ def main() -> int:
     tasks, unopened = find_all_pages(files)
     broken += unopened
     total = len(tasks) + len(broken)
-    if not out and len(tasks) > 1 and arguments.format in ("alto", "page", "hocr"):
+    if not out and len(tasks) > 1 and arguments.format in ("alto", "page", "page2013", "hocr"):
         raise InputError(f"--format {arguments.format}: each of several pages needs a file of its own; give --out DIR")
     missing: set[Path] = set()
     if out:

@@ -424,7 +424,14 @@ def test_a_full_disk_is_said_in_one_sentence(read, monkeypatch, tmp_path, scans)
 def test_formats_that_need_files_say_so(read, reader, tmp_path):
     (tmp_path / "two.tiff").write_bytes(tiff(20, 21))
     page(22).save(tmp_path / "one.png")
-    for words in (["--format", "pdf"], ["--overlay"], ["--resume"], ["--format", "alto"], ["--format", "hocr"]):
+    for words in (
+        ["--format", "pdf"],
+        ["--overlay"],
+        ["--resume"],
+        ["--format", "alto"],
+        ["--format", "page2013"],
+        ["--format", "hocr"],
+    ):
         code, out, err = read(tmp_path / "two.tiff", *words)
         assert (code, out) == (2, "")
         assert "give --out DIR" in err

@@ -327,7 +327,9 @@ def _read_xml(file: Path, source: Path) -> _Truth | None:
     distance = _distance([shape for region in shapes for shape in region], size[1])
     page, outside = _scaled([[shape.line(distance) for shape in region] for region in shapes], size, image)
     writers = [root.findtext("{*}Metadata/{*}Creator", ""), *(name.text or "" for name in root.iterfind(_SOFTWARE))]
-    return _Truth(image, page, doubts + outside, is_page, writers[-1].split()[:1] == ["htr"])
+    # Transkribus leaves the creator's name as it is.
+    by_htr = writers[-1].split()[:1] == ["htr"] and root.find("{*}Metadata/{*}TranskribusMetadata") is None
+    return _Truth(image, page, doubts + outside, is_page, by_htr)
 
 
 def _find_image(file: Path, named: str, source: Path) -> Path:

@@ -37,6 +37,8 @@ WRITERS = {
     "jsonl": Writer(".jsonl", json.write_line),
     "alto": Writer(".alto.xml", alto.write),
     "page": Writer(".page.xml", pagexml.write),
+    # Transkribus knows a picture's file by this name alone.
+    "page2013": Writer(".xml", pagexml.write_2013),
     # Browsers show a local file as what its last suffix says.
     "hocr": Writer(".hocr.html", hocr.write),
     "pdf": Writer(".pdf", pdf.write),

@@ -1,4 +1,4 @@
-"""PAGE XML 2019-07-15 (PRImA); eScriptorium and OCR-D read it, Transkribus the edition of 2013-07-15 only."""
+"""PAGE XML (PRImA) in the edition of 2019-07-15 for eScriptorium and OCR-D, and in that of 2013-07-15 for Transkribus."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from PIL import Image
 from htr.pages.containers import Character, Line, Page, Point, Region, Word
 from htr.writers.markup import VERSION, file_name, legal, on_page, outline, serialise
 
-NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
+NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/"
+"""Of all editions; their date comes behind it."""
 
 KINDS = {
     "text": {"type": "paragraph"},
@@ -23,12 +24,22 @@ KINDS = {
 
 def write(page: Page, picture: Image.Image) -> bytes:
     """A file in whole pixels of the picture. The format wants a date: it is the time of writing, in UTC."""
+    return _write(page, "2019-07-15")
+
+
+def write_2013(page: Page, picture: Image.Image) -> bytes:
+    """The same in the edition of 2013, which cannot say how a page is turned: only the places of the lines tell."""
+    return _write(page, "2013-07-15")
+
+
+def _write(page: Page, edition: str) -> bytes:
+    namespace = NAMESPACE + edition
     root = Element(
         "PcGts",
         {
-            "xmlns": NAMESPACE,
+            "xmlns": namespace,
             "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
-            "xsi:schemaLocation": f"{NAMESPACE} {NAMESPACE}/pagecontent.xsd",
+            "xsi:schemaLocation": f"{namespace} {namespace}/pagecontent.xsd",
         },
     )
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -37,7 +48,7 @@ def write(page: Page, picture: Image.Image) -> bytes:
         SubElement(metadata, tag).text = value
     size = {"imageWidth": str(page.width), "imageHeight": str(page.height)}
     sheet = SubElement(root, "Page", imageFilename=file_name(page), **size)
-    if page.turn:
+    if page.turn and edition >= "2019":
         # Degrees clockwise that set the page upright, above -180 and up to 180.
         sheet.set("orientation", str(page.turn - 360 if page.turn > 180 else page.turn))
     if page.regions:

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,6 +11,7 @@ from htr.writers import WRITERS
 
 ALTO = "http://www.loc.gov/standards/alto/ns-v4#"
 PAGE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
+PAGE_2013 = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2013-07-15"
 XLINK = "http://www.w3.org/1999/xlink"
 
 
@@ -69,7 +71,7 @@ def test_the_official_schema_holds(name, awkward, blank, validate):
         validate(WRITERS[name].write(page, blank(page)))
 
 
-@pytest.mark.parametrize("name", ["alto", "page", "hocr"])
+@pytest.mark.parametrize("name", ["alto", "page", "page2013", "hocr"])
 def test_awkward_pages_are_well_formed(name, awkward, blank):
     for page in awkward:
         ElementTree.fromstring(WRITERS[name].write(page, blank(page)))
@@ -145,6 +147,16 @@ def test_page_xml_tells_places_words_and_kinds(page, blank):
 @pytest.mark.parametrize(("degrees", "orientation"), [(0, None), (90, "90"), (180, "180"), (270, "-90")])
 def test_page_xml_tells_how_to_turn(degrees, orientation, page, turned, blank):
     assert _written("page", turned(page, degrees), blank).find("Page").get("orientation") == orientation
+
+
+def test_page_xml_of_2013_differs_in_its_name_alone_and_does_not_tell_how_to_turn(awkward, blank):
+    def without_times(name, page):
+        return re.sub(b"<(Created|LastChange)>[^<]*", b"", WRITERS[name].write(page, blank(page)))
+
+    assert any(page.turn for page in awkward)
+    for page in awkward:
+        newer = re.sub(b' orientation="[^"]*"', b"", without_times("page", page))
+        assert without_times("page2013", page) == newer.replace(PAGE.encode(), PAGE_2013.encode())
 
 
 def test_places_stay_on_the_page(page, blank, make_line):
