@@ -76,6 +76,8 @@ class Plot:
     def bars(self, values: Sequence[float]) -> None:
         """Draws upright bars, numbered from 1 on."""
         self.axes.bar(range(1, len(values) + 1), values, color=self._colour())
+        step = 5 * max(1, len(values) // 50)
+        self.axes.set_xticks([1, *range(step, len(values) + 1, step)])
         self._drawn += 1
 
     def ranked(

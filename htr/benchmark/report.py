@@ -9,7 +9,7 @@ from typing import Any
 
 from htr.benchmark import plots
 from htr.benchmark.blocks import Block, Heading, Plot, Table, Text, as_html, write_report
-from htr.benchmark.report_lines import accuracy, overview
+from htr.benchmark.report_lines import accuracy, in_short, overview, tested
 from htr.benchmark.report_speed import own_hand, speed, whole_pages
 from htr.benchmark.results import (
     DAMAGE,
@@ -17,6 +17,7 @@ from htr.benchmark.results import (
     Result,
     Results,
     collection_of,
+    comes_along,
     leave_out,
     load_results,
     named_language,
@@ -30,6 +31,10 @@ from htr.benchmark.study_page import study_blocks
 from htr.cli import counted
 from htr.errors import InputError
 from htr.weights import DEFAULT
+
+# In which order weights and studies that come along are shown: each study goes on from the one before.
+_READERS = DEFAULT, "small", "iam"
+_STUDIES = "pretraining", "transfer-iam", "transfer-hooker", "recipe"
 
 
 def draw_report(folder: Path, examples: Sequence[str] | None = None) -> list[Path]:
@@ -77,7 +82,7 @@ def _undamaged(results: Results, folder: Path) -> Results:
 
 def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> Iterator[Block]:
     lines = newest(results.lines, "data", "split", "lines", "language")
-    lines.sort(key=lambda result: reader_of(result) != DEFAULT)
+    lines.sort(key=lambda result: _place(_READERS, reader_of(result)))
     peers = newest(results.peers, "data", "split", "lines")
     pages = newest(results.pages, "pages", "split", "leave_out", "language")
     speeds = newest(results.speed)
@@ -88,21 +93,31 @@ def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> I
     _name_lines([*lines, *peers])
     dates = sorted(result["date"] for result in [*shown, *results.study])
     yield Text(
-        f"Measured from {dates[0]} to {dates[-1]}. Every figure but the published ones stands in a result file; they are named at the "
-        "end, with the commands that repeat them. Error rates are in percent, in brackets the 95 % interval (bootstrap over "
-        "lines, of pages over pages). CER counts wrong characters, WER wrong words; `htr/metrics.py` says exactly what counts."
+        f"Measured from {dates[0]} to {dates[-1]}. Every figure but the published ones stands in a result file; they are named at "
+        "the end, with the commands that repeat them. Error rates are in percent, in brackets the 95 % interval (bootstrap over "
+        "lines where nothing else is said, of pages over pages). CER is the share of wrong characters, WER of wrong words; "
+        "punctuation apart, marks count as words of their own. Greedily: as the network alone reads, without language models. "
+        "`htr/metrics.py` says exactly what counts."
     )
-    if lines:
+    yield from in_short(lines, pages, taught)
+    if lines or peers:
         yield from overview(lines, peers)
-        yield from accuracy(lines, folder, examples)
     yield from whole_pages(pages, results.pages)
-    yield from speed(speeds, peers)
     yield from own_hand(taught, transcripts)
+    yield from speed(speeds, tested(lines), peers)
+    if lines:
+        yield from accuracy(lines, folder, examples)
     yield from _published(lines)
     yield from _training(lines)
-    for result in {result["study"]: result for result in results.study}.values():
-        yield from study_blocks(result)
+    studies = {result["study"]: result for result in results.study}
+    for name in sorted(studies, key=lambda name: _place(_STUDIES, name)):
+        yield from study_blocks(studies[name])
     yield from _origin(results, shown)
+
+
+def _place(known: Sequence[str], name: str) -> int:
+    """Where a name stands among those whose order is known; behind them if it is none of them."""
+    return known.index(name) if name in known else len(known)
 
 
 def _name_machines(results: list[Result]) -> None:
@@ -147,7 +162,7 @@ def _published(lines: list[Result]) -> Iterator[Block]:
         )
     yield Text(text)
     with (Path(__file__).parent / "published.csv").open(encoding="utf-8", newline="") as file:
-        rows = [list(row.values()) for row in csv.DictReader(file)]
+        rows = [list(row.values()) for row in sorted(csv.DictReader(file), key=lambda row: float(row["CER"] or "inf"))]
     for result in complete:
         readings = [("", result["scores"])]
         if result["language"]:
@@ -170,7 +185,8 @@ def _published(lines: list[Result]) -> Iterator[Block]:
 
 def _training(lines: list[Result]) -> Iterator[Block]:
     """How the weights came about, of those that tell it."""
-    told = {f"htr {reader_of(result)}": result["weights"]["training"] for result in lines}
+    # Those that come along have cards, and were made in several goes.
+    told = {f"htr {reader_of(result)}": result["weights"]["training"] for result in lines if not comes_along(result)}
     curves = {reader: training["curve"] for reader, training in told.items() if training.get("curve")}
     if curves:
         plot = plots.Plot("minutes of training", "CER, % (validation lines)")
@@ -195,16 +211,9 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
     for result in measured:
         key = (f"`{result['command']}`", named_machine(result), _versions(result))
         rows.setdefault(key, []).append(f"[{result['file name']}]({result['file name']})")
-    yield Table(
-        ["command", "result files", "machine", "versions"],
-        [[key[0], ", ".join(files), *key[1:]] for key, files in rows.items()],
-    )
-    learnings = {result["learning code"] for result in shown if "learning code" in result}
-    if len({result.get("code") for result in shown}) > 1 or len(learnings) > 1:
-        yield Text(
-            "The code that reads and scores, or, of fine-tuning, that learns, differs between these results, so they do not compare "
-            "exactly; delete a file, and the command beside it measures it anew."
-        )
+    for (command, machine, versions), files in rows.items():
+        yield Text(f"{command} ({machine}; {versions}) gave {', '.join(files)}.")
+    yield from _other_code(shown)
     weights = {result["weights"]["sha256"]: result["weights"] for result in measured}
     yield Table(
         ["weights", "SHA-256", "seed", "averaged"],
@@ -216,7 +225,7 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
     yield Text(
         "The weights files themselves, and the result files under `weights`, say on which data, with which config and seed they were "
         "trained; those of a fine-tuning and averages, of what."
-        + " Studies have the config of each run above, and beside it what follows:"
+        + " Studies have the config of each run on their pages, and beside it what follows:"
         * bool(results.study)
     )
     if results.study:
@@ -232,6 +241,22 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
                 for result in {result["study"]: result for result in results.study}.values()
             ],
         )
+
+
+def _other_code(shown: list[Result]) -> Iterator[Block]:
+    """Which results do not compare exactly, as code has changed between them."""
+    for key, does in (("code", "reads and scores"), ("learning code", "learns in fine-tuning")):
+        kinds: dict[str, dict[str, None]] = {}
+        for result in shown:
+            if key in result:
+                kind = "validation lines" if result.get("split") == "val" else result["kind"]
+                kinds.setdefault(result[key], {})[kind] = None
+        if len(kinds) > 1:
+            told = "; ".join(f"`{code[:8]}`: {', '.join(of)}" for code, of in kinds.items())
+            yield Text(
+                f"The code that {does} differs between results ({told}), so they do not compare exactly; delete a file, and its "
+                "command measures it anew."
+            )
 
 
 def _averaged(training: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
@@ -18,13 +19,16 @@ from htr.benchmark.results import (
     Result,
     bounds,
     collection_of,
+    comes_along,
     has_seen,
     interval,
     language_of,
     named_language,
     named_reader,
+    pages_of,
     reader_of,
 )
+from htr.cli import counted
 from htr.language import AUTO, NONE
 from htr.weights import DEFAULT
 
@@ -35,8 +39,93 @@ _OTHERS_KNOW = (
     "which is public."
 )
 
+# Lines of a length, below which their CER says nothing.
+_FEWEST_OF_A_LENGTH = 10
+
+# CER in percent of text that is taken without checking.
+_PUT_UP_WITH = 1, 2, 5
+
+# Confidence, in percent, below which hardly any line is without error.
+_UNSURE = 60
+
 # Of a collection's characters and confusions, as many as one takes in at a glance.
 _SHOWN = 12
+
+
+_ABOUT = {
+    "iam": "English, copied by many hands of today",
+    "copiste": "French, copied by many hands of today",
+    "hooker": "English letters of the 19th century, one hand",
+    "testaments": "French wills of 1914 to 1918, many hands",
+    "peraire": "French, 20th century, one hand",
+    "sample": "English, drawn in fonts: not handwriting",
+}
+"""What the collections are whose results come along."""
+
+
+def in_short(lines: list[Result], pages: list[Result], taught: list[Result]) -> Iterator[Block]:
+    """What to expect, of the usual weights as users read with them; and of weights that never saw a hand.
+
+    Args:
+        lines, pages, taught: results of lines, pages and fine-tunings, each with its `name` or `where`.
+    """
+    usual = [result for result in tested(lines) if reader_of(result) == DEFAULT]
+    rows = []
+    for result in {result["name"]: result for result in usual}.values():
+        helped = "with_language" if result["language"] else ""
+        scores = result["scores_" + helped] if helped else result["scores"]
+        over_writers = result.get(f"scores_{helped}_over_writers" if helped else "scores_over_writers")
+        rate = {**scores["CER"], **({} if not over_writers else over_writers["CER"])}
+        known = "other lines of these" if has_seen(result, collection_of(result["data"])) else ""
+        rows.append(
+            _expected(result["name"], result["data"], result["lines"], known, rate, "" if over_writers else "¹")
+        )
+    starts: dict[str, Result] = {}
+    for result in taught:
+        name = collection_of(result["data"])
+        if not has_seen(result, name) and "test with language" in result["start"]:
+            starts[name] = min(starts.get(name, result), result, key=_unseen)
+    for name, result in starts.items():
+        known = f"none of these (`{reader_of(result)}`)"
+        rows.append(
+            _expected(f"{name} test", result["data"], None, known, result["start"]["test with language"]["CER"], "¹")
+        )
+    if not rows:
+        return
+    yield Heading(2, "In short")
+    yield Text(
+        f"As htr reads unless told otherwise, with `{DEFAULT}` where nothing else is said and with its language models:"
+    )
+    yield Table(["lines", "what they are", "how many", "what the reader knows", "CER", "one wrong character in"], rows)
+    yield Text(
+        "The interval tells where the figure would lie with other writers or pages; where fewer than "
+        f"{FEWEST_WRITERS} are known (¹), with other lines of the same, which is too narrow."
+    )
+    for page in pages:
+        if reader_of(page) == DEFAULT and page["scores"] and not page["split"]:
+            scores, seconds = page["scores"], sum(page["seconds_a_page"].values())
+            yield Text(
+                f"Whole pages: {page['lines']['boxes']['0.5']['F1']:.1f} % of the lines of {counted(page['count'], 'page')} of "
+                f"{pages_of(page['pages'])} are found (F1 of boxes), and read with {scores['CER']['value']:.1f} % CER, "
+                f"{scores['CER minus CER of the true lines']:+.2f} points for finding and ordering them; {seconds:.1f} s a page."
+            )
+
+
+def _unseen(taught: Result) -> float:
+    """CER, with language, of what a fine-tuning started from."""
+    return taught["start"]["test with language"]["CER"]["value"]
+
+
+def _expected(name: str, data: str, count: int | None, known: str, rate: dict[str, float], mark: str) -> list[str]:
+    wrong = f"{100 / rate['value']:.0f}" if rate["value"] else ""
+    return [
+        name,
+        _ABOUT.get(collection_of(data), ""),
+        f"{count:,}" if count else "",
+        known,
+        interval(rate) + mark,
+        wrong,
+    ]
 
 
 def overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
@@ -47,9 +136,12 @@ def overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
         peers: results of other readers, likewise.
     """
     yield Heading(2, "Who reads what how well")
+    chosen_on = any(result["split"] == "val" for result in lines)
+    lines = tested(lines)
     # A collection may have changed since others read it.
     measured = {result["labels_sha256"] for result in lines}
-    peers = [result for result in peers if result["labels_sha256"] in measured]
+    peers = [result for result in peers if result["labels_sha256"] in measured or not lines]
+    counts = {result["name"]: result["lines"] for result in [*lines, *peers]}
     for rate, meaning in (("CER", "wrong characters"), ("WER", "wrong words")):
         columns: dict[str, dict[str, str]] = {}
         for result in lines:
@@ -63,7 +155,6 @@ def overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
                 if reader["name"] != "htr":
                     column = columns.setdefault(f"{reader['title']}{result['where']}", {})
                     column[result["name"]] = interval(reader["scores"][rate])
-        counts = {result["name"]: result["lines"] for result in lines}
         yield Text(f"{rate}, {meaning}, in percent:")
         yield Table(
             ["lines", "how many", *columns],
@@ -72,6 +163,7 @@ def overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
                 for row, count in counts.items()
             ],
         )
+    yield from _in_any_case(peers)
     yield Text(
         "With language: models of English and French, of which each line shows which it follows, know how words go on. This is "
         "how htr reads unless told `--language none`; it helps with prose and harms names and numbers a little. The models that come "
@@ -80,10 +172,10 @@ def overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
         "Other readers got the same line pictures, and their texts passed the same normalisation; those that are not installed "
         "(`make peers`) are left out."
     )
-    if any(result["split"] == "val" for result in lines):
+    if chosen_on:
         yield Text(
-            "Weights and language models were chosen on validation lines (val), which are read the better for it: what counts are "
-            "test lines."
+            "Weights and language models were chosen on validation lines (val), which are read the better for it: they are left out "
+            "where there are test lines."
         )
     if not peers:
         yield Text(
@@ -91,6 +183,25 @@ def overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
         )
     if known := [text for reader in dict.fromkeys(map(reader_of, lines)) if (text := _learnt(reader, lines))]:
         yield Text("**What the readers know:** " + " ".join(known) + _OTHERS_KNOW * bool(peers))
+
+
+def tested(lines: list[Result]) -> list[Result]:
+    """Without validation lines of collections that have test lines: they would say the same once more, and flatter."""
+    tested = {collection_of(result["data"]) for result in lines if result["split"] == "test"}
+    return [result for result in lines if result["split"] == "test" or collection_of(result["data"]) not in tested]
+
+
+def _in_any_case(peers: list[Result]) -> Iterator[Block]:
+    """How readers compare that do not tell capitals and small letters apart."""
+    columns: dict[str, dict[str, str]] = {}
+    for result in peers:
+        for reader in result["readers"]:
+            rate = interval(reader["scores"]["CER, any case"])
+            columns.setdefault(f"{reader['title']}{result['where']}", {})[result["name"]] = rate
+    if columns:
+        rows = dict.fromkeys(row for column in columns.values() for row in column)
+        yield Text("CER where capitals count as small letters, for readers that write one kind alone:")
+        yield Table(["lines", *columns], [[row, *(column.get(row, "") for column in columns.values())] for row in rows])
 
 
 def _learnt(reader: str, lines: list[Result]) -> str:
@@ -109,10 +220,20 @@ def accuracy(lines: list[Result], folder: Path, examples: Sequence[str] | None) 
         examples: collections whose lines are shown; all if None.
     """
     yield Heading(2, "Where it fails")
-    # Validation lines would say the same once more.
-    tested = {collection_of(result["data"]) for result in lines if result["split"] == "test"}
-    lines = [result for result in lines if result["split"] == "test" or collection_of(result["data"]) not in tested]
-    yield Text("Of the readings as users get them: with the language models, where any helped.")
+    lines = tested(lines)
+    usual = {result["name"] for result in lines if reader_of(result) == DEFAULT}
+    others = [
+        result for result in lines if comes_along(result) and reader_of(result) != DEFAULT and result["name"] in usual
+    ]
+    lines = [result for result in lines if result not in others]
+    yield Text(
+        "Of the readings as users get them: with the language models, where any helped."
+        + (
+            f" What `{'` and `'.join(dict.fromkeys(map(reader_of, others)))}` take for what, tell their result files."
+            if others
+            else ""
+        )
+    )
     yield from _without_writers(lines)
     yield from _together(lines)
     for result in lines:
@@ -138,24 +259,24 @@ def _together(lines: list[Result]) -> Iterator[Block]:
     usual = {result["name"]: result for result in usual}.values()  # one machine's tells as much as another's
     plot, said = plots.Plot("characters of the line", "CER, %"), []
     for result in usual:
-        steps = [step for step in result["details"]["lengths"] if step["lines"] >= 5]
-        if steps:
-            middles = [(step["from"] + step["to"]) / 2 for step in steps]
-            plot.line(middles, [step["CER"] for step in steps], result["name"])
-            of_lengths = (f"{step['from']} to {step['to']} characters {step['CER']:.1f}" for step in steps)
-            said.append(f"{result['name']}: {', '.join(of_lengths)}")
+        steps = result["details"]["lengths"]
+        # A gap where there are too few lines.
+        rates = [step["CER"] if step["lines"] >= _FEWEST_OF_A_LENGTH else math.nan for step in steps]
+        plot.line([(step["from"] + step["to"]) / 2 for step in steps], rates, result["name"])
+        of_lengths = (
+            f"{step['from']} to {step['to']} characters {rate:.1f}"
+            for step, rate in zip(steps, rates)
+            if not math.isnan(rate)
+        )
+        said.append(f"{result['name']}: {', '.join(of_lengths)}")
     yield Plot(plot.svg(), f"CER in percent against the length of the line. {'. '.join(said)}.", "length")
-    plot, said = (
-        plots.Plot("share of the text that is accepted, surest lines first, %", "CER of what is accepted, %"),
-        [],
+    yield Text(
+        "How much of the text, surest lines first, can be taken without checking, in percent, by the CER that one puts up with "
+        f"(chosen on these very lines; not told of fewer than {FEWEST_ACCEPTED} lines):"
     )
-    for result in usual:
-        curve = result["details"]["accepted"]["curve"]
-        plot.line([point["share"] for point in curve], [point["CER"] for point in curve], result["name"])
-        said.append(f"{result['name']}: {_said(curve, 'share', 'CER')}")
-    plot.axes.axhline(1, color="#777777", linestyle=":")
-    yield Plot(
-        plot.svg(), f"Share of the text, surest lines first, and CER of it, in percent. {'. '.join(said)}.", "accepted"
+    yield Table(
+        ["lines", *(f"at most {most} %" for most in _PUT_UP_WITH)],
+        [[result["name"], *(_accepted(result, most) for most in _PUT_UP_WITH)] for result in usual],
     )
     plot, said = plots.Plot("mean confidence, %", "lines without any error, %"), []
     for result in usual:
@@ -164,8 +285,8 @@ def _together(lines: list[Result]) -> Iterator[Block]:
             [group["confidence"] for group in groups], [group["without error"] for group in groups], result["name"]
         )
         said.append(f"{result['name']}: {_said(groups, 'confidence', 'without error')}")
-    lowest = min((group["confidence"] for result in usual for group in result["details"]["confidence"]), default=0)
-    plot.axes.plot([lowest, 100], [lowest, 100], color="#777777", linestyle=":")
+    plot.axes.plot([0, 100], [0, 100], color="#777777", linestyle=":")
+    plot.axes.set_xlim(_UNSURE, 100.5)
     yield Plot(
         plot.svg(), f"Mean confidence, and share of lines without error, in percent. {'. '.join(said)}.", "confidence"
     )
@@ -173,6 +294,19 @@ def _together(lines: list[Result]) -> Iterator[Block]:
         "The confidence of a line is the mean over its characters of what the network thinks of them, without the language models: it "
         "puts lines in an order, and is not the chance that a line is right, which would follow the dotted line."
     )
+
+
+def _accepted(result: Result, most: float) -> str:
+    """The share of the text that is read with so many percent errors at most."""
+    curve = result["details"]["accepted"]["curve"]
+    # Its points are alike in lines.
+    lines = [-(-(index + 1) * result["lines"] // len(curve)) for index in range(len(curve))]
+    shares = [
+        point["share"]
+        for point, count in zip(curve, lines)
+        if point["CER"] <= most and count >= min(FEWEST_ACCEPTED, result["lines"])
+    ]
+    return f"{max(shares):.0f}" if shares else "none"
 
 
 def _said(points: Sequence[dict[str, float]], x: str, y: str) -> str:

@@ -12,7 +12,9 @@ from htr.benchmark.results import (
     collection_of,
     has_seen,
     interval,
+    measured_by,
     named_language,
+    named_machine,
     named_reader,
     pages_of,
     reader_of,
@@ -38,7 +40,7 @@ def whole_pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
         rows.append(
             [
                 f"{name}{only}, {named_reader(result)}{helped}",
-                f"{result['count']} pages, {result['counts']['true']} lines{_learnt_pages(result)}",
+                f"{result['count']} pages, {result['counts']['true']} lines{_learnt_pages(result)}{_apart(result)}",
                 *_found(result["lines"]),
                 interval(scores["CER"]) if scores else "",
                 f"{scores['CER minus CER of the true lines']:+.2f}" if scores else "",
@@ -71,10 +73,17 @@ def whole_pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
         ],
         rows,
     )  # fmt: skip
+    if any(map(_learnt_pages, shown)):
+        yield Text(
+            "Weights that have learnt from the train split know the lines of its pages: their CER is flattering, and so may be what "
+            "is found."
+        )
     yield Text(
-        "The cost is the page's CER minus that of its true lines, in points: what finding and ordering the lines adds to the errors. "
-        "`htr/benchmark/pages.py` says how found and true lines are compared. Other finders read nothing; their time is also "
-        "given as a multiple of htr's in the same run."
+        "F1 is 100 if all lines are found and nothing else; a line counts as found if found and true line share so much (IoU 0.5: "
+        "half) of the ground that they cover together. Polygons follow the letters, and how closely is a matter of taste; boxes "
+        "stand around them. The cost is the page's CER minus that of its true lines, in points: what finding and ordering the lines "
+        "adds to the errors. `htr/benchmark/pages.py` says how found and true lines are compared. Other finders read nothing; their "
+        "time is also given as a multiple of htr's in the same run."
     )
     yield from _left_out(shown)
     # Other weights and languages find the same.
@@ -87,16 +96,15 @@ def whole_pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
             [["as they are", *(_found(result["lines"])[2] for result in columns.values())]]
             + [[name, *(_f1(result["distortions"].get(name)) for result in columns.values())] for name in names],
         )
-    if any(map(_learnt_pages, shown)):
-        yield Text(
-            "Weights that have learnt from the train split know the lines of its pages: their CER is flattering, and so may be what "
-            "is found."
-        )
 
 
 def _learnt_pages(result: Result) -> str:
     learnt = sum(page["split"] == "train" for page in result.get("per_page", []))
     return f" ({'all' if learnt == result['count'] else learnt} of the train split)" if learnt else ""
+
+
+def _apart(result: Result) -> str:
+    return f", without `{result['leave_out']}`" if result["leave_out"] else ""
 
 
 def _left_out(results: list[Result]) -> Iterator[Block]:
@@ -121,11 +129,25 @@ def _found(lines: dict[str, Any]) -> list[str]:
     ]
 
 
-def speed(speeds: list[Result], peers: list[Result]) -> Iterator[Block]:
+def speed(speeds: list[Result], lines: list[Result], peers: list[Result]) -> Iterator[Block]:
     """How fast lines and pages are read, beside other readers, and what that takes."""
-    if not speeds and not peers:
+    timed = [result for result in lines if "speed" in result]
+    if not (speeds or timed or peers):
         return
     yield Heading(2, "Speed and size")
+    if timed:
+        rates: dict[str, dict[str, str]] = {}
+        for result in timed:
+            given = [result["speed"].get(f"lines_per_second{helped}") for helped in ("", "_with_language")]
+            rates.setdefault(named_reader(result), {})[result["name"]] = " / ".join(
+                f"{rate:.0f}" for rate in given if rate
+            )
+        names = dict.fromkeys(name for of in rates.values() for name in of)
+        yield Text(
+            f"Lines a second, greedily / with language, in {timed[0]['speed']['batch']}, on {named_machine(timed[0])} where nothing "
+            "else is said:"
+        )
+        yield Table(["lines", *rates], [[name, *(of.get(name, "") for of in rates.values())] for name in names])
     for result in speeds:
         machine = result["machine"]
         size, first, on_gpu = result["size"], result["first"], machine["device"] != "cpu"
@@ -146,8 +168,7 @@ def speed(speeds: list[Result], peers: list[Result]) -> Iterator[Block]:
             for values in page.get("with", [])
         )
         yield Text(
-            "Lines are read without language models here; with them the page below. "
-            "The lines were prepared beforehand. "
+            "Lines are read without language models here, and were prepared beforehand; the page below is read with them. "
             f"A page of {page['lines']} lines ({page['pixels'] / 1e6:.1f} million pixels) takes {page['seconds']:.2f} s{alone}. "
             "Shares of the steps: "
             + ", ".join(f"{name} {100 * seconds / whole:.0f} %" for name, seconds in steps.items())
@@ -175,31 +196,45 @@ def speed(speeds: list[Result], peers: list[Result]) -> Iterator[Block]:
             f"{size['parameters'] / 1e6:.1f} million parameters, {size['bytes'] / 1e6:.1f} MB; {size['operations'] / 1e9:.1f} billion "
             f"operations for a line {size['width']} pixels wide.{learning}"
         )
+    yield from _beside_others(peers)
+
+
+def _beside_others(peers: list[Result]) -> Iterator[Block]:
+    """How fast other readers are, and what they take."""
+    by_machine: dict[str, list[Result]] = {}
     for result in peers:
-        ours = next(reader for reader in result["readers"] if reader["name"] == "htr")
-        yield Heading(
-            3,
-            f"Beside other readers: {result['name']}, {result['machine']['processor']}, {counted(result['threads'], 'thread')}",
-        )
+        by_machine.setdefault(named_machine(result), []).append(result)
+    for machine, results in by_machine.items():
+        yield Heading(3, f"Beside other readers, on {machine}")
+        readers: dict[str, dict[str, Any]] = {}
+        for result in results:
+            for reader in result["readers"]:
+                readers.setdefault(reader["title"], {})[result["name"]] = reader
+        names = dict.fromkeys(result["name"] for result in results)
+        yield Text("Lines a second, one line after the other:")
         yield Table(
+            ["reader", *names],
             [
-                "reader", "version", "CER", "in any case", "lines/s", "time / htr's", "s to start", "/ htr's", "peak memory, MB",
-                "/ htr's",
+                [title, *(f"{of[name]['lines_per_second']:.0f}" if name in of else "" for name in names)]
+                for title, of in readers.items()
             ],
+        )
+        for how in dict.fromkeys(result["how"] for result in results):
+            told = [result["name"] for result in results if result["how"] == how]
+            yield Text(f"{', '.join(told)}: {how}.")
+        yield Table(
+            ["reader", "version", "seconds to start", "peak memory, MB"],
             [
                 [
-                    reader["title"], reader["version"],
-                    *(f"{reader['scores'][name]['value']:.2f}" for name in ("CER", "CER, any case")),
-                    f"{reader['lines_per_second']:.1f}", f"{ours['lines_per_second'] / reader['lines_per_second']:.1f}",
-                    f"{reader['seconds_to_start']:.1f}", f"{reader['seconds_to_start'] / ours['seconds_to_start']:.1f}",
-                    f"{reader['peak_megabytes']:,}", f"{reader['peak_megabytes'] / ours['peak_megabytes']:.1f}",
+                    title,
+                    next(iter(of.values()))["version"],
+                    f"{max(reader['seconds_to_start'] for reader in of.values()):.1f}",
+                    f"{max(reader['peak_megabytes'] for reader in of.values()):,}",
                 ]
-                for reader in result["readers"]
+                for title, of in readers.items()
             ],
-        )  # fmt: skip
-        if result is peers[0] or result["how"] != peers[0]["how"]:
-            yield Text(f"{result['how'][:1].upper()}{result['how'][1:]}.")
-        yield from _left_out([result])
+        )
+        yield from _left_out(results)
     # The same for all collections.
     notes = dict.fromkeys(
         f"{reader['title']}: {reader['notes']}"
@@ -231,58 +266,27 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
     if not (taught or transcripts):
         return
     yield Heading(2, "Taught one's own hand")
+    groups: dict[tuple[str, str, str], list[Result]] = {}
     for result in taught:
-        name, general = collection_of(result["data"]), collection_of(result["general"])
-        seen = "has seen training lines of" if has_seen(result, name) else "never saw"
-        start = result["start"]
-        models = sorted(
-            {model for run in result["runs"] if "unread" in run for model in run["unread"]["language"]["models"]}
-        )
-        labelled = "fine-tuned with few of its lines (a part of them held out at first)"
-        if not models:
-            how = f"{labelled}, and the same network trained from ImageNet on the same lines for as many minutes"
-        elif any(run["lines"] for run in result["runs"]):
-            how = (
-                f"{labelled}, and with other train lines that were given without their texts, read with what the first had taught and "
-                f"the language model {', '.join(models)}, and learnt as they were read (`python -m htr.finetune --unread`)"
-            )
-        else:
-            how = (
-                "fine-tuned without a labelled line, with train lines that were given without their texts, read with the language "
-                f"model {', '.join(models)}, and learnt as they were read, again and again (`python -m htr.finetune --unread` alone)"
-            )
+        key = reader_of(result) + result["where"], collection_of(result["data"]), collection_of(result["general"])
+        groups.setdefault(key, []).append(result)
+    if taught:
         yield Text(
-            f"`{reader_of(result)}`, which {seen} {name}, {how}; CER on {name}'s test lines, and on those of {general}, for what was "
-            "lost:"
+            "What fine-tuning brings (`python -m htr.finetune`), with few lines of a collection, of which a part is held out at "
+            "first: CER on its test lines, and on those of another one, for what was lost. From ImageNet: the same network, trained "
+            "on the same lines for as many minutes."
         )
-        for helped in ("", " with language"):
-            test, lost = f"test{helped}", f"general{helped}"
-            if test not in start:  # of an earlier release
-                continue
-            heads = [f"{name}, fine-tuned", f"{general}, fine-tuned", *([] if models else [f"{name}, from ImageNet"])]
-            rows = [
-                ["none", "", "", interval(start[test]["CER"]), interval(start[lost]["CER"]), *([] if models else [""])]
-            ]
-            for run in result["runs"]:
-                untaught = interval(run["ImageNet"][test]["CER"]) if "ImageNet" in run else ""
-                rows.append([
-                    _learnt(run), f"{run['minutes']:g}", f"{run.get('minutes in all', '')}",
-                    *(interval(run["tuned"][lines]["CER"]) for lines in (test, lost)), *([] if models else [untaught]),
-                ])  # fmt: skip
-            yield Table(["labelled lines", "minutes of training", "in all", *(head + helped for head in heads)], rows)
-        # Results of an earlier release do not tell.
-        new = start.get("new characters", {"count": 0})
-        if new["count"]:
-            read = "; ".join(
-                f"{run['tuned']['new characters']['read']:,} after {_learnt(run)} lines"
-                + (f" ({run['ImageNet']['new characters']['read']:,} from ImageNet)" if "ImageNet" in run else "")
-                for run in result["runs"]
-                if "new characters" in run["tuned"]
-            )
-            yield Text(
-                f"Of {counted(new['count'], 'character')} of {name}'s test lines that the weights could not write before "
-                f"({named(new['characters'])}), so many are read, with language: {read}."
-            )
+    models = {
+        model for result in taught for run in result["runs"] if "unread" in run for model in run["unread"]["language"]["models"]
+    }  # fmt: skip
+    if models:
+        yield Text(
+            "Unread lines (`--unread`) are other train lines of the same, given without their texts: read with what the labelled "
+            f"ones had taught, if any, and with language models that know none of these texts ({', '.join(sorted(models))}), and "
+            "learnt as they were read."
+        )
+    for (reader, name, general), results in groups.items():
+        yield from _taught(reader, name, general, results)
     if taught:
         yield Text(
             "With language, mind that the models that come along have read the train lines' texts of some collections."
@@ -295,3 +299,50 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
         yield Text(
             f"Pages and their plain text ({result['count']} pages of {pages_of(result['pages'])}, {named_reader(result)}): {found}."
         )
+
+
+def _taught(reader: str, name: str, general: str, results: list[Result]) -> Iterator[Block]:
+    """What lines of a collection taught a reader, few lines first."""
+    newest = max(results, key=lambda result: result["date"])
+    seen = "has seen training lines of" if has_seen(newest, name) else "never saw"
+    start = newest["start"]
+    yield Heading(3, f"{name}, from htr {reader}, which {seen} it")
+    runs = [run for result in results for run in result["runs"]]
+    runs.sort(key=lambda run: (run["lines"], "unread" in run and run["unread"]["found"]))
+    from_imagenet = any("ImageNet" in run for run in runs)
+    # Results of an earlier release do not tell what is read with language.
+    helps = [helped for helped in ("", " with language") if f"test{helped}" in start]
+    rows = [["nothing", "", *_rates(start, helps), *[""] * (from_imagenet * len(helps))]]
+    for run in runs:
+        whole = f" ({run['minutes in all']:g})" if "minutes in all" in run else ""
+        untaught = (
+            [interval(run["ImageNet"][f"test{helped}"]["CER"]) for helped in helps] if "ImageNet" in run else None
+        )
+        mark = "" if run["measured by"] == measured_by(newest) else "²"
+        rows.append([
+            f"{_learnt(run)}{mark}", f"{run['minutes']:g}{whole}", *_rates(run["tuned"], helps),
+            *((untaught or [""] * len(helps)) if from_imagenet else []),
+        ])  # fmt: skip
+    kinds = [name, general, *([f"{name} from ImageNet"] if from_imagenet else [])]
+    yield Table(
+        ["learnt from lines", "minutes of training (in all)", *(kind + helped for kind in kinds for helped in helps)],
+        rows,
+    )
+    if any("²" in row[0] for row in rows):
+        yield Text("² By an earlier state of the code, or language models; see the end.")
+    new = start.get("new characters", {"count": 0})
+    if new["count"]:
+        read = "; ".join(
+            f"{run['tuned']['new characters']['read']:,} after {_learnt(run)} lines"
+            + (f" ({run['ImageNet']['new characters']['read']:,} from ImageNet)" if "ImageNet" in run else "")
+            for run in runs
+            if "new characters" in run["tuned"]
+        )
+        yield Text(
+            f"Of {counted(new['count'], 'character')} of {name}'s test lines that the weights could not write before "
+            f"({named(new['characters'])}), so many are read, with language: {read}."
+        )
+
+
+def _rates(scores: dict[str, Any], helps: list[str]) -> list[str]:
+    return [interval(scores[f"{lines}{helped}"]["CER"]) for lines in ("test", "general") for helped in helps]

@@ -160,6 +160,11 @@ def reader_of(result: Result) -> str:
     return name if _shipped().get(checksum) == name else f"{name} {checksum[:8]}"
 
 
+def comes_along(result: Result) -> bool:
+    """Whether the weights of a result ship with the package."""
+    return reader_of(result) in _shipped().values()
+
+
 @cache
 def _shipped() -> dict[str, str]:
     """Names of the weights that come along, by their checksum."""
@@ -187,19 +192,23 @@ def newest(results: list[Result], *keys: str) -> list[Result]:
 
 def newest_runs(results: list[Result]) -> list[Result]:
     """Of fine-tunings that are alike, the newest, with the runs of the others: each number of labelled lines may be measured by a
-    command of its own. In the order of these numbers; of a number that was measured twice, the newest."""
+    command of its own. In the order of these numbers; of a number that was measured twice, the newest. What measured a run stands
+    in it as `measured by`, as `measured_by` gives it."""
     found: dict[str, Result] = {}
     for result in results:
-        # Those with unread lines, and those with these alone, have tables of their own.
+        # Those with unread lines, and those with these alone, are measured by commands of their own, from other starts.
         kind = [("unread" in run, run["lines"] == 0) for run in result["runs"][:1]]
         values = _values(result, "data", "general") + str(kind)
-        earlier = found.get(values, {"runs": []})
-        # Figures of other code or language models do not belong in the same table.
-        alike = all(earlier.get(name) == result.get(name) for name in ("code", "learning code", "language"))
-        runs = earlier["runs"] if alike else []
-        by_lines = {run["lines"]: run for run in [*runs, *result["runs"]]}
+        earlier = found.get(values, {"runs": []})["runs"]
+        by_lines = {run["lines"]: run for run in earlier}
+        by_lines |= {run["lines"]: {**run, "measured by": measured_by(result)} for run in result["runs"]}
         found[values] = {**result, "runs": [run for _, run in sorted(by_lines.items())]}
     return list(found.values())
+
+
+def measured_by(result: Result) -> list[Any]:
+    """What must be the same in fine-tunings that compare exactly."""
+    return [result.get(name) for name in ("code", "learning code", "language")]
 
 
 def _values(result: Result, *keys: str) -> str:

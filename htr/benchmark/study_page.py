@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from htr.benchmark import plots
 from htr.benchmark.blocks import Block, Heading, Plot, Table, Text, as_markdown, write_plots
-from htr.benchmark.results import DAMAGE, interval
+from htr.benchmark.results import DAMAGE, collection_of, interval
 from htr.benchmark.study import load_result
 from htr.errors import InputError
 from htr.files import write_whole
@@ -98,7 +98,7 @@ def study_blocks(result: dict[str, Any], level: int = 2) -> Iterator[Block]:
     runs, lines = result["runs"], curves(result)
     yield Heading(level, result["title"])
     yield Text(
-        f"CER in percent on the {result['score']['split']} lines of `{result['score']['data']}`, of the weights that were best on "
+        f"CER in percent on the {_scored(result)}, of the weights that were best on "
         f"the validation lines; {len(runs)} of {result['planned']} runs are done. `{result['command']}` measures what is missing."
     )
     if any(len(curve) > 1 for curve in lines.values()):
@@ -109,13 +109,19 @@ def study_blocks(result: dict[str, Any], level: int = 2) -> Iterator[Block]:
         yield Plot(_ranked(result), f"{result['title']}: CER of each variant", result["study"])
     if learning := _learning(result):
         yield Plot(
-            learning, f"{result['title']}: CER on validation lines while training", f"{result['study']}-learning"
+            learning,
+            f"{result['title']}: CER on {_validation(result)} while training, of one seed",
+            f"{result['study']}-learning",
         )
     if len({run.get("code") for run in runs}) > 1:
         yield Text(
             "**Some of the runs are of other code than the others**, with other preparation or training: measure them again."
         )
     if runs:
+        # Without labelled lines, no plot has told what came of them.
+        if level > 1 and lines:
+            yield Text(f"[{result['study']}.md]({result['study']}.md) lists all runs.")
+            return
         yield Heading(level + 1, f"All runs of {result['study']}")
         yield from _all_runs(result)
         machines = sorted({
@@ -171,15 +177,31 @@ def _times(point: Point, curve: list[Point]) -> str:
     needed = lines_needed(curve, point.cer)
     if needed is None:
         return "not reached"
+    if needed == point.lines:
+        return ""  # nor was it trained with fewer
     few = "at least " if needed == curve[0].lines and curve[0].cer < point.cer else ""
     if few and needed > point.lines:
         return ""  # it was not trained with fewer
     if needed > point.lines:
-        return f"{needed / point.lines:.1f} times more ({needed:,.0f} lines)"
+        return f"needs {needed / point.lines:.1f} times as many ({needed:,.0f} lines)"
     return f"{few}{point.lines / needed:.1f} times ({needed:,.0f} lines)"
 
 
+def _scored(result: dict[str, Any]) -> str:
+    """The lines that tell a study's CER."""
+    return f"{result['score']['split']} lines of {collection_of(result['score']['data'])}"
+
+
+def _validation(result: dict[str, Any]) -> str:
+    """The lines by which the best weights of a run are chosen."""
+    data = result["config"].get("data", [])
+    names = ", ".join(map(collection_of, [data] if isinstance(data, str) else data))
+    return f"val lines of {names}" if names else "val lines"  # the variants are of other data each
+
+
 def _all_runs(result: dict[str, Any]) -> Iterator[Block]:
+    # Of the same lines, one figure is enough.
+    chosen_by = [f"CER of {_validation(result)}"] if _validation(result) != _scored(result) else []
     rows = []
     for run in result["runs"]:
         values = result["variants"][run["variant"]]
@@ -191,13 +213,13 @@ def _all_runs(result: dict[str, Any]) -> Iterator[Block]:
             f"{run['minutes']:.1f}",
             f"{run['steps']:,}",
             f"{run['best_epoch']} of {run['epochs']}",
-            f"{run['val_cer']:.2f}",
+            *(f"{run['val_cer']:.2f}" for _ in chosen_by),
             interval(run["scores"]["CER"]),
             interval(run["scores"]["WER"]),
             f"`{run['weights_sha256'][:8]}`",
         ])  # fmt: skip
     yield Table(
-        ["variant", "values", "lines", "seed", "minutes", "steps", "best epoch", "val CER", "CER", "WER", "weights"],
+        ["variant", "values", "lines", "seed", "minutes", "steps", "best epoch", *chosen_by, "CER", "WER", "weights"],
         rows,
     )
 
@@ -218,9 +240,7 @@ def _learning(result: dict[str, Any]) -> str:
         chosen += [max(runs, key=lambda run: run["train_lines"])] if runs else []
     if not 1 <= len(chosen) <= plots.DISTINCT:
         return ""
-    plot = plots.Plot(
-        {"minutes": "minutes of training", "epoch": "epochs"}[along], "CER, % (validation lines), of one seed"
-    )
+    plot = plots.Plot({"minutes": "minutes of training", "epoch": "epochs"}[along], f"CER, % ({_validation(result)})")
     alike = len({run["train_lines"] for run in chosen}) == 1
     for run in chosen:
         points = [[point[key] for point in run["curve"]] for key in (along, "val_cer")]
@@ -234,13 +254,13 @@ def _ranked(result: dict[str, Any]) -> str:
     """The variants of a study of one number of lines, best first, each with the interval of its first run."""
     first = {run["variant"]: run["scores"]["CER"] for run in reversed(result["runs"])}
     rates = {variant: first[variant] for variant in result["variants"] if variant in first}
-    plot = plots.Plot(f"CER, % ({result['score']['split']} lines of {result['score']['data']})", "")
+    plot = plots.Plot(f"CER, % ({_scored(result)})", "")
     plot.ranked(list(rates), *([rate[name] for rate in rates.values()] for name in ("value", "low", "high")))
     return plot.svg()
 
 
 def _plot(result: dict[str, Any], lines: dict[str, list[Point]]) -> str:
-    plot = plots.Plot("labelled lines", f"CER, % ({result['score']['split']} lines of {result['score']['data']})")
+    plot = plots.Plot("labelled lines", f"CER, % ({_scored(result)})")
     for variant, curve in lines.items():
         counts, cer, low, high, _ = zip(*curve)
         plot.line(counts, cer, variant, low, high)
