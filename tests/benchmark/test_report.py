@@ -303,7 +303,9 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
     ]
     (folder / "unread.json").write_text(json.dumps(result | {"runs": runs}))
     alone = {"lines": 0, "minutes": 14.5, "tuned": read(40.5, 6.5, 2), "unread": {**of_unread, "learnt": True}}
-    (folder / "alone.json").write_text(json.dumps(result | {"runs": [alone], "learning code": "02"}))
+    (folder / "alone.json").write_text(
+        json.dumps(result | {"runs": [alone], "learning code": "02", "date": "2026-01-01"})
+    )
     counts = {"with line breaks": {"true": 182, "right": 179, "wrong": 1}}
     (folder / "transcripts.json").write_text(
         json.dumps({"kind": "transcripts", "pages": "iam:there/iam", "count": 20, "results": counts, **ABOUT})
@@ -316,7 +318,7 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
     ]
     # Few lines first, whether they were labelled or not, each greedily and with language: letters, iam, and letters from ImageNet.
     assert [row[:2] for row in rows] == [
-        ["| nothing", ""], ["| 900 unread", "14.5"], ["| 100", "9.5 (11.5)"], ["| 100 and 900 unread", "12.5"], ["| 500", "20.5"],
+        ["| nothing", ""], ["| 900 unread²", "14.5"], ["| 100", "9.5 (11.5)"], ["| 100 and 900 unread", "12.5"], ["| 500", "20.5"],
         ["| 500 (and 900 unread, left out)", "13.5"],
     ]  # fmt: skip
     assert rows[0][2:] == [
