@@ -37,7 +37,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes (default: in runs/)")
     arguments = parser.parse_args()
-    if arguments.data and (arguments.leave_out or arguments.distort):
+    if arguments.data is not None and (arguments.leave_out or arguments.distort):
         parser.error("--leave-out and --distort go with --pages")
     out = arguments.out
     if out and out.suffix != ".json":
@@ -50,7 +50,7 @@ def main() -> None:
     # Loaded late, so that --help and mistyped arguments answer at once.
     from htr.benchmark.results import collection_of, language_of, pages_of, result_name, write_result
 
-    if arguments.data:
+    if arguments.data is not None:
         from htr.benchmark.lines import evaluate_lines
 
         split = arguments.split or "test"
@@ -79,6 +79,7 @@ def main() -> None:
         ]
     if arguments.language != "auto":
         about.append(f"language-{language_of(result).replace(' ', '-')}")
+    print(shown)  # first, for there may be no room for the files
     readings = result.pop("readings")
     out = out or _free(folder / result_name(about, result), result["command"])
     write_result(out, result)
@@ -87,7 +88,6 @@ def main() -> None:
     table_writer.writeheader()
     table_writer.writerows(readings)
     write_whole(out.with_suffix(".tsv"), rows.getvalue())
-    print(shown)
     print(f"written to {out}; truth and readings to {out.with_suffix('.tsv')}")
 
 

@@ -7,13 +7,16 @@ from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from htr.batch import find_all_pages, find_files, read_pages, refuse_same_results
 from htr.cli import complain, counted, run
 from htr.errors import InputError
 from htr.files import make_writable
-from htr.pages.images import PDF_DPI
+from htr.pages.containers import Page
+from htr.pages.images import PDF_DPI, grey
 
 
 def main() -> int:
@@ -53,21 +56,25 @@ def main() -> int:
 
     known = keys_of(file for file in files if file not in unread)
     candidates: list[Candidate] = []
-    pages = read_pages(load(arguments.weights), tasks, PDF_DPI, [keys_of_lines])
+    pages = read_pages(load(arguments.weights), tasks, PDF_DPI, [_key_of_page, keys_of_lines])
     for task, page, keys in tqdm(pages, total=len(tasks), unit=" pages", disable=None):
         if isinstance(page, InputError):
             complain(page)
             broken.append(str(page))
         else:
-            lines = zip(page.lines, keys[0].decode().split())
+            of_page, of_lines = (made.decode() for made in keys)
             candidates += [
-                Candidate(task, number, line) for number, (line, key) in enumerate(lines) if key not in known
+                Candidate(task, number, line)
+                for number, (line, key) in enumerate(zip(page.lines, of_lines.split()))
+                if of_page not in known and key not in known
             ]
     chosen = choose(candidates, arguments.count)
     if not chosen:
         if broken:
             return 2
-        raise InputError(f"{arguments.files[0]}: no lines of handwriting were found; give other pages")
+        raise InputError(
+            f"{arguments.files[0]}: no lines of handwriting were found that nobody has transcribed; give other pages"
+        )
     write_lines(chosen, out, PDF_DPI)
     lines, of = counted(len(candidates), "line"), counted(len({candidate.task for candidate in chosen}), "page")
     start = f' --weights "{arguments.weights}"' if arguments.weights else ""
@@ -77,6 +84,13 @@ def main() -> int:
     print("best in one folder with all that you have transcribed before:")
     print(f'python -m htr.finetune "{out}" --out {_unused()}{start}')
     return 2 if broken else 0
+
+
+def _key_of_page(_: Page, picture: Image.Image) -> bytes:
+    """By which a page is known again of which a copy has been transcribed."""
+    from htr.finetuning.lines import key_of
+
+    return key_of(grey(np.asarray(picture))).encode()
 
 
 def _below(folder: Path, files: Iterable[Path]) -> list[Path]:

@@ -104,6 +104,10 @@ def load_weights(path: str | Path | None = None) -> Weights:
     Raises:
         InputError: no such file, not a weights file of this project, of another version, or damaged.
     """
+    if path == "":
+        raise InputError(
+            "an empty name of weights was given; name a file, or leave it out for those that come with htr"
+        )
     shipped = MODELS / f"{path or DEFAULT}.safetensors"
     path = Path(str(path)) if path and not shipped.is_file() else shipped
     if not path.is_file():

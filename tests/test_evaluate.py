@@ -1,4 +1,5 @@
 import csv
+import errno
 import io
 import json
 import os
@@ -134,11 +135,28 @@ def test_bad_input_exits_with_2(run, tmp_path):
         (["--pages", tmp_path], "has no ALTO or PAGE XML"),
         (["--pages", f"iam:{tmp_path}"], "has no ascii/lines.txt"),
         (["--data", "sample", "--out", tmp_path / "x.tsv"], "must end in .json"),
+        (["--data", ""], "no such corpus"),
+        (["--pages", ""], "an empty name was given; name a folder"),
+        (["--data", "sample", "--weights", ""], "an empty name of weights was given"),
         (["--data", "sample", "--out", "/proc/nowhere/x.json"], "/proc/nowhere: cannot be written to"),
     ]:
         code, _, err = run(*words)
         assert code == 2
         assert complaint in err
+
+
+def test_figures_are_shown_though_there_is_no_room_for_their_files(run, iam_folder, tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    code, out, err = run("--data", f"iam:{iam_folder}", "--language", "none", "--out", tmp_path / "result.json")
+    assert code == 2
+    assert "CER" in out
+    assert (
+        f"error: {tmp_path / 'result.json'}: cannot be written (No space left on device); make room and try again"
+        in err
+    )
 
 
 def test_lines_whose_names_are_no_utf_8_are_scored(run, tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 from htr.corpora.embedded import embedded_lines
 from htr.corpora.folder import load_folder
 from htr.corpora.fonts import handwriting_fonts
-from htr.corpora.iam import WordLine, iam_words, load_iam, tells_words
+from htr.corpora.iam import WordLine, holds_iam, iam_words, load_iam, tells_words
 from htr.corpora.pages import line_samples, load_pages
 from htr.corpora.sample import Drawer, Sample
 from htr.corpora.wording import Texts
@@ -71,7 +71,7 @@ def load_drawer(
     if kind == "recombined":
         from htr.corpora.recombined import RecombinedLines
 
-        corpora = [f"{'iam' if (Path(path) / 'ascii').is_dir() else 'lines'}:{path}"] if path else data
+        corpora = [f"{'iam' if holds_iam(Path(path)) else 'lines'}:{path}"] if path else data
         words = [line for corpus in corpora for line in _placed_words(corpus, weights, lines)]
         if not words:
             raise InputError(

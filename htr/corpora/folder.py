@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 TABLES = "lines.tsv", "lines.csv"
 """What tables of lines are called."""
 
+# No line of handwriting holds so many characters.
+_LONGEST = 200
+
 # Pictures narrower than so many heights for each character of their text cannot be of one line: letters are wider.
 _NARROWEST = 1 / 12
 
@@ -37,8 +40,8 @@ def load_folder(path: str | Path) -> list[Sample]:
             `split`; or it holds pictures, in sub-folders too, with the text of each in a `.gt.txt` or `.txt` of its name.
 
     Returns:
-        The lines; marks that stand in a text stay in it. Without a column `split`, lines below folders named train, val
-        and test are of that split, all others of test. Lines with no text are left out and counted in one log line.
+        The lines; marks that stand in a text stay in it. Without a column `split`, lines below folders named train, val and test
+        (capitals do not count) are of that split, all others of test. Lines with no text are left out and counted in one log line.
 
     Raises:
         InputError: nothing usable there, a malformed row, a picture that is missing, or one of a whole page.
@@ -55,7 +58,7 @@ def load_folder(path: str | Path) -> list[Sample]:
         samples = []
         for image, file in pictures_with_texts(folder):
             text = read_text(file) if file else ""
-            if _several_lines(text):
+            if _several_lines(text) or (len(text) > _LONGEST and is_page(image, text)):
                 raise InputError(
                     f"{file}: is the text of a page, not of a line; htr.finetune learns from such, or give pictures of lines"
                 )
@@ -138,8 +141,10 @@ def _sample(row: dict[str, str], folder: Path) -> Sample:
     split = row.get("split", "").strip().lower() or split_of(Path(named))
     if split not in SPLITS:
         raise InputError(f"split {split!r} must be one of {', '.join(SPLITS)}; correct it")
+    # As it is called on disk, for others find it by that name.
+    name = image.relative_to(folder) if image.is_relative_to(folder) else Path(named)
     return Sample(
-        Path(named).with_suffix("").as_posix(), normalise(row["text"]), split, partial(open_image, image),
+        name.with_suffix("").as_posix(), normalise(row["text"]), split, partial(open_image, image),
         row.get("writer") or None, row.get("page") or None,
     )  # fmt: skip
 
@@ -200,7 +205,7 @@ def _several_lines(text: str) -> bool:
 def line_beside(folder: Path, image: Path, text: str) -> Sample:
     """The sample of a picture of one line below a folder; pictures in a folder of their own count as those of a page."""
     name = image.relative_to(folder)
-    page = name.parent.as_posix() if name.parent.name not in ("", *SPLITS) else None
+    page = name.parent.as_posix() if name.parent.name.lower() not in ("", *SPLITS) else None
     return Sample(
         name.with_suffix("").as_posix(), normalise(text), split_of(name), partial(open_image, image), form=page
     )

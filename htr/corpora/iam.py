@@ -69,6 +69,11 @@ def _load(path: str | Path) -> list[Sample]:
     return _load_official(path)
 
 
+def holds_iam(path: Path) -> bool:
+    """Whether the database lies there, as its official tables or as parquet, rather than lines of one's own."""
+    return (path / "ascii").is_dir() or path.suffix == ".parquet" or any(path.rglob("*.parquet"))
+
+
 def aachen_split() -> dict[str, str]:
     """Maps the 1,199 form ids of the Aachen (RWTH) split to `train`, `val` or `test`."""
     folder = resources.files("htr.corpora") / "splits"

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from htr.alphabet import normalise
+from htr.cli import counted
 from htr.corpora.iam import SPLITS, aachen_split, natural_text, table_rows, writers_of_forms, xml_texts
 from htr.corpora.sample import Doubt, Sample
 from htr.errors import InputError
@@ -79,7 +80,7 @@ def load_pages(source: str) -> list[PageTruth]:
             In a folder, ALTO (2 to 4) and PAGE XML lies beside the pictures or in `alto` and `page` folders below them, as
             eScriptorium and Transkribus export it; of a picture that has both, PAGE XML is taken, unless it alone has no
             texts or was written by htr itself. The picture is the one that the XML names, else the one with the XML's name.
-            Pages below folders named train, val and test are of that split, all others of test.
+            Pages below folders named train, val and test (capitals do not count) are of that split, all others of test.
 
             Of IAM, `PATH/forms` holds the pictures, at any size; forms outside the Aachen split are left out.
 
@@ -91,6 +92,10 @@ def load_pages(source: str) -> list[PageTruth]:
     Raises:
         InputError: nothing usable there, broken XML, a missing picture, or one of other proportions.
     """
+    if not source:
+        raise InputError(
+            "an empty name was given; name a folder that holds pictures of pages and their ALTO or PAGE XML"
+        )
     kind, _, path = source.partition(":")
     pages = _load_forms(Path(path)) if kind == "iam" and path else _load_folder(Path(source))
     return sorted(pages, key=lambda truth: truth.id)
@@ -109,9 +114,23 @@ def line_samples(pages: list[PageTruth]) -> list[Sample]:
 
 
 def split_of(file: Path) -> str:
-    """The split of a file of a corpus: the name of a folder that it lies in, else `test`."""
-    return next((part for part in file.parts[:-1] if part in SPLITS), "test")
+    """The split of a file of a corpus: the name of a folder that it lies in (capitals do not count), else `test`."""
+    for part in map(str.lower, file.parts[:-1]):
+        if part in SPLITS:
+            return part
+        if part in _NEARLY:
+            _say_nearly(part)
+    return "test"
 
+
+@lru_cache
+def _say_nearly(part: str) -> None:
+    """Once for all files: what is in such a folder counts as test lines."""
+    log.warning("a folder called %s says nothing of the split; rename it to %s if that is meant", part, _NEARLY[part])
+
+
+# What folders of a split are also called.
+_NEARLY = {"training": "train", "validation": "val", "valid": "val", "dev": "val", "eval": "val"}
 
 # A page's lines are cut one after the other: the page is opened once.
 _open_last = lru_cache(maxsize=1)(open_image)
@@ -132,7 +151,8 @@ def _load_forms(folder: Path) -> list[PageTruth]:
     for number, row in table_rows(table):
         fields = row.split(" ", 8)
         form = fields[0].rpartition("-")[0]
-        if len(fields) != 9 or not all(field.isdigit() for field in fields[4:8]):
+        # Width and height are not zero.
+        if len(fields) != 9 or not re.fullmatch(r"(\d+ ){2}0*[1-9]\d* 0*[1-9]\d*", " ".join(fields[4:8]), re.ASCII):
             raise InputError(
                 f"{table}: line {number} is malformed ({row[:60]!r}); copy the file again from the database"
             )
@@ -166,6 +186,11 @@ def _load_folder(folder: Path) -> list[PageTruth]:
         raise InputError(f"{folder / doubts[0].line}: {doubts[0].reason}")
     if not pages:
         raise InputError(f"{folder}: has no ALTO or PAGE XML with lines; export the pages with their text there")
+    if own := sum(page.by_htr and any(line.text for line in page.page.lines) for page in pages):
+        log.warning(
+            "%s: %s with XML that htr wrote, whose texts are taken for true though maybe nobody has corrected them",
+            folder, counted(own, "page"),
+        )  # fmt: skip
     return pages
 
 
@@ -174,6 +199,7 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
     files (broken, without their picture, or with one of other proportions) and transcribed lines. There may be none of both.
     """
     folder = Path(os.path.abspath(folder))  # `.` does not tell what it is called
+    # By the picture, of which others may differ in their endings alone.
     found: dict[Path, tuple[_Truth, Path]] = {}
     doubts: list[Doubt] = []
     empty = 0
@@ -191,13 +217,15 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
             continue
         if truth is None:
             continue
-        other, its_file = found.get(truth.image, (None, None))
+        picture = truth.image.with_suffix("")
+        other, its_file = found.get(picture, (None, None))
         if other and truth.rank == other.rank:
             doubts.append(Doubt(name, "", f"{its_file} is of the same picture; keep one of them"))
         elif other is None or truth.rank > other.rank:
-            found[truth.image] = truth, file
+            found[picture] = truth, file
     pages = []
-    for image, (truth, file) in found.items():
+    for truth, file in found.values():
+        image = truth.image
         doubts += [doubt._replace(line=file.relative_to(folder).as_posix()) for doubt in truth.doubts]
         # The folder of the XML alone may have been given, with the pictures above it.
         name = image.relative_to(folder) if image.is_relative_to(folder) else Path(image.name)

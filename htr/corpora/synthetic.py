@@ -467,6 +467,8 @@ def main() -> None:
     parser.add_argument("--fonts", type=Path, help="folder with handwriting fonts (default: the installed packages)")
     parser.add_argument("--seed", type=int, default=0, help="another seed draws other lines (default: 0)")
     args = parser.parse_args()
+    if args.seed < 0:
+        raise InputError(f"--seed: {args.seed} is below 0; give 0 or more")
     lines = SyntheticLines(handwriting_fonts(args.fonts), Texts())
     sheet = _sheet(lines, args.seed)
     try:

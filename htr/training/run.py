@@ -154,7 +154,7 @@ def _finish(
 
 
 def fingerprint(samples: Sequence[Sample], start: Weights | None = None) -> str:
-    """What shows whether a run's lines, or the weights that it goes on from, changed."""
+    """What shows whether a run's lines (their names and texts, not their pictures), or the weights that it goes on from, changed."""
     lines = (f"{sample.split}\t{printable(sample.id)}\t{sample.text}" for sample in samples)
     return hashlib.sha256("\n".join([start.sha256 if start else "", *lines]).encode()).hexdigest()
 
@@ -294,6 +294,11 @@ def _chosen(config: TrainConfig) -> list[Sample]:
         if config.share < 1:
             remedy = f"give a larger share than {config.share:g}, or {remedy}"
         raise InputError(f"{', '.join(config.data)}: has no train lines; {remedy}")
+    if not any(sample.split == "val" and sample.text for _, sample in passes):
+        raise InputError(
+            f"{', '.join(config.data)}: has no val lines, by which the best weights are chosen; say in a column split, or by folders, "
+            "which they are (data/README.md)"
+        )
     return [sample for count, sample in passes for _ in range(count if sample.split == "train" else 1)]
 
 

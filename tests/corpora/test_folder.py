@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from htr.corpora import load_corpus
+from htr.corpora import load_corpus, pages
 from htr.errors import InputError
 
 
@@ -141,6 +141,32 @@ def test_what_systems_hide_or_pack_along_is_passed_over(folder):
 def test_the_split_is_told_by_the_folder_also_in_paths_of_windows(folder):
     (folder / "lines.csv").write_text("file;text\nval\\b.png;two\n")
     assert rows(folder) == [("val/b", "two", "val", None, None)]
+
+
+def test_capitals_of_the_folders_of_splits_do_not_count_and_other_names_of_them_are_said(folder, caplog):
+    pages._say_nearly.cache_clear()
+    for name in ("Train", "VAL", "Validation"):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "c.png").write_bytes((folder / "a.png").read_bytes())
+        (folder / name / "c.txt").write_text("three\n")
+    assert [row[:3] + row[4:] for row in rows(folder)] == [
+        ("Train/c", "three", "train", None), ("VAL/c", "three", "val", None), ("Validation/c", "three", "test", "Validation"),
+    ]  # fmt: skip
+    assert "a folder called validation says nothing of the split; rename it to val if that is meant" in caplog.text
+
+
+def test_a_line_is_called_as_its_picture_is_on_disk(folder):
+    (folder / "lines.csv").write_text("file,text\nA.PNG,one\n./val/b.png,two\n")
+    assert [row[:2] for row in rows(folder)] == [("a", "one"), ("val/b", "two")]
+
+
+def test_a_text_of_a_page_without_line_breaks_is_no_line(folder):
+    (folder / "a.txt").write_text("and so on " * 21)
+    with pytest.raises(InputError, match=r"a\.txt: is the text of a page, not of a line"):
+        load_corpus(f"lines:{folder}")
+    # A very long strip may be of one line.
+    cv2.imwrite(str(folder / "a.png"), np.full((20, 2000), 255, np.uint8))
+    assert len(rows(folder)) == 1
 
 
 def test_a_text_where_the_file_should_be_is_named(folder):

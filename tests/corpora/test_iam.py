@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from htr.corpora.iam import FULL_SPLIT_LINES, aachen_split, check_disjoint, load_iam, natural_text
+from htr.corpora.iam import FULL_SPLIT_LINES, aachen_split, check_disjoint, holds_iam, load_iam, natural_text
 from htr.corpora.sample import Sample
 from htr.errors import InputError
 
@@ -125,6 +125,8 @@ def test_parquet_gives_the_same_samples(iam_folder, tmp_path):
     assert facts == {(s.id, s.text, s.split, s.writer, s.form) for s in official}
     by_id = {sample.id: sample for sample in stored}
     assert all(np.array_equal(by_id[sample.id].image(), sample.image()) for sample in official)
+    # Words are lent by either.
+    assert holds_iam(tmp_path) and holds_iam(iam_folder) and not holds_iam(iam_folder / "lines")
 
 
 def test_parquet_without_ids(iam_folder, tmp_path):

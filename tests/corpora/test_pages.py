@@ -181,6 +181,12 @@ def test_forms_of_iam_at_any_size(tmp_path):
     assert np.array(truth.page.lines[0].polygon) == pytest.approx(
         np.array([(5, 10), (20, 10), (20, 30), (5, 30)]), abs=0.01
     )
+    whole = "\n".join(table)
+    for width in ("0", "²"):
+        (tmp_path / "ascii" / "lines.txt").write_text(whole.replace("10 20 30 40", f"10 20 {width} 40"))
+        with pytest.raises(InputError, match=r"lines.txt: line \d+ is malformed"):
+            load_pages(f"iam:{tmp_path}")
+    (tmp_path / "ascii" / "lines.txt").write_text(whole)
     cv2.imwrite(str(tmp_path / "forms" / f"{form}.png"), np.full((900, 1240), 255, np.uint8))
     with pytest.raises(InputError, match=r"lines.txt: is of a picture of 2479 x 3542 pixels, but .* has 1240 x 900"):
         load_pages(f"iam:{tmp_path}")
@@ -251,6 +257,25 @@ def test_what_htr_did_not_write_itself_counts(folder):
         (folder / name / "scan.xml").write_text(text)
     (truth,) = load_pages(str(folder))
     assert [line.text for line in truth.page.lines] == ["two wor-", "more"] and not truth.by_htr
+
+
+def test_pages_with_no_xml_but_that_of_htr_are_told_of(folder, caplog):
+    by_htr = PAGE.replace("  <Page ", "  <Metadata><Creator>htr 0.1</Creator></Metadata><Page ", 1)
+    (folder / "scan.xml").write_text(by_htr)
+    assert len(load_pages(str(folder))) == 1
+    assert (
+        "1 page with XML that htr wrote, whose texts are taken for true though maybe nobody has corrected"
+        in caplog.text
+    )
+
+
+def test_xml_of_two_pictures_of_a_page_counts_once(folder):
+    for name, text in [("page", PAGE), ("alto", ALTO_2.replace("<Layout>", NAMED.format("scan.jpg") + "<Layout>"))]:
+        (folder / name).mkdir()
+        (folder / name / "scan.xml").write_text(text)
+    cv2.imwrite(str(folder / "scan.jpg"), np.full((300, 400), 255, np.uint8))
+    (truth,) = load_pages(str(folder))
+    assert truth.image.name == "scan.png" and truth.page.lines[0].text == "first words"
 
 
 def test_lines_of_xml_that_does_not_count_are_no_doubts(folder):

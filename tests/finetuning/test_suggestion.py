@@ -78,7 +78,13 @@ def test_what_is_transcribed_is_passed_over_in_folders(run, tmp_path, caplog):
     code, _, err = run(pages, "--out", tmp_path / "lines")
     assert (code, (tmp_path / "lines").exists()) == (2, False)
     assert "pages: all pictures there have a text; give pages that nobody transcribed" in err
-    shutil.copy(SAMPLE, pages / "unknown.png")
+    # A copy of what is transcribed is not unknown.
+    shutil.copy(SAMPLE, pages / "copy.png")
+    code, _, err = run(pages, "--out", tmp_path / "lines", "--count", 3, "--weights", "small")
+    assert code == 2 and "no lines of handwriting were found that nobody has transcribed" in err
+    (pages / "copy.png").unlink()
+    picture = cv2.imread(str(SAMPLE))
+    cv2.imwrite(str(pages / "unknown.png"), picture[:, :-2])
     code, out, err = run(pages, "--out", tmp_path / "lines", "--count", 3, "--weights", "small")
     assert (code, out[:31]) == (0, "3 of 13 lines, of 1 page, are i")
     assert "pages: 1 picture with a text passed over" in caplog.text

@@ -122,6 +122,13 @@ def test_weights_of_an_epoch_whose_state_was_not_written_keep_their_figures(tiny
     assert (best.epoch, best.cer, best.wer) == (summary["best_epoch"], summary["val_cer"], summary["val_wer"])
 
 
+def test_lines_without_any_to_choose_by_are_refused_before_anything_is_made_ready(tiny_config, tmp_path, letters):
+    (letters / "lines.csv").write_text("file,text,split\n" + "".join(f"page0/{n}.png,a text,train\n" for n in range(3)))
+    with pytest.raises(InputError, match=r"lines:.*: has no val lines, by which the best weights are chosen; say in"):
+        train(load_config(CONFIG, [*tiny_config, f"data=lines:{letters}", "drawn={recombined: 5}"]))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_training_without_a_validation_says_so(tiny_config):
     config = load_config(CONFIG, [*tiny_config, "trainer.check_val_every_n_epoch=1000"])
     with pytest.raises(InputError, match="ended before its first validation, so there are no weights"):
