@@ -140,7 +140,7 @@ def speed(speeds: list[Result], lines: list[Result], peers: list[Result]) -> Ite
         for result in timed:
             given = [result["speed"].get(f"lines_per_second{helped}") for helped in ("", "_with_language")]
             rates.setdefault(named_reader(result), {})[result["name"]] = " / ".join(
-                f"{rate:.0f}" for rate in given if rate
+                _rate(rate) for rate in given if rate
             )
         names = dict.fromkeys(name for of in rates.values() for name in of)
         yield Text(
@@ -199,6 +199,10 @@ def speed(speeds: list[Result], lines: list[Result], peers: list[Result]) -> Ite
     yield from _beside_others(peers)
 
 
+def _rate(lines_per_second: float) -> str:
+    return f"{lines_per_second:.{0 if lines_per_second >= 10 else 1}f}"
+
+
 def _beside_others(peers: list[Result]) -> Iterator[Block]:
     """How fast other readers are, and what they take."""
     by_machine: dict[str, list[Result]] = {}
@@ -215,7 +219,7 @@ def _beside_others(peers: list[Result]) -> Iterator[Block]:
         yield Table(
             ["reader", *names],
             [
-                [title, *(f"{of[name]['lines_per_second']:.0f}" if name in of else "" for name in names)]
+                [title, *(_rate(of[name]["lines_per_second"]) if name in of else "" for name in names)]
                 for title, of in readers.items()
             ],
         )

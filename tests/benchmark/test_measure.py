@@ -48,8 +48,7 @@ def test_a_report_is_measured_once_and_drawn(echo, tmp_path, iam_folder, command
     assert kinds == ["examples", "lines", "peers", "speed"]
     page = (out / "report.md").read_text()
     assert "htr default, with language" in page
-    row = next(row for row in page.splitlines() if row.startswith("| Echo 1 | echo 1 |"))
-    assert row.split(" | ")[4] == "2.0"  # lines a second
+    assert "| Echo 1 | 2.0 |" in page  # lines a second
     shown = (out / "report.html").read_text().split("<details>")[1:]
     assert [part.count("<figure>") for part in shown[:2]] == [12, 12]  # as worst and by lot
     assert "The commonest mistakes" in shown[2] and re.search(r"<code>.</code> \w[^<]*<", shown[2])
