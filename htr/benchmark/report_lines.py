@@ -75,7 +75,7 @@ def in_short(lines: list[Result], pages: list[Result], taught: list[Result]) -> 
         helped = "with_language" if result["language"] else ""
         scores = result["scores_" + helped] if helped else result["scores"]
         over_writers = result.get(f"scores_{helped}_over_writers" if helped else "scores_over_writers")
-        rate = {**scores["CER"], **({} if not over_writers else over_writers["CER"])}
+        rate = {**scores["CER"], **(over_writers["CER"] if over_writers else {})}
         known = "other lines of these" if has_seen(result, collection_of(result["data"])) else ""
         rows.append(
             _expected(result["name"], result["data"], result["lines"], known, rate, "" if over_writers else "¹")
@@ -98,8 +98,8 @@ def in_short(lines: list[Result], pages: list[Result], taught: list[Result]) -> 
     )
     yield Table(["lines", "what they are", "how many", "what the reader knows", "CER", "one wrong character in"], rows)
     yield Text(
-        "The interval tells where the figure would lie with other writers or pages; where fewer than "
-        f"{FEWEST_WRITERS} are known (¹), with other lines of the same, which is too narrow."
+        "The interval tells where the figure would lie with other writers or pages; ¹: with other lines of the same ones, which is "
+        "too narrow."
     )
     for page in pages:
         if reader_of(page) == DEFAULT and page["scores"] and not page["split"]:
@@ -187,8 +187,8 @@ def overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
 
 def tested(lines: list[Result]) -> list[Result]:
     """Without validation lines of collections that have test lines: they would say the same once more, and flatter."""
-    tested = {collection_of(result["data"]) for result in lines if result["split"] == "test"}
-    return [result for result in lines if result["split"] == "test" or collection_of(result["data"]) not in tested]
+    have_some = {collection_of(result["data"]) for result in lines if result["split"] == "test"}
+    return [result for result in lines if result["split"] == "test" or collection_of(result["data"]) not in have_some]
 
 
 def _in_any_case(peers: list[Result]) -> Iterator[Block]:
