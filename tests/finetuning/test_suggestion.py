@@ -97,6 +97,8 @@ def test_what_has_a_text_in_xml_or_a_table_or_is_of_a_run_is_passed_over_too(run
         file = tmp_path / "pages" / f"{name}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(SAMPLE, file)
+    # Another page, not a copy of those with a text.
+    cv2.imwrite(str(tmp_path / "pages" / "new.png"), cv2.imread(str(SAMPLE))[:, :-2])
     line = Line(((0, 90), (200, 90)), ((0, 0), (200, 0), (200, 100), (0, 100)), "a text")
     size = cv2.imread(str(SAMPLE)).shape
     (tmp_path / "pages" / "xml.xml").write_bytes(
