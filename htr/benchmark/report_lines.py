@@ -72,10 +72,9 @@ def in_short(lines: list[Result], pages: list[Result], taught: list[Result]) -> 
     usual = [result for result in tested(lines) if reader_of(result) == DEFAULT]
     rows = []
     for result in {result["name"]: result for result in usual}.values():
-        helped = "with_language" if result["language"] else ""
-        scores = result["scores_" + helped] if helped else result["scores"]
-        over_writers = result.get(f"scores_{helped}_over_writers" if helped else "scores_over_writers")
-        rate = {**scores["CER"], **(over_writers["CER"] if over_writers else {})}
+        scores = "scores_with_language" if result["language"] else "scores"
+        over_writers = result.get(f"{scores}_over_writers")
+        rate = {**result[scores]["CER"], **(over_writers["CER"] if over_writers else {})}
         known = "other lines of these" if has_seen(result, collection_of(result["data"])) else ""
         rows.append(
             _expected(result["name"], result["data"], result["lines"], known, rate, "" if over_writers else "¹")

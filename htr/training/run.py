@@ -289,16 +289,15 @@ def _chosen(config: TrainConfig) -> list[Sample]:
         train_lines = [entry for entry in passes if entry[1].split == "train"]
         kept = random.Random(config.seed).sample(train_lines, round(config.share * len(train_lines)))
         passes = [*kept, *(entry for entry in passes if entry[1].split == "val")]
+    corpora_named, remedy = (
+        ", ".join(config.data),
+        "say in a column split, or by folders, which they are (data/README.md)",
+    )
     if not config.drawn and not any(sample.split == "train" and sample.text for _, sample in passes):
-        remedy = "say in a column split, or by folders, which they are (data/README.md)"
-        if config.share < 1:
-            remedy = f"give a larger share than {config.share:g}, or {remedy}"
-        raise InputError(f"{', '.join(config.data)}: has no train lines; {remedy}")
+        larger = f"give a larger share than {config.share:g}, or " if config.share < 1 else ""
+        raise InputError(f"{corpora_named}: has no train lines; {larger}{remedy}")
     if not any(sample.split == "val" and sample.text for _, sample in passes):
-        raise InputError(
-            f"{', '.join(config.data)}: has no val lines, by which the best weights are chosen; say in a column split, or by folders, "
-            "which they are (data/README.md)"
-        )
+        raise InputError(f"{corpora_named}: has no val lines, by which the best weights are chosen; {remedy}")
     return [sample for count, sample in passes for _ in range(count if sample.split == "train" else 1)]
 
 
