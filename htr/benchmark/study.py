@@ -26,7 +26,8 @@ from htr.errors import InputError
 from htr.files import make_writable, write_whole
 from htr.language import NONE
 from htr.training.config import TrainConfig, checked, read_values
-from htr.training.run import STEPS, InUse, OtherRun, refuse_devices, train
+from htr.training.folder import STEPS, InUse, OtherRun
+from htr.training.run import refuse_devices, train
 from htr.weights import sha256
 
 log = logging.getLogger(__name__)

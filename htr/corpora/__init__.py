@@ -9,7 +9,8 @@ from pathlib import Path
 from htr.corpora.embedded import embedded_lines
 from htr.corpora.folder import load_folder
 from htr.corpora.fonts import handwriting_fonts
-from htr.corpora.iam import WordLine, holds_iam, iam_words, load_iam, tells_words
+from htr.corpora.iam import holds_iam, load_iam
+from htr.corpora.iam_words import WordLine, iam_words, tells_words
 from htr.corpora.pages import line_samples, load_pages
 from htr.corpora.sample import Drawer, Sample
 from htr.corpora.wording import Texts

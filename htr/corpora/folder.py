@@ -13,7 +13,8 @@ from htr.alphabet import normalise
 from htr.batch import is_result
 from htr.cli import counted
 from htr.corpora.iam import SPLITS
-from htr.corpora.pages import picture_size, split_of
+from htr.corpora.markup import picture_size
+from htr.corpora.pages import split_of
 from htr.corpora.sample import Doubt, Sample
 from htr.errors import InputError
 from htr.files import files_below, read_text, same_file

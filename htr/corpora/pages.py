@@ -3,48 +3,26 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import re
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
-from xml.etree import ElementTree
-from xml.etree.ElementTree import Element
 
-import cv2
 import numpy as np
-from PIL import Image
 
-from htr.alphabet import normalise
 from htr.cli import counted
 from htr.corpora.iam import SPLITS, aachen_split, natural_text, table_rows, writers_of_forms, xml_texts
+from htr.corpora.markup import Shape, Truth, read_xml, rectangle, scaled_page
 from htr.corpora.sample import Doubt, Sample
 from htr.errors import InputError
-from htr.files import files_below, same_file
-from htr.pages.containers import Line, Page, Point, Region, around
+from htr.files import files_below
+from htr.pages.containers import Line, Page
 from htr.pages.crop import crop_line
-from htr.pages.images import SUFFIXES, count_pages, open_image
+from htr.pages.images import open_image
 
 FORM_SIZE = 2479, 3542
 """Width and height, in pixels, of the scanned forms to which the boxes of IAM's `lines.txt` belong."""
-
-# Folders that XML lies in, beside those of the pictures or below them.
-_OF_XML, _OF_PICTURES = (
-    {"alto", "page", "xml"},
-    {"images", "image", "img", "pictures", "jpg", "jpeg", "tif", "tiff", "png"},
-)
-
-# How far a line reaches from its baseline where the truth does not tell, in parts of the distance of lines.
-_ABOVE, _BELOW = 0.6, 0.25
-
-# Where ALTO names the programs that it passed through, the last one last.
-_SOFTWARE = "{*}Description/{*}Processing/{*}processingSoftware/{*}softwareName"
-
-Points = tuple[Point, ...]
 
 log = logging.getLogger(__name__)
 
@@ -158,24 +136,20 @@ def _load_forms(folder: Path) -> list[PageTruth]:
             )
         if form in pictures and form in splits:
             text = texts[form].get(fields[0]) or natural_text(fields[8].replace("|", " "))
-            shape = _Shape(None, _rectangle(*map(int, fields[4:8])), text)
+            shape = Shape(None, rectangle(*map(int, fields[4:8])), text)
             forms.setdefault(form, []).append(shape.line(0))
     if not forms:
         raise InputError(f"{folder}: no form of lines.txt has its picture under forms/; unpack the forms there")
     pages = []
     for form, lines in forms.items():
         try:
-            page, outside = _scaled([lines], FORM_SIZE, pictures[form])
+            page, outside = scaled_page([lines], FORM_SIZE, pictures[form])
         except InputError as error:
             raise InputError(f"{table}: {error}") from None
         if outside:
             raise InputError(f"{table}: {outside[0].reason}")
         pages.append(PageTruth(form, pictures[form], page, splits[form], writers.get(form)))
     return pages
-
-
-def _rectangle(left: float, top: float, width: float, height: float) -> Points:
-    return (left, top), (left + width, top), (left + width, top + height), (left, top + height)
 
 
 def _load_folder(folder: Path) -> list[PageTruth]:
@@ -200,7 +174,7 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
     """
     folder = Path(os.path.abspath(folder))  # `.` does not tell what it is called
     # By the picture, of which others may differ in their endings alone.
-    found: dict[Path, tuple[_Truth, Path]] = {}
+    found: dict[Path, tuple[Truth, Path]] = {}
     doubts: list[Doubt] = []
     empty = 0
     for file in files_below(folder):
@@ -208,7 +182,7 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
             continue
         name = file.relative_to(folder).as_posix()
         try:
-            truth = _read_xml(file, folder)
+            truth = read_xml(file, folder)
         except InputError as error:
             doubts.append(Doubt(name, "", str(error)))
             continue
@@ -237,290 +211,3 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
     if empty:
         log.warning("%s: %d pages have no lines in their XML and are left out, %d have some", folder, empty, len(pages))
     return pages, doubts
-
-
-class _Truth(NamedTuple):
-    """What a file of XML tells.
-
-    Attributes:
-        image: the picture that it is of.
-        page: its lines.
-        doubts: transcribed lines that cannot be used.
-        is_page: whether it is PAGE, not ALTO.
-        by_htr: whether htr itself wrote it.
-    """
-
-    image: Path
-    page: Page
-    doubts: list[Doubt]
-    is_page: bool
-    by_htr: bool
-
-    @property
-    def rank(self) -> tuple[bool, bool, bool]:
-        """Of two files of a picture the one that has texts counts; of two that have, what htr did not write itself, since nobody may
-        have corrected that; then PAGE, which tells more.
-        """
-        return any(line.text for line in self.page.lines), not self.by_htr, self.is_page
-
-
-class _Shape(NamedTuple):
-    """A line as the truth tells it, in its own units.
-
-    baseline: as points, as a single height, or not told.
-    polygon: None if not told.
-    """
-
-    baseline: Points | float | None
-    polygon: Points | None
-    text: str
-
-    def line(self, distance: float) -> Line:
-        """The line with all that was not told; distance: of the lines."""
-        polygon, baseline = self.polygon, self.baseline
-        if polygon is None:
-            (left, y0), (right, y1) = baseline[0], baseline[-1]
-            length = math.hypot(right - left, y1 - y0) or 1
-            up_x, up_y = (y1 - y0) / length * distance, (left - right) / length * distance
-            polygon = (
-                *((x + _ABOVE * up_x, y + _ABOVE * up_y) for x, y in baseline),
-                *((x - _BELOW * up_x, y - _BELOW * up_y) for x, y in reversed(baseline)),
-            )
-        if not isinstance(baseline, tuple):
-            baseline = _baseline_in(polygon, baseline)
-        return Line(baseline, polygon, self.text)
-
-
-def _baseline_in(polygon: Points, height: float | None) -> Points:
-    """A straight baseline: at a given height, else along the polygon, a quarter of its height above its lower edge."""
-    left, _, right, _ = around(polygon)
-    if height is not None:
-        return (left, height), (right, height)
-    moments = cv2.moments(np.array(polygon, np.float32))
-    area, slope = abs(moments["m00"]), moments["mu11"] / moments["mu20"]
-    middle_x, middle_y = moments["m10"] / moments["m00"], moments["m01"] / moments["m00"] + area / (right - left) / 4
-    return tuple((x, middle_y + slope * (x - middle_x)) for x in (left, right))
-
-
-def _distance(shapes: list[_Shape], page_height: float) -> float:
-    """The distance of the lines of a page, from their baselines; with a single one a thirtieth of the page."""
-    lines = [np.array(shape.baseline, np.float32) for shape in shapes if isinstance(shape.baseline, tuple)]
-    nearest = [
-        min(
-            abs(cv2.pointPolygonTest(other, ((line[0] + line[-1]) / 2).tolist(), True))
-            for other in lines
-            if other is not line
-        )
-        for line in lines
-        if len(lines) > 1
-    ]
-    return float(np.median(nearest)) if nearest else page_height / 30
-
-
-def _read_xml(file: Path, source: Path) -> _Truth | None:
-    """Reads ALTO or PAGE XML that lies below a folder; None if it is XML of another kind."""
-    try:
-        root = ElementTree.parse(file).getroot()
-    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: its encoding
-        head = file.read_bytes()[:5000].replace(b"\0", b"")  # NUL: in UTF-16
-        if head and not re.search(rb"<(\w+:)?(alto|PcGts)\b", head):
-            return None
-        raise InputError(f"not well-formed XML ({error}); export it again") from None
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror}); check its permissions") from None
-    kind = root.tag.rpartition("}")[2]
-    if kind not in ("alto", "PcGts"):
-        return None
-    is_page = kind == "PcGts"
-    pages = root.findall("{*}Page" if is_page else "{*}Layout/{*}Page")
-    if len(pages) != 1:
-        raise InputError(f"holds {len(pages)} pages; export one file for each picture")
-    named = root.findtext("{*}Description/{*}sourceImageInformation/{*}fileName", "")
-    image = _find_image(file, pages[0].get("imageFilename", named), source)
-    if (count := count_pages(image)) > 1:
-        raise InputError(f"is of {image}, which has {count} pages; save each of them as a picture of its own")
-    size = _size(pages[0], ("imageWidth", "imageHeight") if is_page else ("WIDTH", "HEIGHT"))
-    if size is None:
-        if root.findtext("{*}Description/{*}MeasurementUnit", "pixel") != "pixel":
-            raise InputError("tells places in millimetres or inches, but not the size of the page; export it in pixels")
-        size = picture_size(image)
-    regions = [element for element in pages[0].iter() if element.find("{*}TextLine") is not None]
-    order = {region: place for place, region in enumerate(_order(pages[0].find("{*}ReadingOrder")))}
-    regions.sort(key=lambda region: order.get(region.get("id"), len(order)))
-    doubts: list[Doubt] = []
-    shapes = [
-        [shape for line in region.findall("{*}TextLine") if (shape := _shape(line, is_page, doubts))]
-        for region in regions
-    ]
-    distance = _distance([shape for region in shapes for shape in region], size[1])
-    page, outside = _scaled([[shape.line(distance) for shape in region] for region in shapes], size, image)
-    writers = [root.findtext("{*}Metadata/{*}Creator", ""), *(name.text or "" for name in root.iterfind(_SOFTWARE))]
-    # Transkribus leaves the creator's name as it is.
-    by_htr = writers[-1].split()[:1] == ["htr"] and root.find("{*}Metadata/{*}TranskribusMetadata") is None
-    return _Truth(image, page, doubts + outside, is_page, by_htr)
-
-
-def _find_image(file: Path, named: str, source: Path) -> Path:
-    """The picture that XML names, or that has its name: beside it or above it, or in a folder of pictures beside its own."""
-    path = named.replace("\\", "/")
-    name = path.rpartition("/")[2]
-    stripped = name.strip()  # spaces around it are mostly the XML's
-    folders = [file.parent]
-    if file.parent.name.lower() in _OF_XML or file.parent.name.upper().startswith("OCR-D"):
-        folders.append(file.parent.parent)
-        folders += [
-            folder
-            for folder in sorted(file.parent.parent.iterdir())
-            if folder.is_dir() and (folder.name.lower() in _OF_PICTURES or folder.name.upper().startswith("OCR-D-IMG"))
-        ]
-    if name != path and not Path(path).is_absolute() and ".." not in Path(path).parts:
-        # Named from the folder of the whole export.
-        above = [folder for folder in file.parents if folder.is_relative_to(source)]
-        folders += [(folder / path).parent for folder in above]
-    for candidate in [name, stripped, *(file.stem + suffix for suffix in sorted(SUFFIXES))]:
-        for folder in folders:
-            if candidate and (image := same_file(folder / candidate)):
-                return image
-    raise InputError(f"its picture {stripped or file.stem} is not there; put it beside the XML, or change the XML")
-
-
-def _size(page: Element, names: tuple[str, str]) -> tuple[float, float] | None:
-    width, height = (float(page.get(name, 0)) for name in names)
-    return (width, height) if width > 0 and height > 0 else None
-
-
-def _order(group: Element | None) -> Iterator[str | None]:
-    """The ids of regions as PAGE's reading order tells it, groups within groups included."""
-    for child in sorted(group if group is not None else (), key=lambda child: int(child.get("index") or 0)):
-        yield child.get("regionRef")
-        yield from _order(child)
-
-
-def _shape(line: Element, is_page: bool, doubts: list[Doubt]) -> _Shape | None:
-    """A line of PAGE or ALTO; None, and a doubt if it is transcribed, where it cannot be used."""
-    text = normalise(_page_text(line) if is_page else _alto_text(line))
-    try:
-        baseline, polygon = _page_place(line) if is_page else _alto_place(line)
-        if polygon is not None and (len(polygon) < 3 or abs(cv2.moments(np.array(polygon, np.float32))["m00"]) < 1):
-            polygon = None
-        if isinstance(baseline, tuple) and baseline[0] == baseline[-1]:
-            baseline = None
-        if polygon is None and not isinstance(baseline, tuple):
-            name = line.get("id" if is_page else "ID")
-            raise InputError(f"line {name} has neither a place nor a baseline; draw one, or take the line out")
-    except InputError as error:
-        reason = str(error)
-    except ValueError as error:
-        reason = f"holds a malformed number ({error}); export it again"
-    else:
-        return _Shape(baseline, polygon, text)
-    if text:
-        doubts.append(Doubt("", text, reason))
-    return None
-
-
-def _page_place(line: Element) -> tuple[Points | None, Points | None]:
-    """Baseline and polygon of a line of PAGE."""
-    places = []
-    for element in (line.find("{*}Baseline"), line.find("{*}Coords")):
-        text = None
-        if element is not None:
-            # Until 2010 each point was an element.
-            points = element.findall("{*}Point")
-            text = " ".join(f"{point.get('x')},{point.get('y')}" for point in points) or element.get("points")
-        places.append(_points(text))
-    return places[0], places[1]
-
-
-def _page_text(line: Element) -> str:
-    return _unicode(line) or " ".join(filter(None, map(_unicode, line.findall("{*}Word"))))
-
-
-def _unicode(element: Element) -> str:
-    """The text of a line or word of PAGE; of several the first, which is that of the lowest index."""
-    texts = sorted(element.findall("{*}TextEquiv"), key=lambda text: int(text.get("index") or 0))
-    return (texts[0].findtext("{*}Unicode") or "") if texts else ""
-
-
-def _alto_place(line: Element) -> tuple[Points | float | None, Points | None]:
-    """Baseline, or its height alone, and polygon of a line of ALTO."""
-    outline = line.find("{*}Shape/{*}Polygon")
-    polygon = _points(outline.get("POINTS") if outline is not None else None)
-    baseline = _points(line.get("BASELINE"), or_height=True)
-    box = [line.get(name) for name in ("HPOS", "VPOS", "WIDTH", "HEIGHT")]
-    if polygon is None and None not in box:
-        (left, top), (width, height) = _points(" ".join(box))
-        # Without an outline, eScriptorium's box is that of the baseline.
-        ys = [y for _, y in baseline] if isinstance(baseline, tuple) else []
-        if not ys or top < min(ys) - 1 or top + height > max(ys) + 1:
-            polygon = _rectangle(left, top, width, height)
-    return baseline, polygon
-
-
-def _alto_text(line: Element) -> str:
-    text = " ".join(word.get("CONTENT", "") for word in line.findall("{*}String"))
-    hyphen = line.find("{*}HYP")
-    if hyphen is not None:
-        # Mostly told as a soft one, though it is seen.
-        text += hyphen.get("CONTENT", "").replace("\u00ad", "") or "-"
-    return text
-
-
-def _points(text: str | None, or_height: bool = False) -> Points | float | None:
-    """Points written as `x,y x,y` or `x y x y`; with `or_height`, a single number is a height."""
-    numbers = [float(number) for number in re.split(r"[\s,]+", text or "") if number]
-    if not numbers:
-        return None
-    if not all(map(math.isfinite, numbers)):
-        raise InputError(f"{text[:60]!r} are no points; export it again")
-    if or_height and len(numbers) == 1:
-        return numbers[0]
-    if len(numbers) % 2:
-        raise InputError(f"{text[:60]!r} is half a point short; export it again")
-    return tuple(zip(numbers[::2], numbers[1::2]))
-
-
-def _scaled(regions: list[list[Line]], size: tuple[float, float], image: Path) -> tuple[Page, list[Doubt]]:
-    """The page of some lines whose places belong to a page of that width and height, and transcribed lines outside of it."""
-    width, height = picture_size(image)
-    x_scale, y_scale = width / size[0], height / size[1]
-    if abs(x_scale / y_scale - 1) > 0.01:
-        raise InputError(
-            f"is of a picture of {size[0]:g} x {size[1]:g} pixels, but {image} has {width} x {height}, "
-            "which is another shape; put the right picture there, or save it as it is shown if a camera turned it"
-        )
-
-    def scaled(points: Points) -> Points:
-        return tuple((min(max(x * x_scale, 0), width), min(max(y * y_scale, 0), height)) for x, y in points)
-
-    inside: list[Region] = []
-    doubts: list[Doubt] = []
-    for region in regions:
-        lines = []
-        for line in region:
-            baseline, polygon = scaled(line.baseline), scaled(line.polygon)
-            if cv2.contourArea(np.array(polygon, np.float32)) >= 1:
-                # One that lies wholly beyond an edge has no length left.
-                lines.append(
-                    Line(_baseline_in(polygon, None) if len(set(baseline)) == 1 else baseline, polygon, line.text)
-                )
-            elif line.text:
-                reason = f"a line ({line.text[:30]!r}) lies outside of {image}; put the right picture there"
-                doubts.append(Doubt("", line.text, reason))
-        inside.append(Region("text", tuple(lines)))
-    return Page(width, height, tuple(inside), file=str(image)), doubts
-
-
-def picture_size(image: Path) -> tuple[int, int]:
-    """Width and height of a picture as it is shown, in pixels; only one that is turned is decoded for that."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large pictures by a bound of its own
-            with Image.open(image) as picture:
-                # Of some formats Pillow tells the size before turning, of others after it.
-                if picture.getexif().get(0x0112, 1) < 5:
-                    return picture.size
-    except Exception:
-        pass  # no picture for Pillow: a PDF, or a file to be complained of
-    height, width = open_image(image).shape
-    return width, height

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from htr.alphabet import Alphabet
-from htr.corpora.iam import PlacedWord, WordLine
+from htr.corpora.iam_words import PlacedWord, WordLine
 from htr.corpora.sample import Sample
 from htr.decoding import Peak, align, columns_needed
 from htr.lineimage import STROKE, Prepared, batches_of_like_width, collate, ink_of, prepare, without_rules

@@ -18,7 +18,8 @@ import numpy as np
 from scipy.stats import theilslopes
 from tqdm import tqdm
 
-from htr.corpora.iam import Box, WordLine, natural_text
+from htr.corpora.iam import natural_text
+from htr.corpora.iam_words import Box, WordLine
 from htr.errors import InputError
 from htr.lineimage import STROKE, ink_of, without_rules
 
@@ -97,7 +98,7 @@ class RecombinedLines:
     Picklable, so that loader processes can draw; it holds the ink of all words: about 7 kB a word, 600 MB for a complete IAM.
 
     Args:
-        lines: with their words' places, such as `htr.corpora.iam.iam_words` gives.
+        lines: with their words' places, such as `htr.corpora.iam_words.iam_words` gives.
 
     Attributes:
         characters: all that may occur in the texts.

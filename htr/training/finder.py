@@ -1,7 +1,6 @@
 """Training of the network that finds lines, on pages put together from single lines.
 
-The folder of a run is as that of the recogniser's (see `htr.training.run`), but for `finder.safetensors`, the weights
-as they were at the last validation.
+The weights are those of the last validation, not of the best.
 """
 
 from __future__ import annotations
@@ -33,7 +32,8 @@ from htr.machine import describe
 from htr.network import load_pretrained
 from htr.pages.segmenter import Segmenter, SegmenterHeader, save_segmenter
 from htr.training.config import FinderConfig
-from htr.training.run import claim, fingerprint, finished, fit, make_trainer, refuse_unvalidated
+from htr.training.folder import claim, fingerprint, finished, refuse_unvalidated
+from htr.training.loop import fit, make_trainer
 from htr.weights import sha256
 
 VALIDATION_PIECES = 64

@@ -1,19 +1,11 @@
-"""A training run and its folder: started, resumed, and summed up.
-
-The folder holds `config.yaml`, `learnt.sha256` (the `fingerprint` of its lines), a CSV and a TensorBoard log of each start
-under `logs/`, `last.ckpt` to resume from, `model.safetensors` (the weights that were best on validation) and, at the end,
-`summary.json`. What both kinds of training need stands here too: `fingerprint`, `finished`, `claim`, `make_trainer` and `fit`.
-"""
+"""A training run of a recogniser: started, resumed, and summed up in its folder (see `htr.training.folder`)."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import random
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
@@ -22,49 +14,24 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-import yaml
-from filelock import FileLock, Timeout
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.plugins.io import TorchCheckpointIO
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.callbacks import Callback
 
 from htr.alphabet import BLANK, Alphabet, named
-from htr.cli import counted, printable
+from htr.cli import counted
 from htr.corpora import label, load_corpus, load_drawer
 from htr.corpora.sample import Drawer, Sample
-from htr.errors import InputError, first_line
-from htr.files import write_whole, written_whole
-from htr.machine import describe, use_bfloat16
+from htr.errors import InputError
+from htr.files import write_whole
+from htr.machine import describe
 from htr.network import Recogniser, load_pretrained
-from htr.training.config import Config, TrainConfig, checked, read_values
+from htr.training.config import TrainConfig
 from htr.training.data import Lines
+from htr.training.folder import claim, fingerprint, finished, refuse_gone, refuse_unvalidated
+from htr.training.loop import fit, make_trainer
 from htr.training.module import Training
 from htr.weights import Header, Weights, load_weights, save_weights, sha256
 
 log = logging.getLogger(__name__)
-
-# In a run folder, the fingerprint of what it learns from.
-_LEARNT = "learnt.sha256"
-
-# Any of these shows that there was a run in a folder.
-_OF_A_RUN = "last.ckpt", "summary.json", "model.safetensors", "finder.safetensors"
-
-# What PyTorch and the system say on a CPU, and where the system has ended a process that loads lines.
-_NO_MEMORY = (
-    "not enough memory",
-    "Cannot allocate memory",
-    "is killed by signal: Killed",
-    "is killed by signal: Bus error",
-)
-
-STEPS = {
-    "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "limit_train_batches", "limit_val_batches", "overfit_batches",
-    "fast_dev_run", "accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "check_val_every_n_epoch",
-    "val_check_interval",
-}  # fmt: skip
-"""Lightning's options that decide what is learnt; the others tell where, and what is seen of it."""
 
 
 def refuse_devices(config: TrainConfig) -> None:
@@ -133,7 +100,7 @@ def _finish(
         | {"passes": {label(name): passes for name, passes in config.passes.items()}},
     }
     weights = folder / "model.safetensors"
-    _refuse_gone(weights)
+    refuse_gone(weights)
     if trainer.is_global_zero:
         loaded = load_weights(weights)
         save_weights(weights, loaded.network, replace(loaded.header, training={**loaded.header.training, **facts}))
@@ -151,134 +118,6 @@ def _finish(
     if trainer.is_global_zero:
         write_whole(folder / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     return summary
-
-
-def fingerprint(samples: Sequence[Sample], start: Weights | None = None) -> str:
-    """What shows whether a run's lines (their names and texts, not their pictures), or the weights that it goes on from, changed."""
-    lines = (f"{sample.split}\t{printable(sample.id)}\t{sample.text}" for sample in samples)
-    return hashlib.sha256("\n".join([start.sha256 if start else "", *lines]).encode()).hexdigest()
-
-
-def finished(folder: Path, config: Config, learnt: str) -> dict[str, Any] | None:
-    """The summary of a run that came to its end; None where there is none of the same settings and the same `fingerprint`.
-
-    Raises:
-        InputError: its weights are gone, or others lie in their place.
-    """
-    if not (folder / "summary.json").is_file() or not _same_run(folder, config, learnt):
-        return None
-    file = folder / "summary.json"
-    try:
-        summary = json.loads(file.read_text(encoding="utf-8"))
-        weights, learnt_sha256 = folder / Path(summary["weights"]).name, summary["weights_sha256"]
-    except (ValueError, LookupError, TypeError):
-        raise InputError(f"{file}: damaged; delete it, and the same command writes it anew") from None
-    _refuse_gone(weights)
-    if sha256(weights) != learnt_sha256:
-        raise InputError(
-            f"{weights}: is not what the run came to; put that back, or keep these elsewhere and delete the folder to train again"
-        )
-    return {**summary, "weights": str(weights)}  # the folder may have been moved
-
-
-def refuse_unvalidated(folder: Path, validated: object) -> None:
-    """Raises `InputError` where a training has come to its end without any validation, so that there are no weights."""
-    if not validated:
-        raise InputError(
-            f"{folder}: the training ended before its first validation, so there are no weights; delete this folder, and give "
-            "more epochs or minutes, or other trainer options"
-        )
-
-
-def _refuse_gone(weights: Path) -> None:
-    if not weights.is_file():
-        raise InputError(
-            f"{weights}: is gone, though the run came to its end; put it back, or delete the folder to train again"
-        )
-
-
-class InUse(InputError):
-    """Another process trains in the run folder."""
-
-
-class OtherRun(InputError):
-    """The run folder holds another run."""
-
-
-@contextmanager
-def claim(folder: Path, config: Config, learnt: str) -> Iterator[Path | None]:
-    """Makes the run folder and writes the config there, or checks that the run there is this one; keeps other processes out.
-
-    Args:
-        folder: of the run.
-        config: of the run.
-        learnt: its `fingerprint`.
-
-    Yields:
-        The state to go on from; None where the run begins.
-
-    Raises:
-        InUse: another process trains there.
-        OtherRun: the folder holds another run.
-        InputError: its state is damaged, or it cannot be written.
-    """
-    with ExitStack() as held:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            # Those that Lightning starts for further GPUs belong to the first, which holds the lock.
-            if rank_zero_only.rank == 0:
-                held.enter_context(FileLock(folder / "lock", timeout=0))
-            checkpoint = _state(folder, config, learnt)
-        except Timeout:
-            raise InUse(f"{folder}: another process trains there; wait for it, or choose another folder") from None
-        except OSError as error:
-            raise InputError(
-                f"{folder}: the run folder cannot be written ({error.strerror}); choose another folder"
-            ) from None
-        yield checkpoint
-
-
-def _state(folder: Path, config: Config, learnt: str) -> Path | None:
-    """The state of the run in a folder, checked; in a new one, the config is written."""
-    checkpoint = folder / "last.ckpt"
-    there = any((folder / name).is_file() for name in _OF_A_RUN)
-    if there and not _same_run(folder, config, learnt):
-        other = (
-            "a run with other settings (see its config.yaml), lines or weights to start from"
-            if (folder / "config.yaml").is_file()
-            else "weights of which it is not known how they were trained"
-        )
-        raise OtherRun(f"{folder}: holds {other}; choose another folder, or delete it")
-    if not checkpoint.is_file():
-        write_whole(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True))
-        write_whole(folder / _LEARNT, f"{learnt}\n")
-        return None
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-        sound = {"pytorch-lightning_version", "state_dict"} <= state.keys()
-    except Exception:  # what is raised depends on which of its bytes are wrong
-        sound = False
-    if not sound:
-        raise InputError(f"{checkpoint}: damaged; delete it to begin the run again")
-    return checkpoint
-
-
-def _same_run(folder: Path, config: Config, learnt: str) -> bool:
-    """Whether the run in a folder differs in nothing that its outcome depends on."""
-    try:
-        # Runs of an earlier release lack it.
-        if (folder / _LEARNT).is_file() and (folder / _LEARNT).read_text(encoding="utf-8").strip() != learnt:
-            return False
-        # Of an earlier release it may lack values, which were then as they are by default.
-        there = asdict(checked(type(config), read_values(folder / "config.yaml"), str(folder)))
-        here = asdict(config)
-        # The order of what draws lines decides which lines are drawn.
-        same_order = list(there["drawn"]) == list(here["drawn"]) if "drawn" in here else True
-        for values in (there, here):
-            values["trainer"] = {name: value for name, value in values["trainer"].items() if name in STEPS}
-        return same_order and all(there[name] == here[name] for name in here if name not in ("run", "workers"))
-    except (OSError, ValueError):
-        return False
 
 
 def _chosen(config: TrainConfig) -> list[Sample]:
@@ -402,116 +241,6 @@ def _take_over(network: Recogniser, alphabet: Alphabet, start: Weights) -> None:
         fresh[name][places] = state[name][old_places]
         state[name] = fresh[name]
     network.load_state_dict(state)
-
-
-def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
-    """Sets up Lightning for a run.
-
-    Args:
-        config: the values of the run.
-        folder: of the run.
-        keepers: callbacks that see the averaged weights at each validation.
-
-    Raises:
-        InputError: Lightning refuses one of the config's options for it.
-    """
-    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    device = "cuda" if torch.cuda.is_available() and config.trainer.get("accelerator") != "cpu" else "cpu"
-    options = {
-        "accelerator": device,
-        "precision": "bf16-mixed" if use_bfloat16(device) else "32-true",
-        "devices": 1,  # with more, batches and figures would be others
-        "max_epochs": config.epochs,
-        "plugins": [WholeStates()],
-        "gradient_clip_val": config.clip or None,
-        "log_every_n_steps": 50,
-        **config.trainer,
-    }
-    last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
-    callbacks: list[Callback] = [*keepers, last]
-    if config.average:
-        callbacks.append(Averaging(decay=config.average))
-    if options.get("enable_progress_bar", True):
-        callbacks.append(Progress(refresh_rate=10))
-    if not options.get("accumulate_grad_batches", 1):
-        raise InputError("trainer: accumulate_grad_batches: 0 batches make no step; give 1 or more")
-    # Each start, also of a run that goes on, has a log of its own: logs/version_0, logs/version_1, ...
-    table = CSVLogger(folder, "logs", flush_logs_every_n_steps=1)
-    try:
-        return L.Trainer(
-            callbacks=callbacks,
-            logger=[table, TensorBoardLogger(folder, "logs", table.version)],
-            default_root_dir=folder,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            enable_model_summary=False,
-            **options,
-        )
-    except (TypeError, ValueError, AssertionError, ImportError, MisconfigurationException) as error:
-        raise InputError(f"trainer: {first_line(error)}; see the options of Lightning's Trainer") from None
-
-
-def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, checkpoint: Path | None) -> None:
-    """Runs the training, from the state in `checkpoint` if there is one.
-
-    Raises:
-        InputError: the run folder can no longer be written, memory is short, or an option of Lightning's does not suit the data.
-    """
-    with warnings.catch_warnings():
-        # Lightning's advice on loaders and logging does not help our users.
-        warnings.filterwarnings("ignore", module="lightning")
-        try:
-            trainer.fit(module, data, ckpt_path=checkpoint)
-        except SystemExit:  # what Lightning makes of Ctrl-C
-            log.warning("stopped; the same command goes on from the last whole epoch")
-            raise KeyboardInterrupt from None
-        except (ValueError, MisconfigurationException) as error:
-            if isinstance(error, MisconfigurationException) or "val_check_interval" in str(error):
-                raise InputError(f"trainer: {first_line(error)}; see the options of Lightning's Trainer") from None
-            raise
-        except (OSError, RuntimeError) as error:
-            if isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _NO_MEMORY):
-                raise InputError(
-                    f"{trainer.default_root_dir}: memory is short; halve batch_pixels (or, of a finder, batch), or take fewer "
-                    "workers, and give another run"
-                ) from None
-            # PyTorch's writer of files does not say why it failed.
-            if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):
-                raise
-            reason = getattr(error, "strerror", None) or "the disk may be full"
-            raise InputError(
-                f"{trainer.default_root_dir}: the run cannot be written ({reason}); make room, and the same command goes on "
-                "from the last whole epoch"
-            ) from None
-
-
-class WholeStates(TorchCheckpointIO):
-    """Writes states so that the one before is there until the new one is whole.
-
-    Lightning makes them where the system keeps its temporary files, and from another disk they are copied over the old ones.
-    """
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        with written_whole(Path(path)) as partial:
-            torch.save(checkpoint, partial)
-
-
-class Progress(TQDMProgressBar):
-    """Lightning's bar without the number of the log."""
-
-    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
-
-
-class Averaging(EMAWeightAveraging):
-    """Exponential moving average of the weights, in place also while `BestWeights` looks at them."""
-
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Lightning takes the average out here, before the figures of the validation are known."""
-
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        super().on_validation_epoch_end(trainer, pl_module)
 
 
 class BestWeights(Callback):

@@ -13,7 +13,8 @@ from htr.benchmark.provenance import VERSION
 from htr.benchmark.study import load_study, run_study, settings_sha256
 from htr.benchmark.study_page import Point, curves, lines_needed, study_blocks, write_page
 from htr.errors import InputError
-from htr.training.run import InUse, train
+from htr.training.folder import InUse
+from htr.training.run import train
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from htr.corpora import load_drawer
-from htr.corpora.iam import aachen_split, iam_words, load_iam, tells_words
+from htr.corpora.iam import aachen_split, load_iam
+from htr.corpora.iam_words import iam_words, tells_words
 from htr.corpora.recombined import RecombinedLines
 from htr.corpora.sample import Sample
 from htr.errors import InputError

@@ -23,8 +23,9 @@ from htr.finetuning.lines import write_lines
 from htr.training import run as run_module
 from htr.training.config import TrainConfig, load_config
 from htr.training.data import WidthBatches
+from htr.training.loop import WholeStates, make_trainer
 from htr.training.module import Training, schedule
-from htr.training.run import BestWeights, Spelt, WholeStates, make_trainer, train
+from htr.training.run import BestWeights, Spelt, train
 from htr.weights import load_weights, sha256
 
 CONFIG = Path(__file__).parents[2] / "configs" / "iam.yaml"

@@ -1,0 +1,169 @@
+"""The folder of a training run, of a recogniser or of the finder of lines: claimed, checked, recognised again.
+
+It holds `config.yaml`, `learnt.sha256` (the `fingerprint` of what is learnt from), a CSV and a TensorBoard log of each start under
+`logs/`, `last.ckpt` to resume from, the weights that were best on validation (`model.safetensors`, or `finder.safetensors`) and, at
+the end, `summary.json`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from filelock import FileLock, Timeout
+from lightning.pytorch.utilities import rank_zero_only
+
+from htr.cli import printable
+from htr.corpora.sample import Sample
+from htr.errors import InputError
+from htr.files import write_whole
+from htr.training.config import Config, checked, read_values
+from htr.weights import Weights, sha256
+
+# In a run folder, the fingerprint of what it learns from.
+_LEARNT = "learnt.sha256"
+
+# Any of these shows that there was a run in a folder.
+_OF_A_RUN = "last.ckpt", "summary.json", "model.safetensors", "finder.safetensors"
+
+STEPS = {
+    "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "limit_train_batches", "limit_val_batches", "overfit_batches",
+    "fast_dev_run", "accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "check_val_every_n_epoch",
+    "val_check_interval",
+}  # fmt: skip
+"""Lightning's options that decide what is learnt; the others tell where, and what is seen of it."""
+
+
+class InUse(InputError):
+    """Another process trains in the run folder."""
+
+
+class OtherRun(InputError):
+    """The run folder holds another run."""
+
+
+@contextmanager
+def claim(folder: Path, config: Config, learnt: str) -> Iterator[Path | None]:
+    """Makes the run folder and writes the config there, or checks that the run there is this one; keeps other processes out.
+
+    Args:
+        folder: of the run.
+        config: of the run.
+        learnt: its `fingerprint`.
+
+    Yields:
+        The state to go on from; None where the run begins.
+
+    Raises:
+        InUse: another process trains there.
+        OtherRun: the folder holds another run.
+        InputError: its state is damaged, or it cannot be written.
+    """
+    with ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # Those that Lightning starts for further GPUs belong to the first, which holds the lock.
+            if rank_zero_only.rank == 0:
+                held.enter_context(FileLock(folder / "lock", timeout=0))
+            checkpoint = _state(folder, config, learnt)
+        except Timeout:
+            raise InUse(f"{folder}: another process trains there; wait for it, or choose another folder") from None
+        except OSError as error:
+            raise InputError(
+                f"{folder}: the run folder cannot be written ({error.strerror}); choose another folder"
+            ) from None
+        yield checkpoint
+
+
+def finished(folder: Path, config: Config, learnt: str) -> dict[str, Any] | None:
+    """The summary of a run that came to its end; None where there is none of the same settings and the same `fingerprint`.
+
+    Raises:
+        InputError: its weights are gone, or others lie in their place.
+    """
+    if not (folder / "summary.json").is_file() or not _same_run(folder, config, learnt):
+        return None
+    file = folder / "summary.json"
+    try:
+        summary = json.loads(file.read_text(encoding="utf-8"))
+        weights, learnt_sha256 = folder / Path(summary["weights"]).name, summary["weights_sha256"]
+    except (ValueError, LookupError, TypeError):
+        raise InputError(f"{file}: damaged; delete it, and the same command writes it anew") from None
+    refuse_gone(weights)
+    if sha256(weights) != learnt_sha256:
+        raise InputError(
+            f"{weights}: is not what the run came to; put that back, or keep these elsewhere and delete the folder to train again"
+        )
+    return {**summary, "weights": str(weights)}  # the folder may have been moved
+
+
+def fingerprint(samples: Sequence[Sample], start: Weights | None = None) -> str:
+    """What shows whether a run's lines (their names and texts, not their pictures), or the weights that it goes on from, changed."""
+    lines = (f"{sample.split}\t{printable(sample.id)}\t{sample.text}" for sample in samples)
+    return hashlib.sha256("\n".join([start.sha256 if start else "", *lines]).encode()).hexdigest()
+
+
+def refuse_unvalidated(folder: Path, validated: object) -> None:
+    """Raises `InputError` where a training has come to its end without any validation, so that there are no weights."""
+    if not validated:
+        raise InputError(
+            f"{folder}: the training ended before its first validation, so there are no weights; delete this folder, and give "
+            "more epochs or minutes, or other trainer options"
+        )
+
+
+def refuse_gone(weights: Path) -> None:
+    if not weights.is_file():
+        raise InputError(
+            f"{weights}: is gone, though the run came to its end; put it back, or delete the folder to train again"
+        )
+
+
+def _state(folder: Path, config: Config, learnt: str) -> Path | None:
+    """The state of the run in a folder, checked; in a new one, the config is written."""
+    checkpoint = folder / "last.ckpt"
+    there = any((folder / name).is_file() for name in _OF_A_RUN)
+    if there and not _same_run(folder, config, learnt):
+        other = (
+            "a run with other settings (see its config.yaml), lines or weights to start from"
+            if (folder / "config.yaml").is_file()
+            else "weights of which it is not known how they were trained"
+        )
+        raise OtherRun(f"{folder}: holds {other}; choose another folder, or delete it")
+    if not checkpoint.is_file():
+        write_whole(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True))
+        write_whole(folder / _LEARNT, f"{learnt}\n")
+        return None
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        sound = {"pytorch-lightning_version", "state_dict"} <= state.keys()
+    except Exception:  # what is raised depends on which of its bytes are wrong
+        sound = False
+    if not sound:
+        raise InputError(f"{checkpoint}: damaged; delete it to begin the run again")
+    return checkpoint
+
+
+def _same_run(folder: Path, config: Config, learnt: str) -> bool:
+    """Whether the run in a folder differs in nothing that its outcome depends on."""
+    try:
+        # Runs of an earlier release lack it.
+        if (folder / _LEARNT).is_file() and (folder / _LEARNT).read_text(encoding="utf-8").strip() != learnt:
+            return False
+        # Of an earlier release it may lack values, which were then as they are by default.
+        there = asdict(checked(type(config), read_values(folder / "config.yaml"), str(folder)))
+        here = asdict(config)
+        # The order of what draws lines decides which lines are drawn.
+        same_order = list(there["drawn"]) == list(here["drawn"]) if "drawn" in here else True
+        for values in (there, here):
+            values["trainer"] = {name: value for name, value in values["trainer"].items() if name in STEPS}
+        return same_order and all(there[name] == here[name] for name in here if name not in ("run", "workers"))
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,140 @@
+"""The training loop: Lightning's, with averaged weights, states that are written whole, and errors in one sentence."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from htr.errors import InputError, first_line
+from htr.files import written_whole
+from htr.machine import use_bfloat16
+from htr.training.config import Config
+
+log = logging.getLogger(__name__)
+
+# What PyTorch and the system say on a CPU, and where the system has ended a process that loads lines.
+_NO_MEMORY = (
+    "not enough memory",
+    "Cannot allocate memory",
+    "is killed by signal: Killed",
+    "is killed by signal: Bus error",
+)
+
+
+def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
+    """Sets up Lightning for a run.
+
+    Args:
+        config: the values of the run.
+        folder: of the run.
+        keepers: callbacks that see the averaged weights at each validation.
+
+    Raises:
+        InputError: Lightning refuses one of the config's options for it.
+    """
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    device = "cuda" if torch.cuda.is_available() and config.trainer.get("accelerator") != "cpu" else "cpu"
+    options = {
+        "accelerator": device,
+        "precision": "bf16-mixed" if use_bfloat16(device) else "32-true",
+        "devices": 1,  # with more, batches and figures would be others
+        "max_epochs": config.epochs,
+        "plugins": [WholeStates()],
+        "gradient_clip_val": config.clip or None,
+        "log_every_n_steps": 50,
+        **config.trainer,
+    }
+    last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+    callbacks: list[Callback] = [*keepers, last]
+    if config.average:
+        callbacks.append(Averaging(decay=config.average))
+    if options.get("enable_progress_bar", True):
+        callbacks.append(Progress(refresh_rate=10))
+    if not options.get("accumulate_grad_batches", 1):
+        raise InputError("trainer: accumulate_grad_batches: 0 batches make no step; give 1 or more")
+    # Each start, also of a run that goes on, has a log of its own: logs/version_0, logs/version_1, ...
+    table = CSVLogger(folder, "logs", flush_logs_every_n_steps=1)
+    try:
+        return L.Trainer(
+            callbacks=callbacks,
+            logger=[table, TensorBoardLogger(folder, "logs", table.version)],
+            default_root_dir=folder,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+            **options,
+        )
+    except (TypeError, ValueError, AssertionError, ImportError, MisconfigurationException) as error:
+        raise InputError(f"trainer: {first_line(error)}; see the options of Lightning's Trainer") from None
+
+
+def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, checkpoint: Path | None) -> None:
+    """Runs the training, from the state in `checkpoint` if there is one.
+
+    Raises:
+        InputError: the run folder can no longer be written, memory is short, or an option of Lightning's does not suit the data.
+    """
+    with warnings.catch_warnings():
+        # Lightning's advice on loaders and logging does not help our users.
+        warnings.filterwarnings("ignore", module="lightning")
+        try:
+            trainer.fit(module, data, ckpt_path=checkpoint)
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            log.warning("stopped; the same command goes on from the last whole epoch")
+            raise KeyboardInterrupt from None
+        except (ValueError, MisconfigurationException) as error:
+            if isinstance(error, MisconfigurationException) or "val_check_interval" in str(error):
+                raise InputError(f"trainer: {first_line(error)}; see the options of Lightning's Trainer") from None
+            raise
+        except (OSError, RuntimeError) as error:
+            if isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _NO_MEMORY):
+                raise InputError(
+                    f"{trainer.default_root_dir}: memory is short; halve batch_pixels (or, of a finder, batch), or take fewer "
+                    "workers, and give another run"
+                ) from None
+            # PyTorch's writer of files does not say why it failed.
+            if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):
+                raise
+            reason = getattr(error, "strerror", None) or "the disk may be full"
+            raise InputError(
+                f"{trainer.default_root_dir}: the run cannot be written ({reason}); make room, and the same command goes on "
+                "from the last whole epoch"
+            ) from None
+
+
+class WholeStates(TorchCheckpointIO):
+    """Writes states so that the one before is there until the new one is whole.
+
+    Lightning makes them where the system keeps its temporary files, and from another disk they are copied over the old ones.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        with written_whole(Path(path)) as partial:
+            torch.save(checkpoint, partial)
+
+
+class Progress(TQDMProgressBar):
+    """Lightning's bar without the number of the log."""
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
+
+
+class Averaging(EMAWeightAveraging):
+    """Exponential moving average of the weights, in place also while `BestWeights` looks at them."""
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Lightning takes the average out here, before the figures of the validation are known."""
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        super().on_validation_epoch_end(trainer, pl_module)
