@@ -13,9 +13,14 @@ PAGES ?= $(if $(IAM),$(if $(shell test -d "$(IAM)/forms" && echo yes),iam:$(IAM)
 WEIGHTS ?=
 # Pages that nobody transcribed, for make finetune, with or without labelled ones.
 UNREAD ?=
-# Your own labelled lines or pages, for make finetune, and the weights that it makes.
+# Your own labelled lines or pages, for make finetune.
 DATA ?= $(if $(UNREAD),,data/sample)
-OUT ?= runs/my.safetensors
+# The weights that make finetune makes, else runs/my.safetensors; the folder of results of make recognize, else the screen.
+OUT ?=
+# What make recognize writes: text, json, alto, ...
+FORMAT ?=
+# The language model that helps in reading. Not from the environment, where this name says in which language programs speak.
+LANGUAGE :=
 # Values of the config to change: make train SET="epochs=5 seed=2".
 SET ?=
 
@@ -31,14 +36,15 @@ FRENCH ?=
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  variables: IAM=folder  PAGE=file  PAGES=folder  DATA=folder  UNREAD=folder  OUT=file  ENGLISH=\"data ...\"  FRENCH=\"data ...\"  WEIGHTS=file  CONFIG=file  SET=\"key=value ...\"  PYTHON=python3.x"
+	@echo "  variables: IAM=folder  PAGE=file  PAGES=folder  DATA=folder  UNREAD=folder  OUT=file|folder  FORMAT=name  LANGUAGE=name  ENGLISH=\"data ...\"  FRENCH=\"data ...\"  WEIGHTS=file  CONFIG=file  SET=\"key=value ...\"  PYTHON=python3.x"
 
 train: $(INSTALLED) ## train on IAM=folder, or for some minutes on the embedded sample
 	$(BIN)/python -m htr.train --config "$(CONFIG)" $(if $(IAM),"data=iam:$(IAM)") $(SET)
 	$(if $(filter configs/sample.yaml,$(CONFIG)),$(if $(findstring run=,$(SET)),,$(BIN)/python -m htr.evaluate --data sample --weights runs/sample/model.safetensors))
 
 finetune: $(INSTALLED) ## teach the weights your own hand: DATA=folder of lines or pages with their texts, UNREAD=folder of pages without, OUT=file
-	$(BIN)/python -m htr.finetune $(if $(DATA),"$(DATA)") --out "$(OUT)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(UNREAD),--unread "$(UNREAD)") $(SET)
+	$(BIN)/python -m htr.finetune $(if $(DATA),"$(DATA)") --out "$(or $(OUT),runs/my.safetensors)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") \
+		$(if $(UNREAD),--unread "$(UNREAD)") $(if $(LANGUAGE),--language "$(LANGUAGE)") $(SET)
 
 pretrain: $(INSTALLED) ## train on lines drawn in handwriting fonts alone, to start from
 	$(BIN)/python -m htr.train --config configs/synthetic.yaml $(SET)
@@ -70,8 +76,9 @@ report: $(INSTALLED) ## measure what reports/ lacks, on the embedded sample and 
 peers: $(INSTALLED) ## install other readers, each in an environment of its own, to be compared with in the report
 	$(BIN)/python -m htr.benchmark.peers
 
-recognize: $(INSTALLED) ## show what stands on PAGE=file or folder
-	@$(BIN)/python -m htr.recognize "$(PAGE)" $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+recognize: $(INSTALLED) ## show what stands on PAGE=file or folder, or write it to OUT=folder as FORMAT=text, alto, ...
+	@$(BIN)/python -m htr.recognize "$(PAGE)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(LANGUAGE),--language "$(LANGUAGE)") \
+		$(if $(FORMAT),--format "$(FORMAT)") $(if $(OUT),--out "$(OUT)")
 
 test: $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -121,35 +121,46 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
     return results, others, [str(error) for error in broken]
 
 
-def find_pages(file: Path, result: Path) -> list[Task]:
-    """Lists the pages of a file.
+def find_all_pages(files: dict[Path, Path]) -> tuple[list[Task], list[str]]:
+    """Lists the pages of all files that `find_files` lists; says at once, and returns, which cannot be opened and why.
 
-    Args:
-        file: picture or PDF.
-        result: where results go, without a suffix; those of several pages get a number behind it.
-
-    Raises:
-        InputError: the file cannot be opened; see `htr.pages.images.count_pages`.
+    The results of several pages get a number behind the file's name; those of files that would else share a name keep the file's
+    whole name: of `letter.tif` and `letter.webp`, `letter.tif.txt` and `letter.webp.txt`.
     """
-    pages = count_pages(file)
+    counts: dict[Path, int] = {}
+    broken = []
+    for file in files:
+        try:
+            counts[file] = count_pages(file)
+        except InputError as error:
+            broken.append(str(error))
+            complain(error)
+    results = _told_apart(files, counts)
+    return [task for file, pages in counts.items() for task in _pages_of(file, pages, results[file])], broken
+
+
+def _told_apart(files: dict[Path, Path], counts: dict[Path, int]) -> dict[Path, Path]:
+    """Where the results of each file go, those that would meet under the file's whole name."""
+    results = dict(files)
+    while True:
+        owners: dict[Path, set[Path]] = defaultdict(set)
+        for file, result in results.items():
+            # The name itself counts for files of several pages and broken ones too: mended, they must rename no result.
+            for name in (result, *(task.result for task in _pages_of(file, counts.get(file, 1), result))):
+                owners[name].add(file)
+        meeting = {file for of_name in owners.values() if len(of_name) > 1 for file in of_name}
+        whole = {file: result for file in meeting if (result := files[file].with_name(file.name)) != results[file]}
+        if not whole:
+            return results
+        results |= whole  # which may meet others
+
+
+def _pages_of(file: Path, pages: int, result: Path) -> list[Task]:
     if pages == 1:
         return [Task(file, 1, str(file), result)]
     return [
         Task(file, number, f"{file}, page {number}", Path(f"{result}-{number:04d}")) for number in range(1, pages + 1)
     ]
-
-
-def find_all_pages(files: dict[Path, Path]) -> tuple[list[Task], list[str]]:
-    """Lists the pages of all files that `find_files` lists; says at once, and returns, which cannot be opened and why."""
-    tasks: list[Task] = []
-    broken = []
-    for file, result in files.items():
-        try:
-            tasks += find_pages(file, result)
-        except InputError as error:
-            broken.append(str(error))
-            complain(error)
-    return tasks, broken
 
 
 def refuse_same_results(tasks: Sequence[Task], out: Path) -> None:
@@ -161,10 +172,9 @@ def refuse_same_results(tasks: Sequence[Task], out: Path) -> None:
     owners: dict[Path, Task] = {}
     for task in tasks:
         if (other := owners.setdefault(task.result, task)) is not task:
-            beside = task.file.parent == other.file.parent
-            way = "name the files of one kind alone (*.tif)" if beside else "give the folder above both"
             raise InputError(
-                f"{task.name} and {other.name} would both be written to {out / task.result}; {way}, rename one, or use two folders"
+                f"{task.name} and {other.name} would both be written to {out / task.result}; give the folder above both, rename one, "
+                "or use two folders"
             )
 
 

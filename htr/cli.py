@@ -72,6 +72,12 @@ def printable(name: str) -> str:
     return name.encode(errors="replace").decode()
 
 
+def from_home(path: str) -> str:
+    """A path as typed, or, where nothing is there, with the home folder for its `~`: in `PAGE=~/page.png`, or within quotes, shells
+    leave that alone."""
+    return path if os.path.exists(path) else os.path.expanduser(path)
+
+
 def counted(count: int, noun: str) -> str:
     """`1 page`, `2 pages`."""
     return f"{count} {noun}" + ("" if count == 1 else "s")

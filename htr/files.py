@@ -56,21 +56,27 @@ def make_writable(folder: Path) -> None:
 
 def files_below(folder: Path) -> list[Path]:
     """All files of a folder and of those below it, linked ones too, sorted; without those that systems hide or pack along
-    (`.DS_Store`, `__MACOSX`). Folders that cannot be read are named in a log line."""
+    (`.DS_Store`, `__MACOSX`). A folder that links lead to as well counts once, by its own name if it lies there, else by that of
+    the first link. Folders that cannot be read are named in a log line."""
     found: list[Path] = []
     been: set[str] = set()
+    tops = [str(folder)]
 
     def left_out(error: OSError) -> None:
         log.warning("%s: cannot be read (%s) and is left out", error.filename, error.strerror)
 
-    for place, folders, names in os.walk(folder, onerror=left_out, followlinks=True):
-        been.add(os.path.realpath(place))
-        folders[:] = [
-            name
-            for name in folders
-            if not _hidden(name) and os.path.realpath(os.path.join(place, name)) not in been  # links may go round
-        ]
-        found += [Path(place, name) for name in names if not _hidden(name)]
+    for top in tops:  # which grows by the links that are found
+        if os.path.realpath(top) in been:
+            continue
+        links: list[str] = []
+        for place, folders, names in os.walk(top, onerror=left_out, followlinks=True):
+            real = os.path.realpath(place)
+            been.add(real)
+            leads_to = {name: os.path.realpath(os.path.join(place, name)) for name in folders if not _hidden(name)}
+            links += [os.path.join(place, name) for name, to in leads_to.items() if to != os.path.join(real, name)]
+            folders[:] = [name for name, to in leads_to.items() if to == os.path.join(real, name) and to not in been]
+            found += [Path(place, name) for name in names if not _hidden(name)]
+        tops += sorted(links)
     return sorted(file for file in found if file.is_file())
 
 

@@ -64,7 +64,11 @@ def main() -> None:
         write_whole(page, report_alone(alone))
         print(verdict_alone(alone))
     print(f"weights: {arguments.out}\nreport: {page}")
-    print(f'read with them: python -m htr.recognize page.png --weights "{arguments.out}"')
+    # Whoever typed `make finetune` may have no other Python with htr than make's.
+    print(
+        f'read with them: make recognize PAGE=page.png WEIGHTS="{arguments.out}"\n'
+        f'or, without make: python -m htr.recognize page.png --weights "{arguments.out}"'
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from htr.batch import OVERLAY, Task, find_all_pages, find_files, read_lines, read_pages, refuse_same_results
-from htr.cli import FULL, complain, printable, run
+from htr.cli import FULL, complain, from_home, printable, run
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
 from htr.pages.containers import Page
@@ -99,6 +99,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "files",
         nargs="+",
+        type=from_home,
         metavar="FILE|FOLDER",
         help="pictures or PDF files of pages (or of lines, with --line); of a FOLDER, those in it and in the folders "
         "below it, page2 before page10",
@@ -106,7 +107,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--line", action="store_true", help="each picture is one text line, not a page")
     parser.add_argument("--format", choices=tuple(WRITERS), default="text", help="what to write (default: text)")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="write a file for each page there, in the folders that a FOLDER has"
+        "--out",
+        type=lambda path: Path(from_home(path)),
+        metavar="DIR",
+        help="write a file for each page there, in the folders that a FOLDER has",
     )
     parser.add_argument(
         "--overlay", action="store_true", help="write each page with all that was found drawn on it too"
@@ -116,10 +120,14 @@ def _arguments() -> argparse.Namespace:
         "--dpi", type=int, default=PDF_DPI, metavar="N", help=f"pixels per inch of PDF pages (default: {PDF_DPI})"
     )
     parser.add_argument(
-        "--weights", metavar="W", help="weights: a file, small or iam (default: those that come with htr)"
+        "--weights",
+        type=from_home,
+        metavar="W",
+        help="weights: a file, small or iam (default: those that come with htr)",
     )
     parser.add_argument(
         "--language",
+        type=from_home,
         default="auto",
         metavar="L",
         help="language model that helps: auto (default: English or French, as each line shows), english, french, a file of "

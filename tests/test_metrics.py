@@ -38,6 +38,13 @@ def test_interval_holds_the_rate_and_narrows_with_more_lines():
     assert score(truths, readings) == few
 
 
+def test_the_interval_is_that_of_so_many_resamples_and_percentiles():
+    truths = ["abcde", "fghij", "a line of some length", "x"] * 5
+    cer = score(truths, ["abcde", "fghix", "a lime of same length", "y"] * 5).cer
+    # As they were when the published figures were measured: other bounds would not compare with these.
+    assert (cer.low, cer.value, cer.high) == pytest.approx((9.574468, 12.5, 18.274457), abs=1e-6)
+
+
 def test_nothing_to_score_is_not_a_rate():
     assert math.isnan(score([], []).cer.value)
     assert math.isnan(score([""], ["x"]).cer.value)

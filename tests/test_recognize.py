@@ -1,6 +1,7 @@
 import json
 import shutil
 import struct
+import subprocess
 import zlib
 from functools import partial
 from pathlib import Path
@@ -231,6 +232,20 @@ def test_an_unknown_language_model_is_named(read, line_file):
     code, _, err = read("--language", "elvish", line_file)
     assert code == 2
     assert "elvish: no such language model; give auto, english" in err
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+def test_make_hands_on_what_it_is_given(monkeypatch):
+    def command(*words):
+        done = subprocess.run(["make", "-n", *words], cwd=SAMPLE.parents[1], capture_output=True, text=True, check=True)
+        return done.stdout[done.stdout.rindex("python -m htr.") :].replace("\\\n", "").split()[2:]
+
+    monkeypatch.setenv("LANGUAGE", "en_GB:en")  # in which programs speak
+    assert command("recognize") == ["htr.recognize", '"data/sample/page.png"']
+    given = command("recognize", "PAGE=a.png", "OUT=texts", "FORMAT=alto", "LANGUAGE=french")
+    assert given == ["htr.recognize", '"a.png"', "--language", '"french"', "--format", '"alto"', "--out", '"texts"']
+    given = command("finetune", "LANGUAGE=none")
+    assert given == ["htr.finetune", '"data/sample"', "--out", '"runs/my.safetensors"', "--language", '"none"']
 
 
 def test_same_from_python(reader, line_file):

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 from reportlab.lib.pdfencrypt import StandardEncryption
@@ -240,6 +241,30 @@ def test_pictures_of_rare_endings_are_found_in_folders(read, tmp_path, scans, su
     assert (tmp_path / "texts" / "page.txt").read_text() == "200\n"
 
 
+def test_photographs_of_iphones_are_found_in_folders(read, tmp_path, scans):
+    pillow_heif.from_pillow(page(200, mode="RGB")).save(scans / "letter.heic")
+    pillow_heif.from_pillow(page(201, mode="RGB")).save(scans / "IMG_0001.HEIC")
+    assert read(scans, "--out", tmp_path / "texts")[0] == 0
+    assert files_below(tmp_path / "texts") == ["IMG_0001.txt", "letter.txt"]
+    assert (tmp_path / "texts" / "letter.txt").read_text() == "200\n"
+
+
+def test_a_home_folder_that_the_shell_left_as_typed_is_found(read, tmp_path, scans, monkeypatch):
+    monkeypatch.setenv("HOME", str(scans))
+    monkeypatch.chdir(tmp_path)
+    page(20).save(scans / "page.png")
+    assert read("~/page.png", "--out", "~/texts")[0] == 0
+    assert (scans / "texts" / "page.txt").read_text() == "20\n"
+    assert not (tmp_path / "~").exists()
+    # What is there under that name comes first.
+    (tmp_path / "~").mkdir()
+    page(21).save(tmp_path / "~" / "page.png")
+    assert read("~/page.png", "--out", "texts")[0] == 0
+    assert (tmp_path / "texts" / "page.txt").read_text() == "21\n"
+    code, _, err = read("~/none.png")
+    assert code == 2 and f"{scans / 'none.png'}: no such file; check the path" in err
+
+
 def test_a_folder_without_pictures_costs_no_other(read, tmp_path, scans):
     page(20).save(scans / "page.png")
     (tmp_path / "empty").mkdir()
@@ -303,20 +328,50 @@ def test_an_empty_name_is_not_the_current_folder(read):
     assert (code, "an empty name was given" in err) == (2, True)
 
 
-def test_two_files_that_would_give_one_result_are_refused_before_reading(read, reader, tmp_path, scans):
-    page(20).save(scans / "a.png")
-    page(21).save(scans / "a.jpg")
-    code, _, err = read(scans, "--out", tmp_path / "texts")
-    assert code == 2
-    assert "would both be written to" in err and "name the files of one kind alone (*.tif), rename one" in err
-    (scans / "a.jpg").unlink()
-    (scans / "a.tiff").write_bytes(tiff(22, 23))
-    page(20).save(scans / "a-0002.png")
-    (scans / "a.png").unlink()
-    code, _, err = read(scans, "--out", tmp_path / "texts")
-    assert code == 2
-    assert "a.tiff, page 2 and " in err or " and " + str(scans / "a.tiff, page 2") in err
-    assert reader.read == []
+def test_results_of_files_that_differ_in_their_endings_keep_the_whole_name(read, reader, tmp_path, scans):
+    for name, width in {"letter.tif": 20, "letter.webp": 21, "two.tif": 22, "alone.png": 23}.items():
+        page(width).save(scans / name)
+    (scans / "two.pdf").write_bytes(pdf(72, 36))
+    # Their plain names would meet what others' whole names make, and the number of a page.
+    page(24).save(scans / "letter.tif.png")
+    page(25).save(scans / "scan-0002.png")
+    (scans / "scan.tiff").write_bytes(tiff(26, 27))
+    command = scans, "--out", tmp_path / "texts"
+    code, _, err = read(*command)
+    assert code == 0, err
+    texts = {
+        "alone.txt": 23, "letter.tif.png.txt": 24, "letter.tif.txt": 20, "letter.webp.txt": 21, "scan-0002.png.txt": 25,
+        "scan.tiff-0001.txt": 26, "scan.tiff-0002.txt": 27, "two.pdf-0001.txt": 200, "two.pdf-0002.txt": 100, "two.tif.txt": 22,
+    }  # fmt: skip
+    assert files_below(tmp_path / "texts") == sorted(texts)
+    assert all((tmp_path / "texts" / name).read_text() == f"{width}\n" for name, width in texts.items())
+    (tmp_path / "texts" / "letter.webp.txt").unlink()
+    reader.read.clear()
+    assert read(*command, "--resume")[0] == 0
+    assert reader.read == [21]
+    assert files_below(tmp_path / "texts") == sorted(texts)
+
+
+def test_a_broken_file_that_was_mended_changes_the_name_of_no_other_result(read, reader, tmp_path, scans):
+    page(20).save(scans / "letter.tif")
+    (scans / "letter.webp").write_bytes(b"RIFF")
+    command = scans, "--out", tmp_path / "texts", "--resume"
+    assert read(*command)[0] == 2
+    page(21).save(scans / "letter.webp")
+    assert read(*command)[0] == 0
+    assert reader.read == [20, 21]
+    assert files_below(tmp_path / "texts") == ["letter.tif.txt", "letter.webp.txt"]
+
+
+def test_files_of_one_name_from_two_folders_are_refused_before_reading(read, reader, tmp_path, scans):
+    for name in ("a", "b"):
+        (scans / name).mkdir()
+        page(20).save(scans / name / "page.png")
+    code, _, err = read(scans / "a", scans / "b", "--out", tmp_path / "texts")
+    assert (code, reader.read) == (2, [])
+    assert "would both be written to" in err and "; give the folder above both, rename one, or use two folders" in err
+    assert read(scans, "--out", tmp_path / "texts")[0] == 0
+    assert files_below(tmp_path / "texts") == ["a/page.txt", "b/page.txt"]
 
 
 def test_of_a_document_each_page_gets_a_file(read, tmp_path):

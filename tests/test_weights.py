@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from htr.errors import InputError
-from htr.files import written_whole
+from htr.files import write_whole, written_whole
 from htr.network import Recogniser
 from htr.weights import Header, load_weights, save_weights
 
@@ -41,6 +41,18 @@ def test_two_that_write_one_file_at_once_leave_a_whole_one(tmp_path):
             assert not file.exists()
         assert file.read_text() == "the second"
     assert file.read_text() == "the first"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_that_is_written_anew_is_another_put_in_its_place(tmp_path):
+    file = tmp_path / "page.txt"
+    file.write_text("the first")
+    with file.open() as reader:
+        before = file.stat().st_ino
+        write_whole(file, "the second")
+        # Who has it open reads the whole of the old one.
+        assert reader.read() == "the first"
+    assert file.stat().st_ino != before and file.read_text() == "the second"
     assert list(tmp_path.iterdir()) == [file]
 
 

@@ -177,8 +177,8 @@ def _html_cell(column: int, text: str) -> str:
         return f'<th scope="row">{_marked(text)}</th>'
     if not _is_figure(column, text):
         return f"<td>{_marked(text)}</td>"
-    # The interval below its figure, or wide tables would not fit.
-    figure = re.sub(r" (\[.*\])$", r"<small>\1</small>", _marked(text))
+    # The interval, with the mark of a note, below its figure, or wide tables would not fit.
+    figure = re.sub(r" (\[.*\][¹²]?)$", r"<small>\1</small>", _marked(text))
     return f"<td{_FLUSH}>{figure}</td>"
 
 

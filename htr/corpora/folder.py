@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 TABLES = "lines.tsv", "lines.csv"
 """What tables of lines are called."""
 
+# Their columns that count; there may be others.
+_COLUMNS = "file", "text", "page", "writer", "split"
+
 # No line of handwriting holds so many characters.
 _LONGEST = 200
 
@@ -109,6 +112,8 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
         columns = [name.strip().lower() for name in next(reader, [])]
         if not {"file", "text"} <= set(columns):
             raise InputError(f"{table}: the columns file and text must be named in the first line; name them")
+        if twice := [name for name in _COLUMNS if columns.count(name) > 1]:
+            raise InputError(f"{table}: the first line names the column {twice[0]} twice; take one of them out")
         for fields in reader:
             if not any(map(str.strip, fields)):
                 continue

@@ -295,9 +295,11 @@ def _alto_place(line: Element) -> tuple[Points | float | None, Points | None]:
     outline = line.find("{*}Shape/{*}Polygon")
     polygon = _points(outline.get("POINTS") if outline is not None else None)
     baseline = _points(line.get("BASELINE"), or_height=True)
-    box = [line.get(name) for name in ("HPOS", "VPOS", "WIDTH", "HEIGHT")]
-    if polygon is None and None not in box:
-        (left, top), (width, height) = _points(" ".join(box))
+    box = [line.get(name, "").strip() for name in ("HPOS", "VPOS", "WIDTH", "HEIGHT")]
+    if polygon is None and all(box):
+        left, top, width, height = map(float, box)
+        if not all(map(math.isfinite, (left, top, width, height))):
+            raise InputError(f"{' '.join(box)[:60]!r} are no place; export it again")
         # Without an outline, eScriptorium's box is that of the baseline.
         ys = [y for _, y in baseline] if isinstance(baseline, tuple) else []
         if not ys or top < min(ys) - 1 or top + height > max(ys) + 1:

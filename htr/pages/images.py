@@ -33,8 +33,9 @@ PDF_DPI = 200
 """Pixels per inch at which pages of a PDF are drawn if nothing else is said."""
 
 _OF_JPEG = ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".jpf", ".jpx"
+_OF_HEIC = ".heic", ".heif"
 SUFFIXES = frozenset(
-    {*_OF_JPEG, ".bmp", ".gif", ".pbm", ".pdf", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+    {*_OF_JPEG, *_OF_HEIC, ".bmp", ".gif", ".pbm", ".pdf", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 )
 """What the names of files that can be opened end in; the content decides, whatever the name."""
 
@@ -167,7 +168,9 @@ def _opened(source: Path | str | bytes, name: str | None) -> Iterator[Image.Imag
             f"{name}: larger than {MAX_PIXELS // 1_000_000} million pixels; scale it down or cut it into pages"
         ) from None
     except UnidentifiedImageError:
-        raise InputError(f"{name}: not a picture that can be read; give a PNG, JPEG, TIFF, WebP or PDF file") from None
+        raise InputError(
+            f"{name}: not a picture that can be read; give a PNG, JPEG, HEIC, TIFF, WebP or PDF file"
+        ) from None
     except PermissionError:
         raise InputError(f"{name}: may not be read; check its permissions") from None
     except MemoryError:
@@ -189,6 +192,12 @@ def _existing(path: Path) -> Path:
 
 
 def _document(handle: BinaryIO) -> Image.Image | PdfDocument:
+    start = handle.read(12)
+    handle.seek(0)
+    if not start:
+        raise InputError("is empty; copy it again")
+    if start[4:8] == b"ftyp":
+        return _heic(handle)
     try:
         return Image.open(handle, formats=_FORMATS)
     except UnidentifiedImageError:
@@ -205,6 +214,19 @@ def _document(handle: BinaryIO) -> Image.Image | PdfDocument:
         raise InputError("a PDF file that is damaged, cut short or without pages; export or copy it again") from None
     document.init_forms()
     return document
+
+
+def _heic(handle: BinaryIO) -> Image.Image:
+    # Imported late: it takes a while, and makes Pillow know HEIC in the whole program.
+    from pi_heif import register_heif_opener
+
+    register_heif_opener()
+    try:
+        return Image.open(handle, formats=("HEIF",))
+    except UnidentifiedImageError:  # also where it is damaged
+        raise InputError(
+            "a HEIC file that is damaged or cut short, or a film or picture of another kind; copy it again, or export it as JPEG"
+        ) from None
 
 
 def _count(document: Image.Image | PdfDocument) -> int:
@@ -227,7 +249,7 @@ def _page(document: Image.Image | PdfDocument, number: int, dpi: float) -> Image
         raise Image.DecompressionBombError
     sideways = _orientation(document) > 4
     document.load()
-    turn = _TURNS.get(_orientation(document))  # TIFF files have turned themselves by now
+    turn = _TURNS.get(_orientation(document))  # TIFF and HEIC files have turned themselves by now
     picture = _plain(document if turn is None else document.transpose(turn))
     resolution = [float(value) for value in document.info.get("dpi", ())]
     if sideways:
@@ -248,8 +270,8 @@ def _orientation(document: Image.Image) -> int:
 def _frames(image: Image.Image) -> Iterator[Exception | None]:
     """Goes from page to page of a picture file; yields what is wrong with one that cannot be gone to."""
     if image.format != "TIFF":
-        # Only the first picture of a phone's JPEG is the photograph; smaller ones and depth maps follow.
-        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+        # Only the picture that opens of a phone's JPEG or HEIC is the photograph; the others are smaller ones and depth maps.
+        if image.format not in ("MPO", "HEIF") and getattr(image, "n_frames", 1) > 1:
             raise InputError("is an animation; save the page as a PNG")
         yield None
         return

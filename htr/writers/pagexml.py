@@ -28,7 +28,8 @@ def write(page: Page, picture: Image.Image) -> bytes:
 
 
 def write_2013(page: Page, picture: Image.Image) -> bytes:
-    """The same in the edition of 2013, which cannot say how a page is turned: only the places of the lines tell."""
+    """The same in the edition of 2013, which cannot say how a page is turned: only the places of the lines tell. For Transkribus
+    regions and lines tell their order too."""
     return _write(page, "2013-07-15")
 
 
@@ -57,7 +58,17 @@ def _write(page: Page, edition: str) -> bytes:
             SubElement(order, "RegionRefIndexed", index=str(number), regionRef=f"r{number + 1}")
     for number, region in enumerate(page.regions, 1):
         _add_region(sheet, f"r{number}", region, page)
+    if edition < "2019":
+        _number(sheet.findall("TextRegion"))
     return serialise(root)
+
+
+def _number(elements: list[Element]) -> None:
+    """Tells the order of regions, and of their lines, as Transkribus does: where that is missing, it sorts them by their places."""
+    for index, element in enumerate(elements):
+        rest = element.get("custom")
+        element.set("custom", f"readingOrder {{index:{index};}}" + (f" {rest}" if rest else ""))
+        _number(element.findall("TextLine"))
 
 
 def _add_region(sheet: Element, name: str, region: Region, page: Page) -> None:

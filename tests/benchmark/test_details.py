@@ -48,3 +48,10 @@ def test_confidence_is_compared_with_what_was_right():
 def test_no_text_of_a_line_is_kept():
     assert "secret" not in str(details([line("the secret word", "the secret ward", writer="Ann")]))
     assert "Ann" not in str(details([line("a", "a", writer="Ann")]))
+
+
+def test_equally_sure_lines_are_taken_unseen_together_or_not_at_all():
+    lines = [line("ab", "ab", 0.9)] * 30 + [line("ab", "xy", 0.9)] * 20
+    assert details(lines)["accepted"]["share"] == 0.0
+    # Were the right ones surer, they could be taken.
+    assert details([line("ab", "ab", 0.91)] * 30 + lines[30:])["accepted"]["share"] == 60.0

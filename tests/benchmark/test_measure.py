@@ -10,7 +10,9 @@ from htr.benchmark import __main__ as benchmark
 from htr.benchmark import measure, peers, provenance, speed
 from htr.benchmark.details import details
 from htr.benchmark.results import load_results
+from htr.corpora.sample import Sample
 from htr.errors import InputError
+from tests.standin import StandIn
 
 SAMPLE_PAGE = Path(__file__).parents[2] / "data" / "sample" / "page.png"
 
@@ -129,3 +131,22 @@ def test_a_finder_that_fails_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(measure, "_found_by", fail)
     measure._pages(load_results(tmp_path), "here/pages", [], None, "default", tmp_path, tmp_path)
     assert json.loads((tmp_path / "pages.json").read_text())["left_out"] == {"Echo 1": "it failed"}
+
+
+def test_of_the_repeated_timings_of_other_readers_the_median_counts(echo, tmp_path, monkeypatch):
+    # Each of the first lines is read three times, slower at first and faster at last.
+    (tmp_path / "runners" / "run_echo.py").write_text(
+        ECHO.replace("for request", "seconds = [9.0] * 2 + [1.0] * 5 + [0.5] * 5 + [0.1] * 5\nfor request").replace(
+            '"seconds": 0.5', '"seconds": seconds.pop(0)'
+        )
+    )
+    monkeypatch.setattr(measure, "load", lambda weights: StandIn(reading="echo"))
+    monkeypatch.setattr(measure, "first_result", lambda *_: {"seconds": 1.0, "peak_megabytes": 1})
+    samples = [Sample(name, "echo", "test", lambda: np.full((20, 90), 255, np.uint8)) for name in "abcde"]
+    out = tmp_path / "reports"
+    out.mkdir()
+    collection = measure.Collection("lines:here/letters")
+    measure._peers(load_results(out), collection, samples, "standin", out, tmp_path / "peers")
+    [file] = out.glob("*.json")
+    [echo] = [reader for reader in json.loads(file.read_text())["readers"] if reader["name"] == "echo"]
+    assert echo["lines_per_second"] == 2.0

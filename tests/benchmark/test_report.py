@@ -493,3 +493,40 @@ def test_which_results_are_of_other_code_is_told(folder):
     other = "differs between results (`aaaaaaaa`: lines, peers; `bbbbbbbb`: validation lines)"
     page = (folder / "report.md").read_text()
     assert told in page or other in page
+
+
+@pytest.mark.parametrize("mark", ["", "¹"])
+def test_an_interval_stands_below_its_figure_with_the_mark_of_its_note(mark):
+    page = as_html([Table(["lines", "CER"], [["letters", f"2.00 [1.00, 3.00]{mark}"]])])
+    assert f">2.00<small>[1.00, 3.00]{mark}</small></td>" in page
+
+
+def test_of_the_complete_database_our_figures_stand_among_the_published_ones(folder):
+    helped = named_rates(score(TRUTHS, TRUTHS))
+    language = {"name": "auto", "models": {"english.npz": "1" * 64}}
+    complete = {"data": "iam:there/iam", "complete_aachen": True, "language": language, "scores_with_language": helped}
+    (folder / "iam.json").write_text(json.dumps(lines_result(**complete)))
+    draw_report(folder)
+    published = (folder / "report.md").read_text().partition("## Published figures")[2].partition("\n## ")[0]
+    assert "Ours, marked below, were measured on it too." in published and "not comparable" not in published
+    scores = score(TRUTHS, READINGS)
+    rows = [row.split(" | ")[:5] for row in published.splitlines() if "measured here**" in row]
+    assert rows == [
+        ["| **htr default, measured here**", "", f"{scores.cer.value:.2f}", f"{scores.wer.value:.2f}", "Aachen"],
+        ["| **htr default, with language, measured here**", "", "0.00", "0.00", "Aachen"],
+    ]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_memory_of_a_gpu_is_told_where_it_was_measured_on_one(folder, device):
+    result = json.loads(next(REPORTS.glob("speed_*.json")).read_text())
+    result["machine"] |= {"device": device, "processor": "Some card"}
+    for values, megabytes in zip(result["first"].values(), (1234, 5678)):
+        values["peak_gpu_megabytes"] = megabytes
+    (folder / "speed.json").write_text(json.dumps(result))
+    draw_report(folder)
+    speed = (folder / "report.md").read_text().partition("## Speed and size")[2].partition("\n## ")[0]
+    rows = re.findall("^\\| ((?:of a fresh process|a line|a page) .*) \\|$", speed, re.MULTILINE)
+    assert [row.split(" | ")[3:] for row in rows] == (
+        [["of the GPU, MB"], ["1,234"], ["5,678"]] if device == "cuda" else [[], [], []]
+    )

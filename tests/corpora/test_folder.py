@@ -79,14 +79,36 @@ def test_bad_tables_are_named(folder, table, complaint):
         rows(folder)
 
 
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ("sep=;\nfile;text\na.png;one\nb.png;two\n", "lines.csv: line 4: .*b.png is not there"),
+        ('file,text\na.png,"one\n', "lines.csv: line 2: unexpected end of data; correct it"),
+        ('sep=;\nfile;text\na.png;"one\n', "lines.csv: line 3: unexpected end of data; correct it"),
+        ("file,text,text\na.png,one,two\n", "lines.csv: the first line names the column text twice"),
+        ("file,File ,text\na.png,val/b.png,one\n", "lines.csv: the first line names the column file twice"),
+    ],
+)
+def test_bad_tables_of_spreadsheets_are_named(folder, table, complaint):
+    (folder / "lines.csv").write_text(table)
+    with pytest.raises(InputError, match=complaint):
+        rows(folder)
+
+
+def test_columns_that_do_not_count_may_have_one_name(folder):
+    (folder / "lines.csv").write_text("file;text;;note;;note\na.png;one;;1;;2\n")
+    assert rows(folder) == [("a", "one", "test", None, None)]
+
+
 def test_bad_folders_are_named(folder):
     with pytest.raises(InputError, match="no such folder"):
         rows(folder / "nowhere")
     with pytest.raises(InputError, match="has no lines with a text"):
         rows(folder)
-    (folder / "a.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"a.txt: not a text file in UTF-8"):
-        rows(folder)
+    for content in (b"\xff\xfe\x00", "in UTF-16 without its mark".encode("utf-16-le")):
+        (folder / "a.txt").write_bytes(content)
+        with pytest.raises(InputError, match=r"a.txt: not a text file in UTF-8"):
+            rows(folder)
     (folder / "lines.tsv").write_bytes(b"file\ttext\na.png\t\xe9\n")
     with pytest.raises(InputError, match=r"lines.tsv: not a text file in UTF-8"):
         rows(folder)
@@ -173,3 +195,35 @@ def test_a_text_where_the_file_should_be_is_named(folder):
     (folder / "lines.csv").write_text(f"text,file\na.png,{'all that stands in this line ' * 10}\n")
     with pytest.raises(InputError, match="lines.csv: line 2: .* is not there"):
         rows(folder)
+
+
+def test_pages_of_one_name_in_two_folders_are_two(folder):
+    for box in ("box1", "box2"):
+        (folder / box / "p").mkdir(parents=True)
+        (folder / box / "p" / "1.png").write_bytes((folder / "a.png").read_bytes())
+        (folder / box / "p" / "1.txt").write_text("one\n")
+    assert [(name, form) for name, *_, form in rows(folder)] == [("box1/p/1", "box1/p"), ("box2/p/1", "box2/p")]
+
+
+@pytest.mark.parametrize("links", [["b"], ["b", "A", "val/a"]])
+def test_lines_that_a_link_leads_to_as_well_count_once(folder, links):
+    (folder / "a").mkdir()
+    for ending in ("png", "txt"):
+        (folder / f"a.{ending}").touch()
+        (folder / f"a.{ending}").rename(folder / "a" / f"1.{ending}")
+    (folder / "a" / "1.txt").write_text("one\n")
+    for link in links:
+        (folder / link).symlink_to(folder / "a", target_is_directory=True)
+    assert rows(folder) == [("a/1", "one", "test", None, "a")]
+
+
+def test_of_links_to_one_folder_elsewhere_the_first_counts(folder):
+    lines = folder / "val"
+    (lines / "b.txt").write_text("two\n")
+    (folder / "letters").mkdir()
+    for link in ("val", "train"):
+        (folder / "letters" / link).symlink_to(lines, target_is_directory=True)
+    assert [row[:3] for row in rows(folder / "letters")] == [("train/b", "two", "train")]
+    # As do those below it.
+    (folder / "letters" / "all").symlink_to(folder, target_is_directory=True)
+    assert [row[:3] for row in rows(folder / "letters")] == [("all/val/b", "two", "val")]

@@ -71,14 +71,14 @@ def test_incomplete_splits_are_said(iam_folder, caplog):
 
 
 def test_xml_text_is_preferred(folder):
-    first = load_iam(folder)[0]
+    first, second, *_ = load_iam(folder)
     (folder / "xml").mkdir()
     (folder / "xml" / f"{first.form}.xml").write_text(
         f'<form><handwritten-part><line id="{first.id}" text="&amp;quot;Yes&quot;, he said"/></handwritten-part></form>'
     )
     changed = load_iam(folder)
     assert changed[0].text == '"Yes", he said'
-    assert changed[1].text == load_iam(folder)[1].text
+    assert changed[1].text == second.text
     (folder / "xml" / f"{first.form}.xml").write_text("<form>")
     with pytest.raises(InputError, match=rf"{first.form}\.xml: not well-formed XML"):
         load_iam(folder)
@@ -173,6 +173,31 @@ def test_shared_forms_and_writers_are_refused(kind):
     samples = [Sample(split, "text", split, lambda: None, **{kind: "x7"}) for split in ("train", "test")]
     with pytest.raises(InputError, match=f"{kind} x7 is in both train and test"):
         check_disjoint(samples)
+
+
+def test_a_writer_in_two_splits_is_refused(folder):
+    table = folder / "ascii" / "forms.txt"
+    first, *_, last = [row.split()[1] for row in table.read_text().splitlines()[1:]]
+    assert first.startswith("train-") and last.startswith("test-")
+    table.write_text(table.read_text().replace(f" {last} ", f" {first} "))
+    with pytest.raises(InputError, match=f"writer {first} is in both train and test"):
+        load_iam(folder)
+
+
+def test_forms_outside_the_split_are_left_out(folder):
+    first = load_iam(folder)[0]
+    other = folder / "lines" / "z99" / "z99-000" / "z99-000-00.png"
+    other.parent.mkdir(parents=True)
+    shutil.copy(folder / "lines" / first.form[:3] / first.form / f"{first.id}.png", other)
+    rows(folder).write_text(f"z99-000-00 ok 150 9 10 20 30 40 words\n{rows(folder).read_text()}")
+    samples = load_iam(folder)
+    assert len(samples) == 48 and samples[0].id == first.id
+
+
+def test_without_forms_txt_writers_are_not_known(folder, caplog):
+    (folder / "ascii" / "forms.txt").unlink()
+    assert {sample.writer for sample in load_iam(folder)} == {None}
+    assert "forms.txt: missing, so writers are not known" in caplog.text
 
 
 def test_real_database(shared_iam):

@@ -36,6 +36,9 @@ ALTO_2 = """<alto xmlns="http://www.loc.gov/standards/alto/ns-v2#"><Layout><Page
     <TextLine HPOS="10" VPOS="100" WIDTH="300" HEIGHT="40"><String CONTENT="more"/></TextLine>
   </TextBlock></ComposedBlock></PrintSpace></Page></Layout></alto>"""
 
+# Of its second line.
+BOX = 'HPOS="10" VPOS="100" WIDTH="300" HEIGHT="40"'
+
 NAMED = "<Description><sourceImageInformation><fileName>{}</fileName></sourceImageInformation></Description>"
 
 PAGE = """<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/2013-07-15">
@@ -137,10 +140,22 @@ def test_lines_are_cut_as_reading_cuts_them(folder):
     [
         (ALTO_2[:200], "not well-formed XML"),
         (ALTO_2.replace('HEIGHT="300"', 'HEIGHT="800"'), "is of a picture of 400 x 800 pixels, but .* has 400 x 300"),
+        (ALTO_2.replace('WIDTH="400"', 'WIDTH="440"'), "is of a picture of 440 x 300 pixels, but .* has 400 x 300"),
+        (ALTO_2.replace('WIDTH="400"', 'WIDTH="412"'), "is of a picture of 412 x 300 pixels, but .* has 400 x 300"),
+        (
+            ESCRIPTORIUM.replace(">pixel<", ">mm10<").replace('<Page WIDTH="400" HEIGHT="300"', "<Page"),
+            "tells places in millimetres or inches, but not the size of the page; export it in pixels",
+        ),
         (ALTO_2.replace('WIDTH="400"', 'WIDTH="broad"'), "malformed number"),
         (ALTO_2.replace('BASELINE="50.5"', 'BASELINE="1 2 3"'), "half a point short"),
         (ALTO_2.replace('BASELINE="50.5"', 'BASELINE="nan"'), "are no points"),
         (ALTO_2.replace('VPOS="100"', ""), "line None has neither a place nor a baseline"),
+        *(
+            (ALTO_2.replace(BOX, box), "line None has neither a place nor a baseline; draw one")
+            for box in (re.sub('"[^"]*"', '""', BOX), BOX.replace("10", ""), BOX.replace("300", " "))
+        ),
+        (ALTO_2.replace('VPOS="100"', 'VPOS="inf"'), "'10 inf 300 40' are no place; export it again"),
+        (ALTO_2.replace('VPOS="100"', 'VPOS="100 5"'), "malformed number"),
         (ALTO_2.replace('VPOS="100"', 'VPOS="1000"'), "lies outside of"),
         (ALTO_2.replace('<Page WIDTH="400" HEIGHT="300">', "<Page/><Page>"), "holds 2 pages"),
         (PAGE.replace("800", "0"), "scan.png"),
@@ -350,3 +365,49 @@ def test_a_picture_whose_name_begins_with_a_space_is_found(folder):
     assert load_pages(str(folder))[0].image.name == " scan.png"
     (folder / " scan.png").rename(folder / "scan.png")
     assert load_pages(str(folder))[0].image.name == "scan.png"
+
+
+def test_an_empty_box_is_made_from_the_baseline_and_stops_nothing_else(folder):
+    empty = re.sub('"[^"]*"', '""', BOX)
+    (folder / "scan.xml").write_text(ALTO_2.replace(BOX, f'{empty} BASELINE="10 130 310 130"'))
+    first, second = load_pages(str(folder))[0].page.lines
+    assert second.baseline == ((10, 130), (310, 130)) and second.box[1] < 130 < second.box[3]
+    (folder / "scan.xml").write_text(ALTO_2.replace(BOX, empty))
+    (truth,), (doubt,) = pages_with_xml(folder)
+    assert truth.page.lines == [first]
+    assert (doubt.line, doubt.text) == ("scan.xml", "more")
+
+
+def test_places_in_millimetres_are_scaled_by_the_size_of_the_page(folder):
+    (folder / "scan.xml").write_text(ESCRIPTORIUM.replace(">pixel<", ">mm10<"), encoding="utf-8")
+    assert load_pages(str(folder))[0].page.lines[0].baseline == ((20, 50), (200, 54), (380, 50))
+
+
+@pytest.mark.parametrize("points", ["20,20 420,20", "20,20 220,20 420,20", "20,20 420,60 20,20"])
+def test_a_polygon_without_an_inside_is_made_anew_from_the_baseline(folder, points):
+    (folder / "scan.xml").write_text(PAGE.replace("20,20 420,20 420,60 20,60", points))
+    first = load_pages(str(folder))[0].page.lines[0]
+    assert first.text == "first words" and first.baseline == ((10, 25), (210, 25))
+    # Half of the 100 units between the lines, less and more: 0.6 and 0.25 of them above and below.
+    assert np.array(first.polygon) == pytest.approx(np.array([(10, 0), (210, 0), (210, 37.5), (10, 37.5)]), abs=0.01)
+
+
+@pytest.mark.parametrize("points", ["20,50 20,50", "20,50", "20,50 420,50 20,50", "900,50 950,50"])
+def test_a_baseline_without_a_length_is_made_anew_from_the_polygon(folder, points):
+    (folder / "scan.xml").write_text(PAGE.replace("20,50 420,50", points))
+    first = load_pages(str(folder))[0].page.lines[0]
+    # A quarter of the height of 20 pixels above the lower edge.
+    assert np.array(first.baseline) == pytest.approx(np.array([(10, 25), (210, 25)]), abs=0.01)
+
+
+def test_a_line_with_neither_an_inside_nor_a_length_is_set_aside(folder):
+    text = PAGE.replace("20,20 420,20 420,60 20,60", "20,20 420,20").replace("20,50 420,50", "20,50 20,50")
+    (folder / "scan.xml").write_text(text)
+    (truth,), (doubt,) = pages_with_xml(folder)
+    assert [line.text for line in truth.page.lines] == ["", "last"]
+    assert doubt.text == "first words" and "line l2 has neither a place nor a baseline" in doubt.reason
+
+
+def test_regions_that_the_reading_order_leaves_out_come_last(folder):
+    (folder / "scan.xml").write_text(PAGE.replace('<RegionRefIndexed index="1" regionRef="r1"/>', ""))
+    assert [line.text for line in load_pages(str(folder))[0].page.lines] == ["first words", "", "last"]

@@ -242,6 +242,38 @@ def test_what_is_missing_is_said(folder):
         RecombinedLines([])
 
 
+def test_without_forms_txt_each_form_counts_as_a_writer(folder, caplog):
+    (folder / "ascii" / "forms.txt").write_text(
+        "\n".join(f"{line.form} 000 1 all 3 3 9 9" for line in iam_words(folder)) + "\n"
+    )
+    assert {line.writer for line in iam_words(folder)} == {"000"}
+    (folder / "ascii" / "forms.txt").unlink()
+    lines = iam_words(folder)
+    assert [line.writer for line in lines] == [line.form for line in lines]
+    assert len({line.writer for line in lines}) == 2
+    assert "forms.txt: missing, so writers are not known" in caplog.text
+
+
+def test_how_much_larger_than_its_form_a_line_is_shown_is_told_by_its_words(folder):
+    assert {line.zoom for line in iam_words(folder)} == {1.0}
+    table = folder / "ascii" / "words.txt"
+    head, *words = table.read_text().splitlines()
+    rows = []
+    for name, sure, grey, *places, tag, token in map(str.split, words):
+        rows.append(" ".join([name, sure, grey, *(str(int(place) // 2) for place in places), tag, token]))
+    table.write_text("\n".join([head, *rows]) + "\n")
+    assert [line.zoom for line in iam_words(folder)] == pytest.approx(6 * [2], rel=0.03)
+
+
+def test_words_of_their_own_paper_are_put_together_on_white(official):
+    for line in iam_words(official):
+        picture = line.image()
+        # Ink as much lighter as the paper has become.
+        assert set(np.unique(picture)) == {35, 255}
+        left, top, right, bottom = line.words[-1].box
+        assert picture.shape[1] == right and (picture[top:bottom, left:right] == 35).any()
+
+
 @pytest.mark.parametrize("row", ["a01-000u-00-00 ok 154 408", "nonsense", "a01-000u-00-00 ok 154 a b c d NN word"])
 def test_malformed_row_is_named(folder, row):
     table = folder / "ascii" / "words.txt"

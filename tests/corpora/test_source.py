@@ -250,3 +250,29 @@ def test_a_table_in_a_folder_below_is_named(tmp_path):
     assert [(doubt.line, doubt.reason[:31]) for doubt in source.doubts] == [
         ("letters/lines.csv", "is a table in a folder below, w")
     ]
+
+
+def test_a_row_of_a_table_without_a_text_is_told(tmp_path):
+    for name in "ab":
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((60, 700), 128, np.uint8))
+    (tmp_path / "lines.tsv").write_text("file\ttext\na.png\t \nb.png\tsome words\n")
+    source = load_source(tmp_path, None)
+    assert rows(source) == [("b", "some words", None)]
+    assert source.doubts == [("a", "", "has no text")]
+
+
+def test_pictures_without_a_text_are_counted_but_not_those_of_a_run(tmp_path, caplog):
+    for name in ("a", "b", "letters/c", "my.run/lines/00000"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((60, 700), 128, np.uint8))
+    (tmp_path / "a.txt").write_text("some words")
+    assert rows(load_source(tmp_path, None)) == [("a", "some words", None)]
+    assert "2 pictures have no text beside them and are left out" in caplog.text
+
+
+def test_of_a_line_that_stands_twice_in_a_text_and_is_found_once_the_other_is_told(page):
+    folder, read_page = page
+    (folder / "page.txt").write_text("\n".join([*TEXTS, TEXTS[1]]))
+    source = load_source(folder, read_page)
+    assert [sample.text for sample in source.samples] == TEXTS
+    assert [(doubt.line, doubt.text) for doubt in source.doubts] == [("page", TEXTS[1])]

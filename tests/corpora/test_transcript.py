@@ -85,3 +85,11 @@ def test_punctuation_apart_at_the_ends_is_no_word_of_its_own():
     readings = [LINES[0].removesuffix(".") + " .", '" ' + LINES[1], LINES[3].replace('float"', 'float. "')]
     texts = [LINES[0], '"' + LINES[1], LINES[3]]
     assert all(match.sure for match in match_lines(readings, "\n".join(texts)))
+
+
+def test_of_two_nearly_alike_lines_a_wrong_text_is_not_sure():
+    """Each was read as the other, but for a character."""
+    lines = ["To John Hill, 3 pounds, in May", "To John Hill, 8 pounds, in May", LINES[0]]
+    matches = match_lines([lines[1], lines[0], READINGS[0]], "\n".join(lines))
+    assert [match.text for match in matches] == [lines[1], lines[0], lines[2]]
+    assert [match.sure for match in matches] == [False, False, True]

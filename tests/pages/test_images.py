@@ -4,6 +4,7 @@ import struct
 import tracemalloc
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 from reportlab.lib.colors import red
@@ -174,6 +175,65 @@ def test_animations_are_refused(tmp_path, suffix):
     frames[0].save(tmp_path / f"film.{suffix}", save_all=True, append_images=frames[1:])
     with pytest.raises(InputError, match="is an animation"):
         count_pages(tmp_path / f"film.{suffix}")
+
+
+def heic(picture, **options):
+    """As iPhones write it: in colour, the quarter turn that EXIF tells told in HEIC's own way too."""
+    file = io.BytesIO()
+    pillow_heif.from_pillow(picture).save(file, quality=95, **options)
+    return file.getvalue()
+
+
+def test_heic_is_opened_as_phones_write_it(tmp_path):
+    for suffix in ("heic", "HEIF"):
+        path = tmp_path / f"letter.{suffix}"
+        path.write_bytes(heic(Image.fromarray(GREY).convert("RGB")))
+        assert count_pages(path) == 1
+        assert open_page(path).mode == "RGB"
+        assert np.abs(open_image(path).astype(int) - GREY).max() <= 3
+
+
+def test_a_heic_that_lies_sideways_is_turned_once():
+    exif = Image.Exif()
+    exif[274] = 6
+    file = heic(Image.fromarray(GREY).convert("RGB"), exif=exif.tobytes())
+    assert b"irot" in file
+    assert open_page(file).size == (40, 60)
+    assert np.abs(open_image(file).astype(int) - np.rot90(GREY, -1)).max() <= 3
+
+
+def test_only_the_main_picture_of_a_heic_is_the_photograph():
+    small, photograph = Image.new("RGB", (30, 20)), Image.fromarray(GREY).convert("RGB")
+    several = pillow_heif.from_pillow(small)
+    several.add_from_pillow(photograph)
+    file = io.BytesIO()
+    several.save(file, quality=95, primary_index=1)
+    assert len(pillow_heif.open_heif(file.getvalue())) == 2
+    for content in (file.getvalue(), heic(photograph.resize((600, 400)), thumbnails=[64])):
+        assert count_pages(content) == 1
+    assert np.abs(open_image(file.getvalue()).astype(int) - GREY).max() <= 3
+
+
+def test_ten_bits_of_a_heic_are_scaled():
+    deep = np.repeat(GREY[..., None], 3, axis=2).astype(np.uint16) * 257
+    file = io.BytesIO()
+    pillow_heif.encode("RGB;16", (60, 40), deep.tobytes(), file, quality=95)
+    assert pillow_heif.open_heif(file.getvalue()).info["bit_depth"] == 10
+    assert np.abs(open_image(file.getvalue()).astype(int) - GREY).max() <= 3
+
+
+@pytest.mark.parametrize("length", [20, 200, -300])
+def test_a_damaged_heic_is_named(length):
+    file = heic(noise(0).resize((600, 400)).convert("RGB"))
+    with pytest.raises(InputError, match="^letter.heic: .*damaged or cut short.*copy it again") as told:
+        open_page(file[:length], name="letter.heic")
+    assert "\n" not in str(told.value)
+
+
+def test_an_empty_file_is_said_to_be_empty(tmp_path):
+    (tmp_path / "letter.jpg").touch()
+    with pytest.raises(InputError, match="letter.jpg: is empty; copy it again"):
+        count_pages(tmp_path / "letter.jpg")
 
 
 def tiff(pages, **options):

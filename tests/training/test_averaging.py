@@ -8,6 +8,7 @@ from htr import average
 from htr.corpora.embedded import embedded_lines
 from htr.lineimage import collate, prepare
 from htr.network import Recogniser
+from htr.training import averaging
 from htr.weights import Header, load_weights, save_weights
 
 NETWORK = {"encoder": "lcnet_035", "width_stride": 8, "lstm_layers": 1, "lstm_units": 8, "neck_channels": 8}
@@ -104,3 +105,14 @@ def test_what_is_there_is_not_written_over(weights, corpus, command_line):
     before = file.read_bytes()
     code, _, err = command_line(average.main, file, "--data", f"lines:{corpus}", "--out", file)
     assert code == 2 and "is there already" in err and file.read_bytes() == before
+
+
+def test_of_large_corpora_so_many_lines_are_taken_that_small_ones_count_too(weights, corpus, tmp_path, monkeypatch):
+    large = tmp_path / "large"
+    large.mkdir()
+    (large / "train.png").write_bytes((corpus / "train.png").read_bytes())
+    (large / "lines.tsv").write_text("file\ttext\tsplit\n" + "train.png\tsome words\ttrain\n" * 5)
+    monkeypatch.setattr(averaging, "LINES", 3)
+    out = tmp_path / "out.safetensors"
+    count = averaging.average([weights("one.safetensors", 1)], [f"lines:{large}", f"lines:{corpus}"], out)
+    assert count == load_weights(out).header.training["norms"]["lines"] == 3 + 1

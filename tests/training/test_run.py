@@ -23,6 +23,7 @@ from htr.finetuning.lines import write_lines
 from htr.training import run as run_module
 from htr.training.config import TrainConfig, load_config
 from htr.training.data import WidthBatches
+from htr.training.folder import OtherRun, claim
 from htr.training.loop import WholeStates, make_trainer
 from htr.training.module import Training, schedule
 from htr.training.run import BestWeights, Spelt, train
@@ -184,6 +185,21 @@ def test_a_run_is_not_taken_for_one_with_other_lines_or_start(tiny_config, iam_f
         config = load_config(CONFIG, [*words, "trainer.limit_train_batches=1"])
     with pytest.raises(InputError, match="other settings .*, lines or weights to start from"):
         train(config)
+
+
+def test_with_other_workers_a_run_goes_on_but_not_with_another_order_of_what_draws(tmp_path):
+    drawn = {"synthetic": 8, "recombined": 4}
+    config = TrainConfig(run="run", data=["sample"], drawn=drawn, workers=1)
+    with claim(tmp_path, config, "learnt") as state:
+        assert state is None
+    WholeStates().save_checkpoint({"pytorch-lightning_version": "2", "state_dict": {}}, tmp_path / "last.ckpt")
+    for same in (config, replace(config, workers=3), replace(config, drawn=dict(drawn))):
+        with claim(tmp_path, same, "learnt") as state:
+            assert state == tmp_path / "last.ckpt"
+    other = replace(config, drawn=dict(reversed(drawn.items())))
+    assert other == config
+    with pytest.raises(OtherRun, match="holds a run with other settings"), claim(tmp_path, other, "learnt"):
+        pass
 
 
 def test_weights_that_lie_in_the_folder_are_not_written_over(tiny_config, tmp_path):

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from htr.corpora.markup import read_xml
 from htr.pages.containers import Page, Region
 from htr.writers import WRITERS
 
@@ -149,14 +150,34 @@ def test_page_xml_tells_how_to_turn(degrees, orientation, page, turned, blank):
     assert _written("page", turned(page, degrees), blank).find("Page").get("orientation") == orientation
 
 
-def test_page_xml_of_2013_differs_in_its_name_alone_and_does_not_tell_how_to_turn(awkward, blank):
+def test_page_xml_of_2013_differs_in_its_name_and_order_alone_and_does_not_tell_how_to_turn(awkward, blank):
     def without_times(name, page):
         return re.sub(b"<(Created|LastChange)>[^<]*", b"", WRITERS[name].write(page, blank(page)))
 
     assert any(page.turn for page in awkward)
     for page in awkward:
         newer = re.sub(b' orientation="[^"]*"', b"", without_times("page", page))
-        assert without_times("page2013", page) == newer.replace(PAGE.encode(), PAGE_2013.encode())
+        older = re.sub(rb' custom="readingOrder {index:\d+;}"', b"", without_times("page2013", page))
+        older = re.sub(rb"readingOrder {index:\d+;} ", b"", older)
+        assert older == newer.replace(PAGE.encode(), PAGE_2013.encode())
+
+
+def test_page_xml_of_2013_tells_the_order_of_regions_and_lines_as_transkribus_does(page, blank, make_line, tmp_path):
+    """Not that of their places, by which Transkribus sorts what tells none."""
+    low, high = make_line("read first", 300, 500), make_line("read second", 300, 60)
+    page = replace(page, regions=(Region("margin", (low, high)), Region("text", (make_line("read last", 20, 20),))))
+    root = _written("page2013", page, blank)
+    regions = root.findall("Page/TextRegion")
+    assert [region.get("custom") for region in regions] == [
+        "readingOrder {index:0;} structure {type:marginalia;}",
+        "readingOrder {index:1;} structure {type:paragraph;}",
+    ]
+    lines = [[line.get("custom") for line in region.findall("TextLine")] for region in regions]
+    assert lines == [["readingOrder {index:0;}", "readingOrder {index:1;}"], ["readingOrder {index:0;}"]]
+    blank(page).save(tmp_path / "page.png")
+    (tmp_path / "page.xml").write_bytes(WRITERS["page2013"].write(page, blank(page)))
+    read = read_xml(tmp_path / "page.xml", tmp_path).page
+    assert [line.text for line in read.lines] == ["read first", "read second", "read last"]
 
 
 def test_places_stay_on_the_page(page, blank, make_line):
