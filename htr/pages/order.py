@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from htr.pages.containers import Line, Region
 
 _MARGIN = 0.45  # a column narrower than this share of its neighbour is a margin
+
+_MOST = 0.6  # of the rows of a text, so many have a number, a date or a sum where that is no note
 
 _ACROSS = 0.25  # a line runs across both columns if so much of it lies in each
 
@@ -66,7 +69,12 @@ def _find_fold(lines: list[_Placed], width: int, height: int) -> float | None:
     for line in sorted(lines, key=lambda line: line.left):
         middle = (reached + line.left) / 2
         if line.left - reached > _FOLD * letter and width / 3 < middle < 2 * width / 3:
-            folds.append((line.left - reached, middle))
+            sides = (
+                [other for other in lines if other.right <= middle],
+                [other for other in lines if other.left >= middle],
+            )
+            if not _keep_rows(*sides):
+                folds.append((line.left - reached, middle))
         reached = line.right if reached == np.inf else max(reached, line.right)
     return max(folds)[1] if folds and width > height else None
 
@@ -88,9 +96,7 @@ def _blocks(lines: list[_Placed]) -> list[tuple[bool, list[_Placed]]]:
             blocks.extend(block for side in sides if side for block in _blocks(side))
             return
         parted = [_blocks(side) for side in sides]
-        # What is beside several columns is as wide as one of them, not as all.
-        widest = max(_width(block) for part in parted for _, block in part)
-        notes = [_width(side) < _MARGIN * widest for side in sides]
+        notes = [_is_narrow(side, other) for side, other in zip(sides, sides[::-1])]
         # The margin comes last, on whichever side it is.
         for note, part in sorted(zip(notes, parted), key=lambda pair: pair[0]):
             blocks.extend((note or inner, block) for inner, block in part)
@@ -119,7 +125,7 @@ def _find_gutter(lines: list[_Placed]) -> float | None:
     for edge in edges:
         left = [line for line in lines if line.right <= edge]
         beyond = [line for line in lines if line.left > edge]
-        if len(left) < 2 or len(beyond) < 2:
+        if not (left and beyond):
             continue
         x = (edge + min(line.left for line in beyond)) / 2
         top, bottom = _shared(left, beyond)
@@ -130,9 +136,57 @@ def _find_gutter(lines: list[_Placed]) -> float | None:
         crossing = sum(top <= line.row <= bottom for line in across) if beside > 2 else len(across)
         score = beside - crossing
         width = min(line.left for line in beyond) - edge
+        if not across and (_is_note(left, beyond) or _is_note(beyond, left)):
+            beside, score = 2, max(score, 1)
+        if _keep_rows([line for line in lines if line.right <= x], [line for line in lines if line.left >= x]):
+            continue
         if beside >= 2 and width > 0.5 * letter and score > best_score:
             best, best_score = x, score
     return best
+
+
+def _is_note(lines: list[_Placed], text: list[_Placed]) -> bool:
+    """Whether lines, of which there may be one alone, are a note in the margin of the text beside them: narrow, within its height,
+    and not all on its rows, as a number or a date before a line would be.
+    """
+    top, bottom = _shared(lines, text)
+    return (
+        len(text) > 2
+        and _is_narrow(lines, text)
+        and all(top <= line.row <= bottom for line in lines)
+        and any(all(not _in_one_row(line, other) for other in text) for line in lines)
+    )
+
+
+def _is_narrow(lines: list[_Placed], text: list[_Placed]) -> bool:
+    """Whether lines are narrow for text beside them, which may be in several columns."""
+    return _width(lines) < _MARGIN * max(line.right - line.left for line in text)
+
+
+def _keep_rows(left: list[_Placed], right: list[_Placed]) -> bool:
+    """Whether two sides are read row by row, as one has the numbers, dates or sums of the other."""
+    return _are_labels(left, right) or _are_labels(right, left)
+
+
+def _are_labels(lines: list[_Placed], text: list[_Placed]) -> bool:
+    """Whether narrow lines beside others are the numbers, dates or sums of their rows: each is on one, and they are on most, or mostly
+    on single ones. A note that happens to keep the rows of the text is on a few that follow each other.
+    """
+    if not _is_narrow(lines, text):
+        return False
+    rows = sorted(text, key=lambda line: line.row)
+    owners = [[index for index, row in enumerate(rows) if _in_one_row(line, row)] for line in lines]
+    if not all(owners):
+        return False
+    on = sorted({owner[0] for owner in owners})
+    runs = 1 + sum(later - earlier > 1 for earlier, later in pairwise(on))
+    return len(on) >= _MOST * len(rows) or len(on) < 2 * runs
+
+
+def _in_one_row(line: _Placed, other: _Placed) -> bool:
+    """By the letters of the longer one: those of a single figure are not surely known."""
+    longer = max(line, other, key=lambda line: line.right - line.left)
+    return abs(line.row - other.row) < 0.7 * longer.letter
 
 
 def _shared(left: list[_Placed], right: list[_Placed]) -> tuple[float, float]:
@@ -150,7 +204,7 @@ def _rows(lines: list[_Placed]) -> list[_Placed]:
         if rows:
             last = rows[-1][-1]
             apart = line.left >= last.right or line.right <= last.left
-            if apart and line.row - last.row < 0.7 * min(line.letter, last.letter):
+            if apart and _in_one_row(line, last):
                 rows[-1].append(line)
                 continue
         rows.append([line])

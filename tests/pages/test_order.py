@@ -117,9 +117,73 @@ def test_notes_in_the_margin_come_after_their_block(side):
     assert order(lines) == [("text", "a0 a1 a2 a3 a4 a5 a6 a7"), ("margin", "n0 n1 n2")]
 
 
+@pytest.mark.parametrize("degrees", [-5, 0, 5])
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_note_lower_than_two_rows_of_text_comes_after_it(count, side, degrees):
+    main, note = ((300, 900), (50, 220)) if side == "left" else ((100, 700), (760, 900))
+    lines = column("a", *main, 100, 8) + [line(f"n{number}", *note, 250 + 28 * number) for number in range(count)]
+    names = " ".join(f"n{number}" for number in range(count))
+    assert order(lines, degrees=degrees) == [("text", "a0 a1 a2 a3 a4 a5 a6 a7"), ("margin", names)]
+
+
+def test_what_is_no_note_stays_where_it_stands():
+    text = column("a", 300, 900, 100, 5)
+    number = line("n", 200, 240, 223)  # before the line of its row
+    assert order([*text, number]) == [("text", "a0 a1 n a2 a3 a4")]
+    date = line("d", 50, 220, 40)  # above all
+    assert order([*text, date]) == [("text", "d a0 a1 a2 a3 a4")]
+    whole = line("w", 50, 900, 400)  # the text reaches beneath what stands before it
+    assert order([*text, line("n", 50, 220, 190), whole]) == [("text", "a0 a1 n a2 a3 a4 w")]
+    inset = line("i", 50, 880, 190)  # as wide as the text
+    assert order([*column("a", 950, 1800, 100, 3), inset], size=(1900, 2400)) == [("text", "a0 a1 i a2")]
+
+
+@pytest.mark.parametrize(("left", "right"), [(100, 180), (1000, 1090)])
+@pytest.mark.parametrize("step", [1, 3])
+def test_numbers_dates_and_sums_stay_on_their_rows(left, right, step):
+    """Of a list or an account on each, of a diary on the first row of each entry."""
+    text = column("a", 250, 900, 100, 9)
+    on = [row for row in range(9) if row % step == 0 or row == 7]
+    labels = [line(f"n{row}", left, right + row % 4, 104 + 60 * row) for row in on]
+    names = []
+    for row in range(9):
+        label = [f"n{row}"] if row in on else []
+        names += [*label, f"a{row}"] if left < 250 else [f"a{row}", *label]
+    assert order(text + labels) == [("text", " ".join(names))]
+    far = [line(f"n{row}", 1300, 1400, 104 + 60 * row) for row in range(9)]  # on a sheet that lies, no page of its own
+    assert order(text + far, size=(1500, 1000)) == [("text", " ".join(f"a{row} n{row}" for row in range(9)))]
+
+
+def test_a_note_on_the_rows_of_ruled_paper_is_one():
+    note = column("n", 50, 220, 280, 3)
+    assert order(column("a", 300, 900, 100, 10) + note)[1] == ("margin", "n0 n1 n2")
+
+
+def test_a_note_beside_one_of_two_columns_is_one():
+    columns = column("a", 300, 700, 100, 6) + column("b", 800, 1200, 100, 6)
+    lines = [*columns, *(line(f"n{number}", 50, 220, 190 + 28 * number) for number in range(2))]
+    regions = [("text", "a0 a1 a2 a3 a4 a5"), ("margin", "n0 n1"), ("text", "b0 b1 b2 b3 b4 b5")]
+    assert order(lines, size=(1300, 1800)) == regions
+
+
+def test_the_widest_empty_middle_is_the_fold():
+    lines = [*column("a", 100, 850, 100, 3), *column("b", 940, 1000, 110, 1), *column("c", 1150, 1900, 120, 3)]
+    assert order(lines, size=(2000, 1400))[0] == ("text", "a0 b0 a1 a2")
+    narrow = column("a", 100, 300, 100, 1) + column("b", 500, 1900, 130, 1)  # empty too far left for a fold
+    assert order(narrow, size=(2000, 1400)) == [("text", "a0 b0")]
+
+
 def test_pieces_of_one_row_go_from_left_to_right():
     lines = [line("a", 100, 900, 100), line("c", 600, 900, 163), line("b", 100, 400, 160), line("d", 100, 900, 220)]
     assert order(lines) == [("text", "a b c d")]
+    # Lines that overlap are not of one row, however near.
+    assert order([line("b", 100, 600, 110), line("a", 300, 900, 100)]) == [("text", "a b")]
+
+
+def test_lines_across_after_columns_are_one_region():
+    lines = [*column("a", 100, 460, 100, 3), *column("b", 520, 900, 100, 3), *column("t", 100, 900, 300, 2)]
+    assert [text for _, text in order(lines)] == ["a0 a1 a2", "b0 b1 b2", "t0 t1"]
 
 
 def test_print_is_a_region_of_its_own():
