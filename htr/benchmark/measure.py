@@ -26,7 +26,7 @@ from htr.benchmark.distort import DISTORTIONS
 from htr.benchmark.lines import evaluate_lines, named_rates
 from htr.benchmark.pages import Truth, compare, evaluate_pages, finder_facts, load_truths, rates
 from htr.benchmark.peers import PEERS, Peer, PeerProcess, PeerReading, Unreadable, installed
-from htr.benchmark.provenance import READING, code_sha256, labels_sha256, language_facts, provenance
+from htr.benchmark.provenance import FINDING, READING, code_sha256, labels_sha256, language_facts, provenance
 from htr.benchmark.results import Result, Results, collection_of, load_results, pages_of, result_name, write_result
 from htr.benchmark.speed import first_result, measure_speed
 from htr.cli import counted
@@ -345,6 +345,7 @@ def _pages(
         "labels_sha256": labels_sha256((truth.page.id, truth.text) for truth in truths),
         "leave_out": leave_out,
         "finder": finder_facts(),
+        "finding code": code_sha256(FINDING),
     }
     names = [peer.name for peer in peers]
     distorted = [result for result in known.pages if set(result.get("distortions", ())) == set(DISTORTIONS)]
@@ -395,7 +396,8 @@ def _found_by(peer: Peer, truths: Sequence[Truth], environments: Path) -> dict[s
 def _speed(
     known: Results, collection: Collection, samples: list[Sample], page: Path, weights: str, folder: Path
 ) -> None:
-    if any(result["page"]["file"] == page.name and _known([result], weights) for result in known.speed):
+    finding = {"finding code": code_sha256(FINDING)}
+    if any(result["page"]["file"] == page.name and _known([result], weights, **finding) for result in known.speed):
         return
     drawn = random.Random(0).sample(samples, min(_SPEED_LINES, len(samples)))
     result = measure_speed([sample.image() for sample in drawn], page, weights)

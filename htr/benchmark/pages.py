@@ -129,7 +129,7 @@ def evaluate_pages(
         "scores": _scores(readings),
         "intervals": "95 % percentile bootstrap over pages, 1000 resamples, seed 0",
         "seconds_a_page": {name: round(value / len(truths), 3) for name, value in seconds.items()},
-        **provenance(reader, language),
+        **provenance(reader, language, pages=True),
         "finder": finder_facts(),
         "per_page": rows,
         "readings": readings,

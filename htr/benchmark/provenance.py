@@ -31,21 +31,27 @@ READING = (
     "lineimage.py",
     "metrics.py",
     "network.py",
-    "pages",
+    "pages/containers.py",
+    "pages/crop.py",
+    "pages/ink.py",
     "reader.py",
 )
-"""Code that decides what is read, and what that scores."""
+"""Code that decides what is read in the picture of a line, and what that scores."""
+
+FINDING = ("pages",)
+"""Code that opens pages and finds their lines and the order of these."""
 
 LEARNING = ("lineimage.py", "network.py", "training/augmentation.py", "training/data.py", "training/module.py")
 """Code that decides what is learnt of labelled lines."""
 
 
-def provenance(reader: Reader, language: str = NONE) -> dict[str, Any]:
+def provenance(reader: Reader, language: str = NONE, pages: bool = False) -> dict[str, Any]:
     """Weights, language, machine, date and command of a measurement.
 
     Args:
         reader: what was measured.
         language: that helped it, as `htr.language.find_models` takes it.
+        pages: whether it read pages, of which the lines had to be found.
     """
     return {
         "version": VERSION,
@@ -58,6 +64,7 @@ def provenance(reader: Reader, language: str = NONE) -> dict[str, Any]:
         },
         "language": language_facts(language),
         "code": code_sha256(READING),
+        **({"finding code": code_sha256(FINDING)} if pages else {}),
         "machine": describe(reader.device),
         "date": date.today().isoformat(),
         "command": _command(),

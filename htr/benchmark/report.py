@@ -245,7 +245,11 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
 
 def _other_code(shown: list[Result]) -> Iterator[Block]:
     """Which results do not compare exactly, as code has changed between them."""
-    for key, does in (("code", "reads and scores"), ("learning code", "learns in fine-tuning")):
+    for key, does in (
+        ("code", "reads lines and scores"),
+        ("finding code", "finds lines"),
+        ("learning code", "learns in fine-tuning"),
+    ):
         kinds: dict[str, dict[str, None]] = {}
         for result in shown:
             if key in result:
@@ -270,8 +274,8 @@ def _averaged(training: dict[str, Any]) -> str:
 
 def _versions(result: Result) -> str:
     machine = result["machine"]
-    learning = f", learning code `{result['learning code'][:8]}`" if "learning code" in result else ""
+    further = "".join(f", {name} `{result[name][:8]}`" for name in ("finding code", "learning code") if name in result)
     return (
         f"Python {machine['python']}, torch {machine['torch']}, timm {machine['timm']}, htr {machine['htr']}, code "
-        f"`{result.get('code', 'unknown')[:8]}`{learning}"
+        f"`{result.get('code', 'unknown')[:8]}`{further}"
     )

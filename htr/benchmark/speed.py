@@ -105,7 +105,7 @@ def measure_speed(pictures: list[np.ndarray], page: Path, weights: str | None = 
             "operations": _operations(reader, width),
         },
         "repeats": REPEATS,
-        **provenance(reader, AUTO),
+        **provenance(reader, AUTO, pages=True),
     }
 
 

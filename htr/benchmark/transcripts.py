@@ -55,7 +55,7 @@ def evaluate_transcripts(source: str, count: int, weights: str | None = None) ->
     return {
         "kind": "transcripts", "pages": source, "count": len(truths),
         "labels_sha256": labels_sha256((truth.page.id, truth.text) for truth in truths),
-        "results": results, **provenance(reader, AUTO),
+        "results": results, **provenance(reader, AUTO, pages=True),
     }  # fmt: skip
 
 
