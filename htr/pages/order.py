@@ -136,6 +136,7 @@ def _find_gutter(lines: list[_Placed]) -> float | None:
         crossing = sum(top <= line.row <= bottom for line in across) if beside > 2 else len(across)
         score = beside - crossing
         width = min(line.left for line in beyond) - edge
+        # A note counts as two rows beside two, where no line of the page reaches under it.
         if not across and (_is_note(left, beyond) or _is_note(beyond, left)):
             beside, score = 2, max(score, 1)
         if _keep_rows([line for line in lines if line.right <= x], [line for line in lines if line.left >= x]):
