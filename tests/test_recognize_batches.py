@@ -463,17 +463,19 @@ def test_what_is_printed_is_utf_8_on_any_screen(scans):
     assert done.stdout.decode() == "œuvre é", done.stderr
 
 
-def test_a_full_disk_is_said_in_one_sentence(read, monkeypatch, tmp_path, scans):
+def test_a_full_disk_is_said_in_one_sentence(read, reader, monkeypatch, tmp_path, scans):
     def full(path, content):
         path.touch()
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
     page(20).save(scans / "page.png")
-    code, _, err = read(scans / "page.png", "--out", tmp_path / "texts")
+    page(21).save(scans / "second.png")
+    code, _, err = read(scans, "--out", tmp_path / "texts")
     assert code == 2
     assert "page.txt: cannot be written (No space left on device); make room there and go on with --resume" in err
     assert files_below(tmp_path / "texts") == []
+    assert reader.read == [20]  # what cannot be written need not be read
 
 
 def test_formats_that_need_files_say_so(read, reader, tmp_path):
@@ -484,6 +486,7 @@ def test_formats_that_need_files_say_so(read, reader, tmp_path):
         ["--overlay"],
         ["--resume"],
         ["--format", "alto"],
+        ["--format", "page"],
         ["--format", "page2013"],
         ["--format", "hocr"],
     ):
@@ -523,8 +526,12 @@ def test_a_line_without_a_text_keeps_its_row(read, reader, scans, monkeypatch):
     monkeypatch.setattr(
         reader, "read_lines", lambda pictures: [line_of(p, f"{p.shape[1]}" * (p.shape[1] != 102)) for p in pictures]
     )
-    code, out, _ = read("--line", scans)
+    code, out, err = read("--line", scans)
     assert (code, out) == (0, "101\n\n103\n")
+    assert "line2.png: nothing could be read in this line" in err
+    # Of many pictures, a part at a time is read.
+    monkeypatch.setattr("htr.batch._CHUNK_PIXELS", 1)
+    assert read("--line", scans)[1] == "101\n\n103\n"
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell the memory in use")

@@ -93,6 +93,7 @@ def test_alto_tells_places_words_and_kinds(page, blank):
     root = _written("alto", page, blank)
     assert root.find(".//fileName").text == "page.png"
     assert root.find(".//softwareName").text == "htr"
+    assert root.find(".//MeasurementUnit").text == "pixel"
     assert root.find(".//Page").attrib == {"ID": "page", "PHYSICAL_IMG_NR": "3", "WIDTH": "1000", "HEIGHT": "700"}
     kinds = {tag.get("ID"): tag.get("LABEL") for tag in root.iter("OtherTag")}
     assert [kinds[block.get("TAGREFS")] for block in root.iter("TextBlock")] == ["print", "text", "margin"]
@@ -135,6 +136,9 @@ def test_page_xml_tells_places_words_and_kinds(page, blank):
     assert [element.get("regionRef") for element in order] == [region.get("id") for region in regions]
     assert [region.get("type") for region in regions] == ["other", "paragraph", "marginalia"]
     assert [region.get("production") for region in regions] == ["printed", None, None]
+    # By this Transkribus knows what a region is.
+    kinds = [f"structure {{type:{kind};}}" for kind in ("print", "paragraph", "marginalia")]
+    assert [region.get("custom") for region in regions] == kinds
     first, second, unread = regions[1].findall("TextLine")
     assert first.find("Baseline").get("points") == "300,230 580,230"
     assert [first.find("TextEquiv/Unicode").text, second.find("TextEquiv").get("conf")] == ["Dear Margaret,", "0.4000"]

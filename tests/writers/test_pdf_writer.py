@@ -89,7 +89,16 @@ def test_the_picture_is_seen_upright_and_the_text_is_not(degrees, page, turned):
 
 @pytest.mark.parametrize(
     ("dpi", "inches"),
-    [((300, 300), 2), ((200, 100), 3), ((75, 75), 8), ((72, 72), 4), ((0, 0), 4), ((1, 1), 4), (None, 4)],
+    [
+        ((300, 300), 2),
+        ((200, 100), 3),
+        ((75, 75), 8),
+        ((72, 72), 4),
+        ((0, 0), 4),
+        ((1, 1), 4),
+        ((65535, 65535), 4),
+        (None, 4),
+    ],
 )
 def test_the_page_has_its_physical_size(dpi, inches, blank):
     page = Page(600, 300)

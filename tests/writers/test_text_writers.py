@@ -69,4 +69,6 @@ def test_json_rounds_and_keeps_what_looks_like_numbers_in_texts(page, blank, mak
 def test_json_lines_hold_the_same_in_one_line(page, blank):
     written = WRITERS["jsonl"].write(page, blank(page))
     assert written.count(b"\n") == 1 and written.endswith(b"\n")
-    assert json.loads(written) == json.loads(WRITERS["json"].write(page, blank(page)))
+    indented = WRITERS["json"].write(page, blank(page))
+    assert json.loads(written) == json.loads(indented)
+    assert indented.endswith(b"}\n") and b"[[300.0, 230.0], [580.0, 230.0]]" in indented
