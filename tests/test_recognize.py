@@ -149,7 +149,7 @@ def header_of_a_huge_png() -> bytes:
         ("text.png", b"only text", "not a picture"),
         ("cut.png", (SAMPLE / "page.png").read_bytes()[:5000], "damaged or cut short"),
         ("huge.png", header_of_a_huge_png(), "larger than 178 million pixels"),
-        ("zero.png", b"", "not a picture"),
+        ("zero.png", b"", "is empty"),
     ],
     ids=["missing", "text", "cut", "huge", "zero"],
 )
@@ -241,6 +241,8 @@ def test_make_hands_on_what_it_is_given(monkeypatch):
         return done.stdout[done.stdout.rindex("python -m htr.") :].replace("\\\n", "").split()[2:]
 
     monkeypatch.setenv("LANGUAGE", "en_GB:en")  # in which programs speak
+    for name in ("MAKEFLAGS", "MAKELEVEL"):  # of `make test`, which runs this
+        monkeypatch.delenv(name, raising=False)
     assert command("recognize") == ["htr.recognize", '"data/sample/page.png"']
     given = command("recognize", "PAGE=a.png", "OUT=texts", "FORMAT=alto", "LANGUAGE=french")
     assert given == ["htr.recognize", '"a.png"', "--language", '"french"', "--format", '"alto"', "--out", '"texts"']

@@ -15,7 +15,7 @@ PLACES = [(50, top, 500, top + 40) for top in (60, 160, 260)]
 @pytest.fixture
 def measure(tmp_path, monkeypatch, command_line):
     """Lays the texts beside what was read at some places, and gives what the command says and the counts it writes."""
-    monkeypatch.setattr("htr.benchmark.provenance.provenance", lambda *_: {
+    monkeypatch.setattr("htr.benchmark.provenance.provenance", lambda *_, **__: {
         "weights": {"sha256": "5" * 64}, "machine": {"processor": "AMD EPYC", "threads": 2, "precision": "bf16"},
         "date": "2026-01-01",
     })  # fmt: skip
