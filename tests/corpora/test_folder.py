@@ -63,34 +63,27 @@ def test_a_text_of_a_page_is_no_line(folder):
 
 
 @pytest.mark.parametrize(
-    ("table", "complaint"),
+    ("name", "table", "complaint"),
     [
-        ("file\tname\na.png\tx\n", "lines.tsv: the columns file and text must be named"),
-        ("file\ttext\na.png\tone\nb.png\ttwo\n", "line 3: .*b.png is not there"),
-        ("file\ttext\na.png\n", "line 2: has more or fewer fields"),
-        ("file\ttext\na.png\tone\ttwo\n", "line 2: has more or fewer fields"),
-        ("file\ttext\tsplit\na.png\tone\tdev\n", "split 'dev' must be one of train, val, test"),
-        ("file\ttext\n", "has no lines with a text"),
+        ("lines.tsv", "file\tname\na.png\tx\n", "lines.tsv: the columns file and text must be named"),
+        ("lines.tsv", "file\ttext\na.png\tone\nb.png\ttwo\n", "line 3: .*b.png is not there"),
+        ("lines.tsv", "file\ttext\na.png\n", "line 2: has more or fewer fields"),
+        ("lines.tsv", "file\ttext\na.png\tone\ttwo\n", "line 2: has more or fewer fields"),
+        ("lines.tsv", "file\ttext\tsplit\na.png\tone\tdev\n", "split 'dev' must be one of train, val, test"),
+        ("lines.tsv", "file\ttext\n", "has no lines with a text"),
+        ("lines.csv", "sep=;\nfile;text\na.png;one\nb.png;two\n", "lines.csv: line 4: .*b.png is not there"),
+        ("lines.csv", 'file,text\na.png,"one\n', "lines.csv: line 2: unexpected end of data; correct it"),
+        ("lines.csv", 'sep=;\nfile;text\na.png;"one\n', "lines.csv: line 3: unexpected end of data; correct it"),
+        ("lines.csv", "file,text,text\na.png,one,two\n", "lines.csv: the first line names the column text twice"),
+        (
+            "lines.csv",
+            "file,File ,text\na.png,val/b.png,one\n",
+            "lines.csv: the first line names the column file twice",
+        ),
     ],
 )
-def test_bad_tables_are_named(folder, table, complaint):
-    (folder / "lines.tsv").write_text(table)
-    with pytest.raises(InputError, match=complaint):
-        rows(folder)
-
-
-@pytest.mark.parametrize(
-    ("table", "complaint"),
-    [
-        ("sep=;\nfile;text\na.png;one\nb.png;two\n", "lines.csv: line 4: .*b.png is not there"),
-        ('file,text\na.png,"one\n', "lines.csv: line 2: unexpected end of data; correct it"),
-        ('sep=;\nfile;text\na.png;"one\n', "lines.csv: line 3: unexpected end of data; correct it"),
-        ("file,text,text\na.png,one,two\n", "lines.csv: the first line names the column text twice"),
-        ("file,File ,text\na.png,val/b.png,one\n", "lines.csv: the first line names the column file twice"),
-    ],
-)
-def test_bad_tables_of_spreadsheets_are_named(folder, table, complaint):
-    (folder / "lines.csv").write_text(table)
+def test_bad_tables_are_named(folder, name, table, complaint):
+    (folder / name).write_text(table)
     with pytest.raises(InputError, match=complaint):
         rows(folder)
 
