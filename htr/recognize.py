@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import statistics
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,8 +24,11 @@ from htr.writers import WRITERS, draw_overlay
 # Bytes that file systems allow for a name.
 _LONGEST_NAME = 255
 
-# Kinds of files passed over that are named.
-_KINDS = 5
+# Kinds of files passed over, and pages read with little confidence, that are named.
+_KINDS = _UNSURE = 5
+
+# Mean confidence, in percent, below which one character in five or more is likely to be wrong.
+_LITTLE = 80
 
 
 def main() -> int:
@@ -53,6 +57,7 @@ def main() -> int:
     # As `head` names several files.
     titled = arguments.format == "text" and not arguments.line and total > 1
     printed = False
+    confidences: dict[str, float] = {}
     progress = tqdm(total=total, initial=total - len(tasks), unit=f" {unit}", disable=None if total > 1 else True)
     try:
         for task, page, contents in results:
@@ -64,6 +69,8 @@ def main() -> int:
                     continue
                 for note in page.notes:
                     print(printable(f"{task.name}: {note}"), file=sys.stderr)
+            if page.text:
+                confidences[task.name] = _confidence(page)
             if out:
                 results_of = zip(_targets(task, out, makers), contents)
                 failures = [_write(target, content) for target, content in results_of if target in missing]
@@ -82,6 +89,8 @@ def main() -> int:
         raise
     finally:
         progress.close()
+    if confidences:
+        print(printable(_told(confidences)), file=sys.stderr)
     if total > 1 or others:
         summary = f"{unit}: {total - there - len(broken)} read"
         summary += f", {there} there before" if there else ""
@@ -170,6 +179,25 @@ def _unwritten(
             missing.update(set(targets).difference(there))
     make_writable(out)
     return unwritten, missing
+
+
+def _confidence(page: Page) -> float:
+    """The mean over the characters of a page that was read, in percent."""
+    lines = [line for line in page.lines if line.text]
+    return 100 * sum(line.confidence * len(line.text) for line in lines) / sum(len(line.text) for line in lines)
+
+
+def _told(confidences: dict[str, float]) -> str:
+    """How sure the reading of some pages was, and what helps against doubt."""
+    mean = f"mean confidence {statistics.mean(confidences.values()):.0f} %"
+    little = sorted((value, name) for name, value in confidences.items() if value < _LITTLE)
+    if not little:
+        return mean
+    taught = "to teach htr this hand, correct a page or two and give them to python -m htr.finetune"
+    if len(confidences) == 1:
+        return f"{mean}, so much will be wrong; {taught}"
+    named = ", ".join(f"{name} ({value:.0f} %)" for value, name in little[:_UNSURE])
+    return f"{mean}; below {_LITTLE} %: {len(little)}, {named}{', ...' if len(little) > _UNSURE else ''}; {taught}"
 
 
 def _show(content: bytes) -> None:

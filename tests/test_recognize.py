@@ -18,6 +18,7 @@ from htr.corpora.iam import load_iam
 from htr.decoding import Reading
 from htr.errors import InputError
 from htr.metrics import score
+from htr.pages.containers import Line, Page, Region
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 
@@ -226,6 +227,32 @@ def test_writing_too_small_to_be_read_well_is_told_of(reader):
     small = cv2.resize(page, None, fx=0.2, fy=0.2, interpolation=cv2.INTER_AREA)
     notes = [" ".join(reader.read_page(picture).notes) for picture in (page, small)]
     assert ["too few to read them well; scan the page larger" in each for each in notes] == [False, True], notes
+
+
+def test_how_sure_the_reading_was_is_told(read, tmp_path, monkeypatch):
+    pages = {
+        "sure.png": [("ab", 0.97), ("abcdef", 0.93)],
+        "unsure.png": [("ab", 0.9), ("abcdef", 0.5), ("", 0.99)],
+        "empty.png": [],
+    }
+
+    def readings(_reader, tasks, _dpi, makers):
+        for task in tasks:
+            lines = tuple(Line(((0, 9), (9, 9)), ((0, 0), (9, 0), (9, 9)), *line) for line in pages[task.file.name])
+            yield task, Page(9, 9, (Region("text", lines),) * bool(lines)), [b"" for _ in makers]
+
+    monkeypatch.setattr(recognize, "read_pages", readings)
+    for name in pages:
+        cv2.imwrite(str(tmp_path / name), np.zeros((9, 9), np.uint8))
+    told = {names: read(*(tmp_path / name for name in names))[2] for names in ((n,) for n in pages)}
+    # (2 * 0.97 + 6 * 0.93) / 8, and (2 * 0.9 + 6 * 0.5) / 8
+    assert told["sure.png",] == "mean confidence 94 %\n"
+    assert told["unsure.png",].startswith(
+        "mean confidence 60 %, so much will be wrong; to teach htr this hand, correct"
+    )
+    assert told["empty.png",] == ""
+    _, _, err = read(*(tmp_path / name for name in pages))
+    assert f"mean confidence 77 %; below 80 %: 1, {tmp_path / 'unsure.png'} (60 %); to teach htr" in err
 
 
 def test_an_unknown_language_model_is_named(read, line_file):

@@ -137,7 +137,6 @@ def _confidence(counted: Sequence[tuple[dict[str, Any], int, int]]) -> list[dict
         groups.append(
             {
                 "confidence": round(100 * sum(line["confidence"] for line, _, _ in group) / len(group), 2),
-                "without error": round(100 * sum(edits == 0 for _, edits, _ in group) / len(group), 2),
                 **_rate([(edits, length) for _, edits, length in group]),
             }
         )

@@ -26,7 +26,7 @@ class Plot:
     """A picture with one pair of axes.
 
     Args:
-        x, y: what is along the axes, with units; the axis of the values begins at 0.
+        x, y: what is along the axes, with units; a linear axis of values begins at 0.
 
     Attributes:
         axes: of Matplotlib, to draw on.
@@ -119,7 +119,7 @@ class Plot:
                 more = max(-(-len(names) // columns) - _ROWS, 0)
                 self._figure.set_figheight(self._figure.get_figheight() + 0.24 * more)
                 self._figure.legend(frameon=False, loc="outside lower center", ncols=columns)
-            if not self._ranked:
+            if not self._ranked and self.axes.get_yscale() == "linear":
                 self.axes.set_ylim(0, 1.03 * self.axes.get_ylim()[1])
             picture = io.StringIO()
             self._figure.savefig(picture, format="svg", metadata={"Date": None})

@@ -8,7 +8,7 @@ import logging
 import math
 import statistics
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from htr.benchmark import plots
@@ -45,8 +45,11 @@ _FEWEST_OF_A_LENGTH = 10
 # CER in percent of text that is taken without checking.
 _PUT_UP_WITH = 1, 2, 5
 
-# Confidence, in percent, below which hardly any line is without error.
-_UNSURE = 60
+# What a line's confidence lacks of being sure, in percent, and CER: where their axes have marks.
+_DOUBTS = 0.5, 1, 2, 5, 10, 20, 50
+
+# Bounds of bands of confidence, in percent.
+_BANDS = 100, 98, 95, 90, 80, 70, 60, 0
 
 # Of a collection's characters and confusions, as many as one takes in at a glance.
 _SHOWN = 12
@@ -220,6 +223,7 @@ def accuracy(lines: list[Result], folder: Path, examples: Sequence[str] | None) 
     """
     yield Heading(2, "Where it fails")
     lines = tested(lines)
+    every = [result for result in lines if collection_of(result["data"]) != "sample"]
     usual = {result["name"] for result in lines if reader_of(result) == DEFAULT}
     others = [
         result for result in lines if comes_along(result) and reader_of(result) != DEFAULT and result["name"] in usual
@@ -235,6 +239,7 @@ def accuracy(lines: list[Result], folder: Path, examples: Sequence[str] | None) 
     )
     yield from _without_writers(lines)
     yield from _together(lines)
+    yield from _by_confidence(every)
     for result in lines:
         other = "" if language_of(result) in (AUTO, NONE) else f", with {named_language(result)}"
         yield Heading(3, f"{result['name']}, {named_reader(result)}{other}")
@@ -277,22 +282,55 @@ def _together(lines: list[Result]) -> Iterator[Block]:
         ["lines", *(f"at most {most} %" for most in _PUT_UP_WITH)],
         [[result["name"], *(_accepted(result, most) for most in _PUT_UP_WITH)] for result in usual],
     )
-    plot, said = plots.Plot("mean confidence, %", "lines without any error, %"), []
+    plot, said = plots.Plot("mean confidence of lines, %", "CER, %"), []
     for result in usual:
         groups = result["details"]["confidence"]
-        plot.line(
-            [group["confidence"] for group in groups], [group["without error"] for group in groups], result["name"]
-        )
-        said.append(f"{result['name']}: {_said(groups, 'confidence', 'without error')}")
-    plot.axes.plot([0, 100], [0, 100], color="#777777", linestyle=":")
-    plot.axes.set_xlim(_UNSURE, 100.5)
-    yield Plot(
-        plot.svg(), f"Mean confidence, and share of lines without error, in percent. {'. '.join(said)}.", "confidence"
-    )
+        # Zero has no place on a logarithmic scale.
+        rates = [group["CER"] or math.nan for group in groups]
+        plot.line([100 - group["confidence"] for group in groups], rates, result["name"])
+        said.append(f"{result['name']}: {_said(groups, 'confidence', 'CER')}")
+    plot.axes.plot(_DOUBTS, _DOUBTS, color="#777777", linestyle=":")
+    plot.axes.set(xscale="log", yscale="log")
+    plot.axes.set_xticks(_DOUBTS, [f"{100 - doubt:g}" for doubt in _DOUBTS])
+    plot.axes.set_yticks(_DOUBTS, [f"{doubt:g}" for doubt in _DOUBTS])
+    plot.axes.minorticks_off()
+    plot.axes.invert_xaxis()
+    yield Plot(plot.svg(), f"CER in percent against the mean confidence of lines. {'. '.join(said)}.", "confidence")
     yield Text(
-        "The confidence of a line is the mean over its characters of what the network thinks of them, without the language models: it "
-        "puts lines in an order, and is not the chance that a line is right, which would follow the dotted line."
+        "Each mark is a tenth of a collection's lines, the surest on the right; marks without any error are left out. The confidence "
+        "of a line is the mean over its characters of what the network thinks of them, without the language models. On the dotted "
+        "line, the rest to 100 % would be wrong; it is less, as the language models mend some."
     )
+
+
+def _by_confidence(lines: list[Result]) -> Iterator[Block]:
+    """What confidence is worth of hands that readers know, and of others."""
+    bands = list(pairwise(_BANDS))
+    rows = []
+    for kind, known in (
+        ("hands like those that the reader has learnt from", True),
+        ("hands unlike them", False),
+    ):
+        groups = [
+            group
+            for result in lines
+            if comes_along(result) and has_seen(result, collection_of(result["data"])) == known
+            for group in result["details"]["confidence"]
+        ]
+        rates = []
+        for high, low in bands:
+            inside = [group for group in groups if low < group["confidence"] <= high]
+            characters = sum(group["characters"] for group in inside)
+            wrong = sum(group["CER"] * group["characters"] for group in inside)
+            rates.append(f"{wrong / characters:.1f}" if characters else "")
+        if any(rates):
+            rows.append([kind, *rates])
+    if rows:
+        yield Text(
+            "So many characters in a hundred are wrong in lines of that mean confidence (tenths of a collection's lines together, of "
+            "all weights that come along; drawn lines left out):"
+        )
+        yield Table(["lines", *(f"{high} to {low} %" for high, low in bands)], rows)
 
 
 def _accepted(result: Result, most: float) -> str:

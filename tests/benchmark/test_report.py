@@ -484,6 +484,24 @@ def test_how_much_can_be_taken_without_checking_is_told_of_enough_lines(folder):
     assert "| of100 test | none | none | 60 |" in page
 
 
+def test_what_confidence_is_worth_is_told_of_known_hands_and_of_others(folder):
+    def groups(*rates):
+        listed = [{"confidence": sure, "lines": 1, "characters": count, "CER": cer} for sure, count, cer in rates]
+        return {**lines_result()["details"], "confidence": listed}
+
+    taught = {**ABOUT["weights"], "training": {"data": ["lines:elsewhere/letters"]}}
+    known = lines_result(weights=taught, details=groups((99.0, 30, 0.0), (85.0, 100, 10.0), (80.5, 300, 20.0)))
+    drawn = lines_result("sample", details=groups((85.0, 100, 99.0)))
+    other = lines_result("lines:here/notes", details=groups((85.0, 10, 30.0), (80.0, 10, 40.0)))
+    for name, result in (("letters", known), ("drawn", drawn), ("other", other)):
+        (folder / f"{name}.json").write_text(json.dumps(result))
+    draw_report(folder)
+    page = (folder / "report.md").read_text()
+    # (100 * 10 + 300 * 20) / 400 in the fourth band
+    assert "| hands like those that the reader has learnt from | 0.0 |  |  | 17.5 |  |  |  |\n" in page
+    assert "| hands unlike them |  |  |  | 30.0 | 40.0 |  |  |\n" in page
+
+
 def test_which_results_are_of_other_code_is_told(folder):
     (folder / "letters.json").write_text(json.dumps(lines_result(code="a" * 64)))
     (folder / "val.json").write_text(json.dumps(lines_result(split="val", code="b" * 64)))
