@@ -23,6 +23,8 @@ FORMAT ?=
 LANGUAGE :=
 # Values of the config to change: make train SET="epochs=5 seed=2".
 SET ?=
+# More options of htr.recognize: make recognize ARGS="--resume --overlay".
+ARGS ?=
 
 CONFIG ?= configs/$(if $(IAM),iam,sample).yaml
 CORPUS := $(if $(IAM),iam:$(IAM),sample)
@@ -36,7 +38,7 @@ FRENCH ?=
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  variables: IAM=folder  PAGE=file  PAGES=folder  DATA=folder  UNREAD=folder  OUT=file|folder  FORMAT=name  LANGUAGE=name  ENGLISH=\"data ...\"  FRENCH=\"data ...\"  WEIGHTS=file  CONFIG=file  SET=\"key=value ...\"  PYTHON=python3.x"
+	@echo "  variables: IAM=folder  PAGE=file  PAGES=folder  DATA=folder  UNREAD=folder  OUT=file|folder  FORMAT=name  LANGUAGE=name  ENGLISH=\"data ...\"  FRENCH=\"data ...\"  WEIGHTS=file  CONFIG=file  SET=\"key=value ...\"  ARGS=\"--option ...\"  PYTHON=python3.x"
 
 train: $(INSTALLED) ## train on IAM=folder, or for some minutes on the embedded sample
 	$(BIN)/python -m htr.train --config "$(CONFIG)" $(if $(IAM),"data=iam:$(IAM)") $(SET)
@@ -78,7 +80,7 @@ peers: $(INSTALLED) ## install other readers, each in an environment of its own,
 
 recognize: $(INSTALLED) ## show what stands on PAGE=file or folder, or write it to OUT=folder as FORMAT=text, alto, ...
 	@$(BIN)/python -m htr.recognize "$(PAGE)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(LANGUAGE),--language "$(LANGUAGE)") \
-		$(if $(FORMAT),--format "$(FORMAT)") $(if $(OUT),--out "$(OUT)")
+		$(if $(FORMAT),--format "$(FORMAT)") $(if $(OUT),--out "$(OUT)") $(ARGS)
 
 test: $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest

@@ -271,8 +271,9 @@ def test_make_hands_on_what_it_is_given(monkeypatch):
     for name in ("MAKEFLAGS", "MAKELEVEL"):  # of `make test`, which runs this
         monkeypatch.delenv(name, raising=False)
     assert command("recognize") == ["htr.recognize", '"data/sample/page.png"']
-    given = command("recognize", "PAGE=a.png", "OUT=texts", "FORMAT=alto", "LANGUAGE=french")
-    assert given == ["htr.recognize", '"a.png"', "--language", '"french"', "--format", '"alto"', "--out", '"texts"']
+    given = command("recognize", "PAGE=a.png", "OUT=texts", "FORMAT=alto", "LANGUAGE=french", "ARGS=--resume --overlay")
+    assert given[:6] == ["htr.recognize", '"a.png"', "--language", '"french"', "--format", '"alto"']
+    assert given[6:] == ["--out", '"texts"', "--resume", "--overlay"]
     given = command("finetune", "LANGUAGE=none")
     assert given == ["htr.finetune", '"data/sample"', "--out", '"runs/my.safetensors"', "--language", '"none"']
 

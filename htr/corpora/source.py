@@ -116,7 +116,7 @@ def check_source(folder: Path) -> None:
         raise InputError(f"{folder}: is a file; unpack it if it is packed, and give the folder that it lies in")
     if not folder.is_dir():
         raise InputError(
-            f"{folder}: no such folder; give one with pictures of lines or pages and their texts (README, Your own hand)"
+            f"{folder}: no such folder; give one with pictures of lines or pages and their texts (README, Teach it a hand)"
         )
 
 
