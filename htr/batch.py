@@ -280,7 +280,7 @@ def _natural(path: Path) -> tuple[list[list[str | int]], Path]:
 
 
 def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def is_result(file: Path) -> bool:

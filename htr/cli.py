@@ -7,6 +7,7 @@ import errno
 import io
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 
@@ -15,12 +16,16 @@ from htr.errors import InputError
 FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)})
 """What a disk says that takes no more."""
 
+# What may stand before a path, and a path below the home folder.
+_HOME = re.compile(r"((?:[\w.-]+=)?(?:[a-z]+:)*)(~(?:/.*)?)")
+
 _UNUSABLE = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG})
 
 
 def run(main: Callable[[], int | None]) -> None:
     """Runs a command line: an `InputError`, a full disk or a place that is not ours becomes one line on stderr and exit code 2,
-    Ctrl-C exit code 130."""
+    Ctrl-C exit code 130; a `~` that the shell left stands for the home folder."""
+    sys.argv[1:] = map(from_home, sys.argv[1:])
     keep_memory()
     keep_kernels()
     screen = logging.StreamHandler(sys.stderr)
@@ -72,10 +77,11 @@ def printable(name: str) -> str:
     return name.encode(errors="replace").decode()
 
 
-def from_home(path: str) -> str:
-    """A path as typed, or, where nothing is there, with the home folder for its `~`: in `PAGE=~/page.png`, or within quotes, shells
-    leave that alone."""
-    return path if os.path.exists(path) else os.path.expanduser(path)
+def from_home(word: str) -> str:
+    """A word of a command line with the home folder for the `~` of a path in it, unless that is there as typed: within quotes, and
+    in `--out=~/texts`, `run=~/iam` and `lines:~/letters`, shells leave it alone."""
+    found = _HOME.fullmatch(word)
+    return word if not found or os.path.exists(found[2]) else found[1] + os.path.expanduser(found[2])
 
 
 def counted(count: int, noun: str) -> str:

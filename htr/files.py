@@ -32,6 +32,12 @@ def written_whole(path: Path) -> Iterator[Path]:
         raise
 
 
+def remove_partial(folder: Path) -> None:
+    """Removes what `written_whole` left in a folder when it was killed; nothing else may be writing there."""
+    for partial in folder.glob(".*.partial"):
+        partial.unlink(missing_ok=True)
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
     """Writes a file in one step; text in UTF-8, with question marks for what is none in file names."""
     with written_whole(path) as partial:
@@ -85,21 +91,34 @@ def _hidden(name: str) -> bool:
 
 
 def same_file(path: Path) -> Path | None:
-    """The file of this name or, where there is none, the one whose name differs in nothing but capitals and the way in which
-    accents are stored (Macs store them apart from their letters); None if there is neither."""
+    """The file of this name or, where there is none, the one whose name, or those of its folders, differ in nothing but capitals and
+    the way in which accents are stored (Macs store them apart from their letters); None if there is neither."""
     try:
         if path.is_file():
             return path
-        name = _names(path.parent, path.parent.stat().st_mtime_ns).get(_plain(path.name))
+        folder = _same_folder(path.parent)
+        name = _names(folder, folder.stat().st_mtime_ns)[0].get(_plain(path.name))
     except OSError:  # also where the name is longer than one can be, or the folder not ours to list
         return None
-    return path.with_name(name) if name else None
+    return folder / name if name else None
+
+
+def _same_folder(path: Path) -> Path:
+    """The folder of this name or, where there is none, the one with a like name, as `same_file` finds files."""
+    if path.is_dir() or path.parent == path:
+        return path
+    above = _same_folder(path.parent)
+    return above / _names(above, above.stat().st_mtime_ns)[1].get(_plain(path.name), path.name)
 
 
 @lru_cache(maxsize=64)
-def _names(folder: Path, changed: int) -> dict[str, str]:
-    """The files of a folder as it was at a time, by their plain names."""
-    return {_plain(name): name for name in sorted(os.listdir(folder), reverse=True) if (folder / name).is_file()}
+def _names(folder: Path, changed: int) -> tuple[dict[str, str], dict[str, str]]:
+    """The files and the folders of a folder as it was at a time, by their plain names."""
+    files: dict[str, str] = {}
+    folders: dict[str, str] = {}
+    for name in sorted(os.listdir(folder), reverse=True):
+        (folders if (folder / name).is_dir() else files)[_plain(name)] = name
+    return files, folders
 
 
 def _plain(name: str) -> str:

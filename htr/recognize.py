@@ -14,7 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from htr.batch import OVERLAY, Task, find_all_pages, find_files, read_lines, read_pages, refuse_same_results
-from htr.cli import FULL, complain, from_home, printable, run
+from htr.cli import FULL, complain, printable, run
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
 from htr.pages.containers import Page
@@ -91,7 +91,7 @@ def main() -> int:
         progress.close()
     if confidences:
         print(printable(_told(confidences)), file=sys.stderr)
-    if total > 1 or others:
+    if total > 1 or others or there:
         summary = f"{unit}: {total - there - len(broken)} read"
         summary += f", {there} there before" if there else ""
         summary += f", {len(broken)} broken" if broken else ""
@@ -108,7 +108,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "files",
         nargs="+",
-        type=from_home,
         metavar="FILE|FOLDER",
         help="pictures or PDF files of pages (or of lines, with --line); of a FOLDER, those in it and in the folders "
         "below it, page2 before page10",
@@ -117,7 +116,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--format", choices=tuple(WRITERS), default="text", help="what to write (default: text)")
     parser.add_argument(
         "--out",
-        type=lambda path: Path(from_home(path)),
+        type=Path,
         metavar="DIR",
         help="write a file for each page there, in the folders that a FOLDER has",
     )
@@ -130,13 +129,11 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--weights",
-        type=from_home,
         metavar="W",
         help="weights: a file, small or iam (default: those that come with htr)",
     )
     parser.add_argument(
         "--language",
-        type=from_home,
         default="auto",
         metavar="L",
         help="language model that helps: auto (default: English or French, as each line shows), english, french, a file of "
@@ -160,7 +157,7 @@ def _unwritten(
     """The pages of which results are still to be written, and these; no file that is there, and none of two of a name, is
     written over."""
     refuse_same_results(tasks, out)
-    given = {file.resolve() for file in files}
+    given = set(map(os.path.realpath, files))
     unwritten = []
     missing: set[Path] = set()
     for task in tasks:
@@ -168,12 +165,14 @@ def _unwritten(
         if long := [target for target in targets if len(os.fsencode(target.name)) > _LONGEST_NAME]:
             raise InputError(f"{long[0]}: this name is too long for a file; give the page a shorter one")
         there = [target for target in targets if os.path.exists(target)]
-        if read := [target for target in there if target.resolve() in given]:
+        if read := [target for target in there if os.path.realpath(target) in given]:
             raise InputError(
                 f"{read[0]}: is to be read, and the result would go there too; choose another folder with --out"
             )
         if there and not resume:
-            raise InputError(f"{there[0]}: is there already; choose another folder, remove it, or go on with --resume")
+            raise InputError(
+                f"{there[0]}: is there already; choose another folder or remove it, or, if it is of this page, go on with --resume"
+            )
         if len(there) < len(targets):
             unwritten.append(task)
             missing.update(set(targets).difference(there))

@@ -21,6 +21,7 @@ from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
 from htr import recognize
+from htr.cli import from_home
 from htr.pages.containers import Character, Line, Page, Region, Word
 
 
@@ -265,6 +266,20 @@ def test_a_home_folder_that_the_shell_left_as_typed_is_found(read, tmp_path, sca
     assert code == 2 and f"{scans / 'none.png'}: no such file; check the path" in err
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("~", "/home/ann"), ("~/a", "/home/ann/a"), ("--out=~/a", "--out=/home/ann/a"), ("run=~/a", "run=/home/ann/a"),
+        ("lines:~/a", "lines:/home/ann/a"), ("data=pages:iam:~/a", "data=pages:iam:/home/ann/a"),
+        ("a~/b", "a~/b"), ("/~/a", "/~/a"), ("page~1.png", "page~1.png"), ("~$letter.doc", "~$letter.doc"), ("", ""),
+    ],
+)  # fmt: skip
+def test_in_all_commands_a_home_folder_may_be_left_as_typed(word, meant, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.chdir(tmp_path)
+    assert from_home(word) == meant
+
+
 def test_a_folder_without_pictures_costs_no_other(read, tmp_path, scans):
     page(20).save(scans / "page.png")
     (tmp_path / "empty").mkdir()
@@ -422,6 +437,17 @@ def test_a_stopped_run_goes_on(read, reader, tmp_path, scans):
     assert (code, reader.read) == (0, [24])
     names = [name for name in files_below(tmp_path / "texts") if not name.startswith(".")]
     assert names == [f"{number}.txt" for number in range(1, 6)]
+    # A page that is passed over is told of, also a single one: the result may be of another page of that name.
+    code, _, err = read(scans / "3.png", "--out", tmp_path / "texts", "--resume")
+    assert (code, err) == (0, "pages: 0 read, 1 there before\n")
+
+
+def test_a_link_that_leads_to_itself_costs_no_other(read, reader, tmp_path, scans):
+    page(20).save(scans / "1.png")
+    (scans / "2.png").symlink_to(scans / "2.png")
+    code, _, err = read(scans / "1.png", scans / "2.png", "--out", tmp_path / "texts")
+    assert (code, reader.read) == (2, [20]), err
+    assert "2.png: " in err and "pages: 1 read, 1 broken" in err
 
 
 def test_what_is_there_is_kept_when_another_result_is_wanted(read, tmp_path):

@@ -6,6 +6,7 @@ import csv
 import io
 import logging
 import re
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -156,24 +157,30 @@ def _sample(row: dict[str, str], folder: Path) -> Sample:
 
 
 def pictures_with_texts(folder: Path) -> list[tuple[Path, Path | None]]:
-    """All pictures of a folder and of those below it, each with the `.gt.txt` or `.txt` of its name; None where there is none.
+    """All pictures of a folder and of those below it, each with the text beside it (see `text_beside`); None where there is none.
 
     What htr itself made of them (PDF files with their text, pictures of readings) is passed over.
     Of pictures whose names differ in their endings alone, such as a TIFF and a JPEG of one page, or `a.bin.png` beside
-    `a.png`, only one counts, and the others are counted in a log line.
+    `a.png`, only one counts, which has a text if any has, and the others are counted in a log line.
     """
-    pictures: dict[Path, Path] = {}
+    pictures: dict[Path, tuple[Path, Path | None]] = {}
     doubled: list[Path] = []
     images = [file for file in files_below(folder) if file.suffix.lower() in SUFFIXES and not is_result(file)]
     for image in sorted(images, key=lambda image: (image.with_suffix("") != _stem(image), image)):
-        if pictures.setdefault(_stem(image), image) is not image:
+        stem, found = _stem(image), (image, text_beside(image))
+        if stem not in pictures:
+            pictures[stem] = found
+        elif found[1] and not pictures[stem][1]:
+            doubled.append(pictures[stem][0])
+            pictures[stem] = found
+        else:
             doubled.append(image)
     if doubled:
         log.warning(
             "%s: %s left out, since others have the same name but for the ending (%s)",
             folder, counted(len(doubled), "picture"), doubled[0].name,
         )  # fmt: skip
-    return [(image, text_beside(image)) for _, image in sorted(pictures.items())]
+    return [found for _, found in sorted(pictures.items())]
 
 
 def in_run(file: Path) -> bool:
@@ -182,9 +189,23 @@ def in_run(file: Path) -> bool:
 
 
 def text_beside(image: Path) -> Path | None:
-    """The `.gt.txt` or `.txt` of a picture's name; None where there is none."""
+    """The `.gt.txt` or `.txt` of a picture's name, without or with its ending; None where there is none."""
+    return next(_texts_beside(image), None)
+
+
+def texts_without_picture(folder: Path) -> list[Path]:
+    """The `.txt` files below a folder that are of no picture there, such as those of a PDF's pages."""
+    files = [file for file in files_below(folder) if not in_run(file.relative_to(folder))]
+    taken = {text for file in files if file.suffix.lower() in SUFFIXES for text in _texts_beside(file)}
+    return [file for file in files if file.suffix.lower() == ".txt" and file not in taken]
+
+
+def _texts_beside(image: Path) -> Iterator[Path]:
     # What a person made comes before what a program may have made.
-    return next((text for end in (".gt.txt", ".txt") if (text := same_file(Path(f"{_stem(image)}{end}")))), None)
+    for end in (".gt.txt", ".txt"):
+        for name in (_stem(image), image):
+            if text := same_file(Path(f"{name}{end}")):
+                yield text
 
 
 def _stem(image: Path) -> Path:

@@ -234,7 +234,9 @@ def _find_image(file: Path, named: str, source: Path) -> Path:
 
 def _size(page: Element, names: tuple[str, str]) -> tuple[float, float] | None:
     width, height = (float(page.get(name, 0)) for name in names)
-    return (width, height) if width > 0 and height > 0 else None
+    if (width > 0) != (height > 0) or not math.isfinite(width + height):
+        raise InputError(f"tells {names[0]} {width:g} and {names[1]} {height:g}, no size of a page; correct it")
+    return (width, height) if width > 0 else None
 
 
 def _order(group: Element | None) -> Iterator[str | None]:

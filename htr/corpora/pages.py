@@ -160,12 +160,17 @@ def _load_folder(folder: Path) -> list[PageTruth]:
         raise InputError(f"{folder / doubts[0].line}: {doubts[0].reason}")
     if not pages:
         raise InputError(f"{folder}: has no ALTO or PAGE XML with lines; export the pages with their text there")
+    tell_own(folder, pages)
+    return pages
+
+
+def tell_own(folder: Path, pages: list[PageTruth]) -> None:
+    """Says in a log line of how many pages htr itself wrote the texts."""
     if own := sum(page.by_htr and any(line.text for line in page.page.lines) for page in pages):
         log.warning(
             "%s: %s with XML that htr wrote, whose texts are taken for true though maybe nobody has corrected them",
             folder, counted(own, "page"),
         )  # fmt: skip
-    return pages
 
 
 def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:

@@ -13,8 +13,17 @@ from tqdm import tqdm
 
 from htr.alphabet import normalise
 from htr.cli import counted
-from htr.corpora.folder import TABLES, in_run, is_page, line_beside, lines_of_table, pictures_with_texts, table_of
-from htr.corpora.pages import PageTruth, line_samples, pages_with_xml, split_of
+from htr.corpora.folder import (
+    TABLES,
+    in_run,
+    is_page,
+    line_beside,
+    lines_of_table,
+    pictures_with_texts,
+    table_of,
+    texts_without_picture,
+)
+from htr.corpora.pages import PageTruth, line_samples, pages_with_xml, split_of, tell_own
 from htr.corpora.sample import Doubt, Sample
 from htr.corpora.transcript import Match, match_lines
 from htr.errors import InputError
@@ -72,6 +81,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     if len(pages) < found:
         passed = counted(found - len(pages), "page")
         log.warning("%s: %s with XML that htr wrote and a text beside it; the text is taken", folder, passed)
+    tell_own(folder, pages)
     transcribed = line_samples(pages)
     # A page of which no line is transcribed may have its text beside it.
     known = {sample.id for sample in samples} | {sample.form for sample in transcribed}
@@ -102,6 +112,12 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
             doubts.append(Doubt(name, "", f"cannot be used: {error}"))
     if without:
         log.warning("%s: %d pictures have no text beside them and are left out", folder, without)
+    if lone := texts_without_picture(folder):
+        log.warning(
+            "%s: %s with no picture of its name beside it, left out (%s); save the pages of a PDF or TIFF of several as pictures of "
+            "these names",
+            folder, counted(len(lone), "text"), lone[0].name,
+        )  # fmt: skip
     if not samples and all(doubt.reason == _WITHOUT for doubt in doubts):
         raise InputError(
             f"{folder}: has no picture with a text; put beside page.png a page.txt with what stands on it, export ALTO or "

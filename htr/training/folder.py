@@ -23,7 +23,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from htr.cli import printable
 from htr.corpora.sample import Sample
 from htr.errors import InputError
-from htr.files import write_whole
+from htr.files import remove_partial, write_whole
 from htr.training.config import Config, checked, read_values
 from htr.weights import Weights, sha256
 
@@ -72,6 +72,7 @@ def claim(folder: Path, config: Config, learnt: str) -> Iterator[Path | None]:
             # Those that Lightning starts for further GPUs belong to the first, which holds the lock.
             if rank_zero_only.rank == 0:
                 held.enter_context(FileLock(folder / "lock", timeout=0))
+                remove_partial(folder)
             checkpoint = _state(folder, config, learnt)
         except Timeout:
             raise InUse(f"{folder}: another process trains there; wait for it, or choose another folder") from None
@@ -138,8 +139,13 @@ def _state(folder: Path, config: Config, learnt: str) -> Path | None:
         )
         raise OtherRun(f"{folder}: holds {other}; choose another folder, or delete it")
     if not checkpoint.is_file():
-        write_whole(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True))
+        if (folder / "config.yaml").is_file() and not (folder / _LEARNT).is_file():
+            raise OtherRun(
+                f"{folder / 'config.yaml'}: is of no run, and would be written over; choose another folder with run=, or call it "
+                "otherwise"
+            )
         write_whole(folder / _LEARNT, f"{learnt}\n")
+        write_whole(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True))
         return None
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)

@@ -134,6 +134,18 @@ def test_a_picture_in_two_formats_counts_once(folder, caplog):
     assert "2 pictures left out, since others have the same name but for the ending" in caplog.text
 
 
+def test_texts_that_keep_the_whole_name_of_their_picture_are_found(folder, caplog):
+    """As reading writes them for pictures whose names differ in their endings alone."""
+    picture = cv2.imread(str(folder / "a.png"))
+    for name in ("letter.jpg", "letter.tif"):
+        cv2.imwrite(str(folder / name), picture)
+    (folder / "letter.tif.txt").write_text("corrected\n")
+    assert [row[:2] for row in rows(folder)] == [("letter", "corrected")]
+    assert "1 picture left out, since others have the same name but for the ending (letter.jpg)" in caplog.text
+    (folder / "letter.gt.txt").write_text("the truth\n")
+    assert [row[:2] for row in rows(folder)] == [("letter", "the truth")]
+
+
 def test_names_that_a_mac_or_windows_writes_in_another_way(folder):
     picture = cv2.imencode(".png", np.full((20, 100), 9, np.uint8))[1].tobytes()
     (folder / unicodedata.normalize("NFD", "Müller.PNG")).write_bytes(picture)
@@ -141,6 +153,11 @@ def test_names_that_a_mac_or_windows_writes_in_another_way(folder):
     assert [row[1] for row in rows(folder)] == ["one"]
     (folder / "LINES.csv").write_text("file,text\nMüller.png,two\n", encoding="utf-8")
     assert [row[1] for row in rows(folder)] == ["two"]
+    below = folder / unicodedata.normalize("NFD", "Zoë") / "Scans"
+    below.mkdir(parents=True)
+    (below / "1.PNG").write_bytes(picture)
+    (folder / "LINES.csv").write_text("file,text\nZoë/scans/1.png,three\nZoë\\SCANS\\1.png,four\n", encoding="utf-8")
+    assert [row[1] for row in rows(folder)] == ["three", "four"]
 
 
 def test_what_systems_hide_or_pack_along_is_passed_over(folder):

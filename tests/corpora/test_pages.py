@@ -103,6 +103,13 @@ def test_page_xml_of_a_larger_picture(folder, version):
     assert np.array(last.baseline) == pytest.approx(np.array([(10, 165), (210, 175)]), abs=0.5)
 
 
+@pytest.mark.parametrize("size", ['imageWidth="inf" imageHeight="600"', 'imageWidth="800"', 'imageHeight="nan"'])
+def test_a_page_whose_size_is_none_is_named(folder, size):
+    (folder / "scan.xml").write_text(PAGE.replace('imageWidth="800" imageHeight="600"', size))
+    with pytest.raises(InputError, match=r"scan.xml: .*tells imageWidth .* no size of a page; correct it"):
+        load_pages(str(folder))
+
+
 def test_page_xml_is_taken_where_both_are(folder):
     for name, text in [("page", PAGE), ("alto", ALTO_2)]:
         (folder / name).mkdir()
@@ -158,7 +165,7 @@ def test_lines_are_cut_as_reading_cuts_them(folder):
         (ALTO_2.replace('VPOS="100"', 'VPOS="100 5"'), "malformed number"),
         (ALTO_2.replace('VPOS="100"', 'VPOS="1000"'), "lies outside of"),
         (ALTO_2.replace('<Page WIDTH="400" HEIGHT="300">', "<Page/><Page>"), "holds 2 pages"),
-        (PAGE.replace("800", "0"), "scan.png"),
+        (PAGE.replace("800", "0"), "tells imageWidth 0 and imageHeight 600, no size of a page"),
     ],
 )
 def test_broken_xml_is_named(folder, text, complaint):

@@ -47,6 +47,16 @@ def test_a_page_and_its_plain_text_become_lines(page, text):
     assert all(sample.image().mean() < 200 for sample in source.samples)
 
 
+def test_texts_of_no_picture_are_told_of(page, caplog):
+    folder, read_page = page
+    (folder / "page.png.txt").write_text("\n".join(TEXTS))
+    (folder / "my.run" / "lines").mkdir(parents=True)
+    for name in ("letters-0001.txt", "letters-0002.gt.txt", "my.run/lines/notes.txt"):
+        (folder / name).write_text("one\ntwo\n")
+    assert [row[1] for row in rows(load_source(folder, read_page))] == TEXTS
+    assert "2 texts with no picture of its name beside it, left out (letters-0001.txt); save the pages" in caplog.text
+
+
 def test_a_line_that_is_not_in_the_text_is_set_aside_and_the_others_keep_their_numbers(page):
     folder, read_page = page
     (folder / "page.txt").write_text("\n".join([TEXTS[0], *TEXTS[2:]]))
@@ -204,6 +214,7 @@ def test_a_text_comes_before_xml_that_htr_itself_wrote(page, name, caplog):
     xml = folder / f"page{WRITERS[name].suffix}"
     xml.write_bytes(WRITERS[name].write(replace(read, regions=(wrong,), file="page.png"), picture))
     assert {sample.text for sample in load_source(folder, read_page).samples} == {"as it was misread"}
+    assert "1 page with XML that htr wrote, whose texts are taken for true though maybe nobody has" in caplog.text
     (folder / "page.txt").write_text("\n".join(TEXTS))
     assert [sample.text for sample in load_source(folder, read_page).samples] == TEXTS
     assert "1 page with XML that htr wrote and a text beside it; the text is taken" in caplog.text

@@ -211,6 +211,25 @@ def test_weights_that_lie_in_the_folder_are_not_written_over(tiny_config, tmp_pa
     assert (folder / "model.safetensors").read_bytes() == b"weights"
 
 
+def test_a_config_that_somebody_wrote_is_not_written_over(tmp_path):
+    (tmp_path / "config.yaml").write_text("epochs: 5  # my own\n")
+    with (
+        pytest.raises(OtherRun, match=r"config.yaml: is of no run, and would be written over; choose another folder"),
+        claim(tmp_path, TrainConfig(run=str(tmp_path), data=["sample"]), "learnt"),
+    ):
+        pass
+    assert (tmp_path / "config.yaml").read_text() == "epochs: 5  # my own\n"
+
+
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
+    (tmp_path / ".4f1c.partial").write_text("a large state")
+    (tmp_path / "notes.partial").write_text("mine")
+    for _ in range(2):  # begun, and gone on with
+        with claim(tmp_path, TrainConfig(run=str(tmp_path), data=["sample"]), "learnt") as state:
+            assert state is None
+    assert not (tmp_path / ".4f1c.partial").exists() and (tmp_path / "notes.partial").exists()
+
+
 def test_a_run_of_an_earlier_release_goes_on(tiny_config):
     """Its config lacks values that have come since."""
     config = load_config(CONFIG, tiny_config)
