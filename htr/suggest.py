@@ -64,7 +64,7 @@ def main() -> int:
         else:
             of_page, of_lines = (made.decode() for made in keys)
             candidates += [
-                Candidate(task, number, line)
+                Candidate.of(task, number, line)
                 for number, (line, key) in enumerate(zip(page.lines, of_lines.split()))
                 if of_page not in known and key not in known
             ]

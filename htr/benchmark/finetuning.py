@@ -50,7 +50,7 @@ def evaluate_finetuning(
         InputError: a corpus lacks such lines, or the weights cannot be used.
     """
     from htr.benchmark.lines import evaluate_lines
-    from htr.benchmark.provenance import LEARNING, code_sha256, labels_sha256, language_facts, provenance
+    from htr.benchmark.provenance import TEACHING, code_sha256, labels_sha256, language_facts, provenance
     from htr.benchmark.results import collection_of
     from htr.corpora import load_corpus
     from htr.errors import InputError
@@ -81,7 +81,7 @@ def evaluate_finetuning(
             **{f"{name} with language": result["scores_with_language"] for name, result in figures.items()},
         }
 
-    code = code_sha256((*LEARNING, "finetuning"))
+    code = code_sha256(TEACHING)
     start = scored(reader.weights.file, test=data, general=general)
     for count in counts:
         chosen = labelled(samples, count)

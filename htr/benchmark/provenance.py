@@ -44,6 +44,17 @@ FINDING = ("pages",)
 LEARNING = ("lineimage.py", "network.py", "training/augmentation.py", "training/data.py", "training/module.py")
 """Code that decides what is learnt of labelled lines."""
 
+TEACHING = (
+    *LEARNING,
+    "finetuning/lines.py",
+    "finetuning/mixing.py",
+    "finetuning/recipe.py",
+    "finetuning/run.py",
+    "finetuning/selftraining.py",
+    "finetuning/unread.py",
+)
+"""Code that decides what fine-tuning learns."""
+
 
 def provenance(reader: Reader, language: str = NONE, pages: bool = False) -> dict[str, Any]:
     """Weights, language, machine, date and command of a measurement.

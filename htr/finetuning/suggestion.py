@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,37 +31,40 @@ class Candidate(NamedTuple):
     Attributes:
         task: its page.
         number: of the line on the page, from 0.
-        line: as it was read.
+        line: as it was read, without its words: of thousands of pages, they would fill the memory.
+        doubts: its characters, each with 1 - its confidence.
     """
 
     task: Task
     number: int
     line: Line
+    doubts: list[tuple[str, float]]
+
+    @classmethod
+    def of(cls, task: Task, number: int, line: Line) -> Candidate:
+        """Of a line as it was read, with its words."""
+        doubts = [(character.text, 1 - character.confidence) for word in line.words for character in word.characters]
+        return cls(task, number, replace(line, words=()), doubts)
 
 
 def choose(candidates: Iterable[Candidate], count: int) -> list[Candidate]:
     """Chooses lines one by one, each time the one that adds most.
 
-    A line is worth the doubt about its characters, 1 - confidence each, summed up; what is doubted in lines already chosen
+    A line is worth the doubt about its characters, summed up; what is doubted in lines already chosen
     counts less and less, so that the lines differ.
 
     Args:
         candidates: to choose from.
         count: how many are wanted at most.
     """
-    doubts = [(candidate, _doubts(candidate.line)) for candidate in candidates]
+    left = list(candidates)
     seen: Counter[str] = Counter()
     chosen: list[Candidate] = []
-    while doubts and len(chosen) < count:
-        values = [sum(doubt * _WORN ** seen[character] for character, doubt in each) for _, each in doubts]
-        candidate, each = doubts.pop(int(np.argmax(values)))
-        chosen.append(candidate)
-        seen.update(character for character, _ in each)
+    while left and len(chosen) < count:
+        values = [sum(doubt * _WORN ** seen[character] for character, doubt in each.doubts) for each in left]
+        chosen.append(left.pop(int(np.argmax(values))))
+        seen.update(character for character, _ in chosen[-1].doubts)
     return chosen
-
-
-def _doubts(line: Line) -> list[tuple[str, float]]:
-    return [(character.text, 1 - character.confidence) for word in line.words for character in word.characters]
 
 
 def keys_of_lines(page: Page, picture: Image.Image) -> bytes:

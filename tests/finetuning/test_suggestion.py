@@ -20,7 +20,7 @@ SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "page.png"
 def candidate(text, confidence):
     characters = tuple(Character(c, confidence, ()) for c in text)
     line = Line((), (), text, confidence, (Word(text, confidence, (), characters),))
-    return Candidate(Task(Path("p.png"), 1, "p.png", Path("p")), 0, line)
+    return Candidate.of(Task(Path("p.png"), 1, "p.png", Path("p")), 0, line)
 
 
 def chosen(candidates, count):
