@@ -117,7 +117,10 @@ def _names(folder: Path, changed: int) -> tuple[dict[str, str], dict[str, str]]:
     files: dict[str, str] = {}
     folders: dict[str, str] = {}
     for name in sorted(os.listdir(folder), reverse=True):
-        (folders if (folder / name).is_dir() else files)[_plain(name)] = name
+        if (folder / name).is_dir():
+            folders[_plain(name)] = name
+        elif (folder / name).is_file():  # not a link to nowhere
+            files[_plain(name)] = name
     return files, folders
 
 

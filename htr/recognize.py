@@ -196,7 +196,8 @@ def _told(confidences: dict[str, float]) -> str:
     if len(confidences) == 1:
         return f"{mean}, so much will be wrong; {taught}"
     named = ", ".join(f"{name} ({value:.0f} %)" for value, name in little[:_UNSURE])
-    return f"{mean}; below {_LITTLE} %: {len(little)}, {named}{', ...' if len(little) > _UNSURE else ''}; {taught}"
+    more = ", ..." if len(little) > _UNSURE else ""
+    return f"{mean}; {len(little)} of {len(confidences)} below {_LITTLE} %: {named}{more}; {taught}"
 
 
 def _show(content: bytes) -> None:

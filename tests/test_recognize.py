@@ -252,7 +252,7 @@ def test_how_sure_the_reading_was_is_told(read, tmp_path, monkeypatch):
     )
     assert told["empty.png",] == ""
     _, _, err = read(*(tmp_path / name for name in pages))
-    assert f"mean confidence 77 %; below 80 %: 1, {tmp_path / 'unsure.png'} (60 %); to teach htr" in err
+    assert f"mean confidence 77 %; 1 of 2 below 80 %: {tmp_path / 'unsure.png'} (60 %); to teach htr" in err
 
 
 def test_an_unknown_language_model_is_named(read, line_file):
