@@ -16,8 +16,8 @@ from htr.errors import InputError
 FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)})
 """What a disk says that takes no more."""
 
-# What may stand before a path, and a path below the home folder.
-_HOME = re.compile(r"((?:[\w.-]+=)?(?:[a-z]+:)*)(~(?:/.*)?)")
+# What may stand before a path, and a path below the home folder; `minutes=~` is none, but YAML's null.
+_HOME = re.compile(r"((?:[\w.-]+=(?!~$))?(?:[a-z]+:)*)(~(?:/.*)?)")
 
 _UNUSABLE = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG})
 

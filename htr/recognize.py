@@ -27,7 +27,7 @@ _LONGEST_NAME = 255
 # Kinds of files passed over, and pages read with little confidence, that are named.
 _KINDS = _UNSURE = 5
 
-# Mean confidence, in percent, below which one character in five or more is likely to be wrong.
+# Mean confidence, in percent, below which about one character in six or more is wrong.
 _LITTLE = 80
 
 

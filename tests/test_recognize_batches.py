@@ -271,7 +271,8 @@ def test_a_home_folder_that_the_shell_left_as_typed_is_found(read, tmp_path, sca
     [
         ("~", "/home/ann"), ("~/a", "/home/ann/a"), ("--out=~/a", "--out=/home/ann/a"), ("run=~/a", "run=/home/ann/a"),
         ("lines:~/a", "lines:/home/ann/a"), ("data=pages:iam:~/a", "data=pages:iam:/home/ann/a"),
-        ("a~/b", "a~/b"), ("/~/a", "/~/a"), ("page~1.png", "page~1.png"), ("~$letter.doc", "~$letter.doc"), ("", ""),
+        ("a~/b", "a~/b"), ("/~/a", "/~/a"), ("page~1.png", "page~1.png"), ("minutes=~", "minutes=~"),
+        ("~$letter.doc", "~$letter.doc"), ("", ""),
     ],
 )  # fmt: skip
 def test_in_all_commands_a_home_folder_may_be_left_as_typed(word, meant, monkeypatch, tmp_path):

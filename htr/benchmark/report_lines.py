@@ -222,8 +222,7 @@ def accuracy(lines: list[Result], folder: Path, examples: Sequence[str] | None) 
         examples: collections whose lines are shown; all if None.
     """
     yield Heading(2, "Where it fails")
-    lines = tested(lines)
-    every = [result for result in lines if collection_of(result["data"]) != "sample"]
+    every = lines = tested(lines)
     usual = {result["name"] for result in lines if reader_of(result) == DEFAULT}
     others = [
         result for result in lines if comes_along(result) and reader_of(result) != DEFAULT and result["name"] in usual
@@ -304,7 +303,7 @@ def _together(lines: list[Result]) -> Iterator[Block]:
 
 
 def _by_confidence(lines: list[Result]) -> Iterator[Block]:
-    """What confidence is worth of hands that readers know, and of others."""
+    """What confidence is worth of hands that readers know, and of others; drawn lines are no hands."""
     bands = list(pairwise(_BANDS))
     rows = []
     for kind, known in (
@@ -314,7 +313,9 @@ def _by_confidence(lines: list[Result]) -> Iterator[Block]:
         groups = [
             group
             for result in lines
-            if comes_along(result) and has_seen(result, collection_of(result["data"])) == known
+            if comes_along(result)
+            and (name := collection_of(result["data"])) != "sample"
+            and has_seen(result, name) == known
             for group in result["details"]["confidence"]
         ]
         rates = []

@@ -50,8 +50,8 @@ class Candidate(NamedTuple):
 def choose(candidates: Iterable[Candidate], count: int) -> list[Candidate]:
     """Chooses lines one by one, each time the one that adds most.
 
-    A line is worth the doubt about its characters, summed up; what is doubted in lines already chosen
-    counts less and less, so that the lines differ.
+    A line is worth the doubt about its characters, summed up; what is doubted in lines already chosen counts less and less, so that
+    the lines differ.
 
     Args:
         candidates: to choose from.
