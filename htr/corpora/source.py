@@ -114,7 +114,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
         log.warning("%s: %d pictures have no text beside them and are left out", folder, without)
     if lone := texts_without_picture(folder):
         log.warning(
-            "%s: %s with no picture of its name beside it, left out (%s); save the pages of a PDF or TIFF of several as pictures of "
+            "%s: %s left out, as no picture of the name lies beside (%s); save the pages of a PDF or TIFF of several as pictures of "
             "these names",
             folder, counted(len(lone), "text"), lone[0].name,
         )  # fmt: skip

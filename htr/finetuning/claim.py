@@ -50,8 +50,7 @@ def claim(
         raise InputError(f"{unread}: is no folder; give --unread one with pages that nobody transcribed")
     folder = out.with_suffix(".run")
     mark = folder / "begun.json"
-    start = [parent.sha256, str(Path(parent.file).resolve())]
-    begun = {"source": _fingerprint(source) if source else None, "parent": start, "overrides": overrides}
+    begun = {"source": _fingerprint(source) if source else None, "parent": parent.sha256, "overrides": overrides}
     if unread:
         begun["unread"] = _fingerprint(unread)
     if language != AUTO:

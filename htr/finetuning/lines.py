@@ -1,4 +1,4 @@
-"""A person's labelled lines on their way into fine-tuning: checked, parted into those learnt and held out, kept as files."""
+"""A person's labelled lines on their way into fine-tuning: checked, parted into those learnt and held out, written as files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import logging
 import random
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -21,7 +22,7 @@ from htr.corpora.sample import Doubt, Sample
 from htr.corpora.source import Source
 from htr.decoding import columns_needed
 from htr.errors import InputError
-from htr.files import write_whole
+from htr.files import read_text, write_whole
 from htr.lineimage import prepare
 from htr.pages.images import can_hold_writing
 
@@ -43,8 +44,8 @@ _HELD_OUT, _MOST_HELD_OUT = 0.15, 0.34
 _ENOUGH = 2 / 3
 
 
-def keep_lines(source: Source, folder: Path, height: int, width_stride: int) -> tuple[list[Sample], list[Doubt]]:
-    """Writes the lines of a source that can be learnt from as a corpus of its own.
+def choose_lines(source: Source, aside: Path, height: int, width_stride: int) -> list[Sample]:
+    """Parts the lines of a source that can be learnt from into those learnt and those held out.
 
     Lines are set aside whose picture cannot be opened or stands there twice, whose text does not fit into the picture's
     columns, or is far too long or short for its width.
@@ -52,21 +53,19 @@ def keep_lines(source: Source, folder: Path, height: int, width_stride: int) -> 
     Args:
         source: the lines. If some are of the split train, those of test are left alone; otherwise all are used. Those of val are
             held out; where none is, or all are, some of them (`hold_out`).
-        folder: gets `lines.tsv` and pictures, which `htr.corpora.folder.load_folder` reads.
+        aside: gets all lines that are set aside, those of the source included.
         height, width_stride: of the network.
 
     Returns:
-        The samples that were written, of the splits train and val, and all lines that were set aside, those of the source
-        included.
+        The lines, of the splits train and val.
 
     Raises:
         InputError: fewer than `FEWEST` lines are left.
-        OSError: the folder cannot be written.
+        OSError: `aside` cannot be written.
     """
     samples, doubts = _fitting(_used(source.samples), height, width_stride)
     doubts = [*source.doubts, *doubts]
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / "set-aside.tsv"
+    aside.parent.mkdir(parents=True, exist_ok=True)
     write_doubts(aside, doubts)
     if len(samples) < FEWEST:
         because = (
@@ -78,9 +77,8 @@ def keep_lines(source: Source, folder: Path, height: int, width_stride: int) -> 
         )
     if not any(sample.split == "val" for sample in samples):
         held = hold_out(samples)
-        samples = [_in_split(sample, "val" if sample.id in held else "train") for sample in samples]
-    write_lines(folder, samples)
-    return samples, doubts
+        samples = [replace(sample, split="val" if sample.id in held else "train") for sample in samples]
+    return samples
 
 
 def key_of(picture: np.ndarray) -> str:
@@ -112,9 +110,15 @@ def write_doubts(file: Path, doubts: Iterable[Doubt]) -> None:
 
 
 def read_doubts(file: Path) -> list[Doubt]:
-    """Reads what `write_doubts` wrote."""
-    with file.open(encoding="utf-8", newline="") as table:
-        return [Doubt(*row) for row in list(csv.reader(table, dialect="excel-tab"))[1:]]
+    """Reads what `write_doubts` wrote; if another program changed its form, or it is gone, a log line says so and there are none."""
+    try:
+        rows = list(csv.reader(io.StringIO(read_text(file), newline=""), dialect="excel-tab"))
+        return [Doubt(*row) for row in rows[1:]]
+    except (InputError, TypeError, csv.Error):
+        log.warning(
+            "%s: is gone, or another program has changed it; the lines that were set aside are not told again", file
+        )
+        return []
 
 
 def hold_out(samples: list[Sample], seed: int = 0) -> set[str]:
@@ -153,7 +157,7 @@ def hold_out(samples: list[Sample], seed: int = 0) -> set[str]:
 
 def learn_all(samples: list[Sample]) -> list[Sample]:
     """All lines as train lines, and after them those held out as they are."""
-    return [*(_in_split(sample, "train") for sample in samples), *(s for s in samples if s.split == "val")]
+    return [*(replace(sample, split="train") for sample in samples), *(s for s in samples if s.split == "val")]
 
 
 def _used(samples: list[Sample]) -> list[Sample]:
@@ -165,11 +169,7 @@ def _used(samples: list[Sample]) -> list[Sample]:
         return used
     # Where all lie in a folder that is called val, none is meant to be held out.
     chosen = any(sample.split != "val" for sample in samples)
-    return [sample if chosen and sample.split == "val" else _in_split(sample, "train") for sample in samples]
-
-
-def _in_split(sample: Sample, split: str) -> Sample:
-    return Sample(sample.id, sample.text, split, sample.image, sample.writer, sample.form)
+    return [sample if chosen and sample.split == "val" else replace(sample, split="train") for sample in samples]
 
 
 def _fitting(samples: list[Sample], height: int, width_stride: int) -> tuple[list[Sample], list[Doubt]]:

@@ -18,7 +18,7 @@ from htr.corpora.folder import lines_of_table
 from htr.corpora.sample import Doubt, Sample
 from htr.corpora.source import load_source
 from htr.finetuning.claim import claim
-from htr.finetuning.lines import keep_lines, learn_all, read_doubts, write_lines
+from htr.finetuning.lines import choose_lines, learn_all, read_doubts, write_lines
 from htr.finetuning.mixing import LEARNT, mix, mixture_of, write_taught
 from htr.finetuning.recipe import Read, recipe
 from htr.finetuning.unread import keep_unread, read_unread
@@ -35,6 +35,9 @@ ALL_LINES = "all-lines"
 
 # From this CER on, in percent, weights do not read at all, however much worse they were before.
 _UNREADABLE = 90.0
+
+# In the folder of a run's lines, the table of those that are set aside.
+_ASIDE = "set-aside.tsv"
 
 # Set-aside lines that are named on the screen; all are in the report.
 _NAMED = 5
@@ -123,11 +126,12 @@ def finetune(
         # Weights of its own: on a GPU it takes them there, and the parent's are mixed on the CPU.
         reader = Reader(load_weights(start), languages)
         found = load_source(source, reader.read_page)
+        chosen = choose_lines(found, corpus / _ASIDE, parent.header.height, parent.network.width_stride)
         if unread:
             count = keep_unread(unread, folder / "unread", found.samples, reader)
             log.warning("%s without a text will be read and learnt from", counted(count, "line"))
-        keep_lines(found, corpus, parent.header.height, parent.network.width_stride)
-    samples, doubts = load_corpus(f"lines:{corpus}"), read_doubts(corpus / "set-aside.tsv")
+        write_lines(corpus, chosen)
+    samples, doubts = load_corpus(f"lines:{corpus}"), read_doubts(corpus / _ASIDE)
     learnt = [sample for sample in samples if sample.split == "train"]
     pages = {sample.form for sample in learnt if sample.form}
     counts = {"learnt": len(learnt), "held out": len(samples) - len(learnt), "set aside": len(doubts)}
@@ -145,49 +149,52 @@ def finetune(
     alphabet = parent.alphabet.characters + new
     runs = [train(replace(config, alphabet=alphabet)) for config in configs]
     passed, half = (_checked(parent, Path(run["weights"]), checks, before) for run in runs)
-    kept = not _passes(passed.figures, before)
+    kept = not _passes(passed.held_out, before)
     curve = [
         {"lines": lines, "CER": _cer(figures)}
-        for lines, figures in ((0, before), (runs[1]["train_lines"], half.figures), (len(learnt), passed.figures))
+        for lines, figures in ((0, before), (runs[1]["train_lines"], half.held_out), (len(learnt), passed.held_out))
     ]
     read, of_unread = None, None
     if unread:
         of_unread = {"found": _count(folder / "unread"), "lines": 0, "learnt": False}
     if of_unread and not kept:
-        read = _read_unread(folder, "read", passed.file, languages)
+        read = _read_unread(folder, "read", passed.tuned[0], languages)
         of_unread["lines"] = read.lines
         if read.lines:
             config = recipe(parent, corpus, folder / "taught", len(learnt), 1.0, overrides or [], read)
             runs.append(train(replace(config, alphabet=alphabet)))
             taught = _checked(parent, Path(runs[-1]["weights"]), checks, before)
-            without, with_unread = _cer(passed.figures), _cer(taught.figures)
+            without, with_unread = _cer(passed.held_out), _cer(taught.held_out)
             of_unread |= {"without": without, "with": with_unread, "learnt": with_unread < without}
             passed = taught if of_unread["learnt"] else passed
         # They are read better now, or left out.
-        read = _read_unread(folder, "read-again", passed.file, languages) if of_unread["learnt"] else None
+        read = _read_unread(folder, "read-again", passed.tuned[0], languages) if of_unread["learnt"] else None
     mixed, sample_after, learnt_from, all_learnt = None, sample_before, {}, False
     if not kept:
         config = _recipe_of_all(parent, samples, folder, overrides or [], read)
         runs.append(train(replace(config, alphabet=alphabet)))
         mixed = folder / "mixed.safetensors"
         # Should the last training have failed, what passed is there.
-        choices = [([passed.file, Path(runs[-1]["weights"])], passed.share), ([passed.file], passed.share)]
-        (tuned, share), (_, sample_after) = _mixed(parent, choices, mixed, checks, before)
-        all_learnt = len(tuned) > 1
+        choices = [
+            (trainings, passed.share) for trainings in ([*passed.tuned, Path(runs[-1]["weights"])], passed.tuned)
+        ]
+        whole = _mixed(parent, choices, mixed, checks, before)
+        sample_after = whole.sample
+        all_learnt = len(whole.tuned) > 1
         learnt_from = {
             "data": [source.resolve().name],
             "train_lines": len(samples if all_learnt else learnt),
             **({"unread_lines": read.lines if all_learnt else of_unread["lines"]} if read else {}),
             "encoder_weights": runs[0]["encoder_weights"],
-            "averaged": f"{share:g} of what was learnt, the rest of parent",
+            "averaged": f"{whole.share:g} of what was learnt, the rest of parent",
         }
     write_taught(out, parent, mixed, learnt_from)
     return Outcome(
         weights=str(out), parent={"file": Path(parent.file).name, "sha256": parent.sha256}, kept=kept, lines=counts,
         all_learnt=all_learnt, pages=len(pages), new=new,
-        before=without_readings(before), after=without_readings(before if kept else passed.figures),
+        before=without_readings(before), after=without_readings(before if kept else passed.held_out),
         sample_before=without_readings(sample_before), sample_after=without_readings(sample_after),
-        mended=[] if kept else _mended(before, passed.figures), curve=curve, doubts=doubts, unread=of_unread,
+        mended=[] if kept else _mended(before, passed.held_out), curve=curve, doubts=doubts, unread=of_unread,
         minutes=round(sum(run["minutes"] for run in runs), 1), config=runs[0]["config"], machine=runs[0]["machine"],
         date=date.today().isoformat(),
     )  # fmt: skip
@@ -222,7 +229,7 @@ def _say(counts: dict[str, int], pages: set[str], doubts: list[Doubt], new: str,
     of_pages = f" of {counted(len(pages), 'page')}" if pages else ""
     log.warning("%d lines%s to learn from, %d held out to check by", counts["learnt"], of_pages, counts["held out"])
     if doubts:
-        log.warning("%d lines are set aside (%s):", len(doubts), corpus / "set-aside.tsv")
+        log.warning("%d lines are set aside (%s):", len(doubts), corpus / _ASIDE)
         for doubt in doubts[:_NAMED]:
             log.warning("  %s %s: %s", doubt.line, doubt.reason, doubt.text)
     if new:
@@ -247,24 +254,25 @@ def _passes(after: dict[str, Any], before: dict[str, Any]) -> bool:
     return _cer(after) < min(_cer(before), _UNREADABLE) or _cer(after) == 0
 
 
-class _Taught(NamedTuple):
-    """A training's weights, and how its mixture with the parent reads the held-out lines.
+class _Mixture(NamedTuple):
+    """What one or more trainings have learnt, mixed with the parent's weights.
 
     Attributes:
-        file: the weights, which are not mixed.
-        share: of what was learnt in the mixture.
-        figures: of the mixture.
+        tuned: the trainings' weights.
+        share: of what was learnt.
+        held_out: figures of the held-out lines.
+        sample: of the embedded sample's, where these were read too.
     """
 
-    file: Path
+    tuned: list[Path]
     share: float
-    figures: dict[str, Any]
+    held_out: dict[str, Any]
+    sample: dict[str, Any] | None = None
 
 
-def _checked(parent: Weights, tuned: Path, checks: list[tuple[str, str, str]], before: dict[str, Any]) -> _Taught:
+def _checked(parent: Weights, tuned: Path, checks: list[tuple[str, str, str]], before: dict[str, Any]) -> _Mixture:
     """Mixes a training with the parent, and reads the held-out lines."""
-    (_, share), (figures,) = _mixed(parent, [([tuned], LEARNT), ([tuned], 1.0)], mixture_of(tuned), checks[:1], before)
-    return _Taught(tuned, share, figures)
+    return _mixed(parent, [([tuned], LEARNT), ([tuned], 1.0)], mixture_of(tuned), checks[:1], before)
 
 
 def _mixed(
@@ -273,18 +281,14 @@ def _mixed(
     out: Path,
     checks: list[tuple[str, str, str]],
     before: dict[str, Any],
-) -> tuple[tuple[list[Path], float], list[dict[str, Any]]]:
-    """Writes the first mixture (trainings, share of what they learnt) that passes on the lines of the first check, or the last.
-
-    Returns:
-        That choice, and its figures of each check.
-    """
-    for choice in choices:
-        mix(parent, choice[0], out, choice[1])
+) -> _Mixture:
+    """Writes the first mixture (trainings, share of what they learnt) that passes on the lines of the first check, or the last."""
+    for tuned, share in choices:
+        mix(parent, tuned, out, share)
         figures = _read(out, checks)
         if _passes(figures[0], before):
             break
-    return choice, figures
+    return _Mixture(tuned, share, *figures)
 
 
 def without_readings(result: dict[str, Any]) -> dict[str, Any]:

@@ -155,7 +155,7 @@ def _pages(source: Path) -> list[Task]:
 
 
 def without_text(folder: Path, files: Iterable[Path]) -> list[Path]:
-    """Those pictures below a folder that have no text: in a file of their name, in XML, or in the folder's table.
+    """Those pictures below a folder that have no text: in a file of their name, in XML not written by htr, or in the folder's table.
 
     Those that a fine-tuning has made, and of several that differ in their endings alone all but one, are left out.
     """
@@ -163,7 +163,7 @@ def without_text(folder: Path, files: Iterable[Path]) -> list[Path]:
     xml = {
         page.image.resolve().with_suffix("")
         for page in pages_with_xml(folder)[0]
-        if any(line.text for line in page.page.lines)
+        if not page.by_htr and any(line.text for line in page.page.lines)
     }
     table = table_of(folder)
     rows = {sample.id for sample in lines_of_table(table)[0] if sample.text} if table else set()

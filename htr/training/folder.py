@@ -21,10 +21,11 @@ from filelock import FileLock, Timeout
 from lightning.pytorch.utilities import rank_zero_only
 
 from htr.cli import printable
+from htr.corpora import label
 from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.files import remove_partial, write_whole
-from htr.training.config import Config, checked, read_values
+from htr.training.config import Config, TrainConfig, checked, read_values
 from htr.weights import Weights, sha256
 
 # In a run folder, the fingerprint of what it learns from.
@@ -140,7 +141,7 @@ def _state(folder: Path, config: Config, learnt: str) -> Path | None:
         raise OtherRun(f"{folder}: holds {other}; choose another folder, or delete it")
     if not checkpoint.is_file():
         if (folder / "config.yaml").is_file() and not (folder / _LEARNT).is_file():
-            raise OtherRun(
+            raise InputError(
                 f"{folder / 'config.yaml'}: is of no run, and would be written over; choose another folder with run=, or call it "
                 "otherwise"
             )
@@ -164,12 +165,20 @@ def _same_run(folder: Path, config: Config, learnt: str) -> bool:
         if (folder / _LEARNT).is_file() and (folder / _LEARNT).read_text(encoding="utf-8").strip() != learnt:
             return False
         # Of an earlier release it may lack values, which were then as they are by default.
-        there = asdict(checked(type(config), read_values(folder / "config.yaml"), str(folder)))
-        here = asdict(config)
-        # The order of what draws lines decides which lines are drawn.
-        same_order = list(there["drawn"]) == list(here["drawn"]) if "drawn" in here else True
-        for values in (there, here):
-            values["trainer"] = {name: value for name, value in values["trainer"].items() if name in STEPS}
-        return same_order and all(there[name] == here[name] for name in here if name not in ("run", "workers"))
+        there = checked(type(config), read_values(folder / "config.yaml"), str(folder))
+        return _deciding(there) == _deciding(config)
     except (OSError, ValueError):
         return False
+
+
+def _deciding(config: Config) -> dict[str, Any]:
+    """The values of a config on which the outcome depends, without the folders of this machine: they may have been moved."""
+    values = {name: value for name, value in asdict(config).items() if name not in ("run", "workers")}
+    values["trainer"] = {name: value for name, value in config.trainer.items() if name in STEPS}
+    values["data"] = [*map(label, config.data)]
+    if isinstance(config, TrainConfig):
+        values["passes"] = {label(name): passes for name, passes in config.passes.items()}
+        # The order of what draws lines decides which lines are drawn.
+        values["drawn"] = [(label(name), lines) for name, lines in config.drawn.items()]
+        values["start"] = config.start and Path(config.start).name
+    return values

@@ -54,7 +54,7 @@ def test_texts_of_no_picture_are_told_of(page, caplog):
     for name in ("letters-0001.txt", "letters-0002.gt.txt", "my.run/lines/notes.txt"):
         (folder / name).write_text("one\ntwo\n")
     assert [row[1] for row in rows(load_source(folder, read_page))] == TEXTS
-    assert "2 texts with no picture of its name beside it, left out (letters-0001.txt); save the pages" in caplog.text
+    assert "2 texts left out, as no picture of the name lies beside (letters-0001.txt); save the pages" in caplog.text
 
 
 def test_a_line_that_is_not_in_the_text_is_set_aside_and_the_others_keep_their_numbers(page):

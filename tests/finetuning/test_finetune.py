@@ -252,6 +252,14 @@ def test_from_another_folder_the_same_run_goes_on(command_line, source, parent, 
     words = [source, "--out", tmp_path / "my.safetensors", "--weights", parent, *STAYS]
     assert command_line(finetune.main, *words)[0] == 0
     assert (tmp_path / "my.run" / "all" / "summary.json").stat().st_mtime_ns == began
+    # All of it on another disk, or another machine.
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    monkeypatch.chdir(moved)
+    for file in (source, parent, tmp_path / "my.run"):
+        file.rename(moved / file.name)
+    assert command_line(finetune.main, source.name, "--out", "my.safetensors", "--weights", parent.name, *STAYS)[0] == 0
+    assert (moved / "my.run" / "all" / "summary.json").stat().st_mtime_ns == began
 
 
 def test_an_alphabet_of_which_nothing_is_known_is_learnt(run, source, tmp_path, caplog):

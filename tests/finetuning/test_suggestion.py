@@ -93,21 +93,23 @@ def test_what_is_transcribed_is_passed_over_in_folders(run, tmp_path, caplog):
 
 def test_what_has_a_text_in_xml_or_a_table_or_is_of_a_run_is_passed_over_too(run, tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
-    for name in ("xml", "row", "my.run/lines/pictures/00000", "new"):
+    for name in ("xml", "read", "row", "my.run/lines/pictures/00000", "new"):
         file = tmp_path / "pages" / f"{name}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(SAMPLE, file)
-    # Another page, not a copy of those with a text.
-    cv2.imwrite(str(tmp_path / "pages" / "new.png"), cv2.imread(str(SAMPLE))[:, :-2])
+    # Other pages, not copies of those with a text.
+    for name, narrower in (("new", 2), ("read", 4)):
+        cv2.imwrite(str(tmp_path / "pages" / f"{name}.png"), cv2.imread(str(SAMPLE))[:, :-narrower])
     line = Line(((0, 90), (200, 90)), ((0, 0), (200, 0), (200, 100), (0, 100)), "a text")
-    size = cv2.imread(str(SAMPLE)).shape
-    (tmp_path / "pages" / "xml.xml").write_bytes(
-        write(Page(size[1], size[0], (Region("text", (line,)),), file="xml.png"), Image.open(SAMPLE))
-    )
+    # What htr itself has read is no text that anybody gave.
+    for name, creator in (("xml", b"eScriptorium"), ("read", b"htr")):
+        picture = Image.open(tmp_path / "pages" / f"{name}.png")
+        content = write(Page(*picture.size, (Region("text", (line,)),), file=f"{name}.png"), picture)
+        (tmp_path / "pages" / f"{name}.xml").write_bytes(content.replace(b"<Creator>htr", b"<Creator>" + creator))
     (tmp_path / "pages" / "lines.tsv").write_text("file\ttext\nrow.png\ta text\n")
-    assert run("pages", "--out", "lines", "--count", 2, "--weights", "small")[0] == 0
+    assert run("pages", "--out", "lines", "--count", 20, "--weights", "small")[0] == 0
     assert "pages: 2 pictures with a text passed over" in caplog.text
-    assert [folder.name for folder in (tmp_path / "lines").iterdir()] == ["new"]
+    assert {folder.name for folder in (tmp_path / "lines").iterdir()} == {"new", "read"}
     # A page that is named is wanted, however it is written.
     assert run("./pages/xml.png", "--out", "more", "--count", 2, "--weights", "small")[0] == 0
 

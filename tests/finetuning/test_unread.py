@@ -46,19 +46,21 @@ def test_lines_of_pages_without_a_text_are_found(tmp_path, caplog, capsys):
     assert "broken.png: not a picture that can be read" in capsys.readouterr().err
 
 
-def test_pages_whose_xml_has_a_text_are_passed_over(tmp_path):
+def test_pages_whose_xml_has_a_text_are_passed_over_unless_htr_read_it(tmp_path):
     page = load("small", "none").find_page(cv2.imread(str(PAGE), cv2.IMREAD_GRAYSCALE))
-    texts = {"known": "a text", "empty": ""}
+    texts = {"known": "a text", "empty": "", "read": "a taxt"}
     for name, text in texts.items():
         shutil.copy(PAGE, tmp_path / f"{name}.png")
         region = replace(page.regions[0], lines=tuple(replace(line, text=text) for line in page.regions[0].lines))
         (tmp_path / "page").mkdir(exist_ok=True)
         picture = Image.open(PAGE)
         content = write(replace(page, file=f"{name}.png", regions=(region,)), picture)
+        if name != "read":
+            content = content.replace(b"<Creator>htr", b"<Creator>eScriptorium")
         (tmp_path / "page" / f"{name}.xml").write_bytes(content)
     shutil.copy(PAGE, tmp_path / "known.jpg")  # another picture of the page, before it in the alphabet
     keep_unread(tmp_path, tmp_path / "unread.run", [], load("small", "none"))
-    assert {sample.form for sample in lines_of_table(tmp_path / "unread.run" / "lines.tsv")[0]} == {"empty"}
+    assert {sample.form for sample in lines_of_table(tmp_path / "unread.run" / "lines.tsv")[0]} == {"empty", "read"}
 
 
 def test_of_a_table_the_rows_without_a_text_and_pictures_beside_them_are_unread(tmp_path, caplog, monkeypatch):

@@ -187,13 +187,14 @@ def test_a_run_is_not_taken_for_one_with_other_lines_or_start(tiny_config, iam_f
         train(config)
 
 
-def test_with_other_workers_a_run_goes_on_but_not_with_another_order_of_what_draws(tmp_path):
+def test_with_other_workers_or_folders_a_run_goes_on_but_not_with_another_order_of_what_draws(tmp_path):
     drawn = {"synthetic": 8, "recombined": 4}
-    config = TrainConfig(run="run", data=["sample"], drawn=drawn, workers=1)
+    config = TrainConfig(run="run", data=["iam:data/iam"], drawn=drawn, workers=1)
     with claim(tmp_path, config, "learnt") as state:
         assert state is None
     WholeStates().save_checkpoint({"pytorch-lightning_version": "2", "state_dict": {}}, tmp_path / "last.ckpt")
-    for same in (config, replace(config, workers=3), replace(config, drawn=dict(drawn))):
+    moved = replace(config, data=["iam:/elsewhere/iam"])
+    for same in (config, replace(config, workers=3), replace(config, drawn=dict(drawn)), moved):
         with claim(tmp_path, same, "learnt") as state:
             assert state == tmp_path / "last.ckpt"
     other = replace(config, drawn=dict(reversed(drawn.items())))
@@ -214,7 +215,7 @@ def test_weights_that_lie_in_the_folder_are_not_written_over(tiny_config, tmp_pa
 def test_a_config_that_somebody_wrote_is_not_written_over(tmp_path):
     (tmp_path / "config.yaml").write_text("epochs: 5  # my own\n")
     with (
-        pytest.raises(OtherRun, match=r"config.yaml: is of no run, and would be written over; choose another folder"),
+        pytest.raises(InputError, match=r"config.yaml: is of no run, and would be written over; choose another folder"),
         claim(tmp_path, TrainConfig(run=str(tmp_path), data=["sample"]), "learnt"),
     ):
         pass
