@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from htr.cli import complain, printable
-from htr.errors import InputError
+from htr.errors import InputError, first_line
 from htr.pages.containers import Line, Page, Region
 from htr.pages.images import SUFFIXES, count_pages, grey, open_page, pdf_creator
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 OVERLAY = ".overlay.jpg"
 """What the names of pictures end in that show pages beside their reading; in folders they are passed over."""
+
+OF_RUN = ".run"
+"""What the names of folders end in in which fine-tuning keeps copies of lines; they are passed over."""
 
 _CHUNK_PIXELS = 8_000_000  # of pictures of lines that are opened before they are read together
 
@@ -55,9 +58,9 @@ Result = tuple[Task, Page | InputError, list[bytes]]
 def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path], Counter[str], list[str]]:
     """Lists the files to read: those given, and the pictures and PDF files in the folders given and those below.
 
-    In folders, files come in the order of their names, page2 before page10. What is hidden there, and the folder of
-    results, is not looked at; links to folders are not followed. Pictures of readings are passed over, also where they are named,
-    for `*.jpg` names them too.
+    In folders, files come in the order of their names, page2 before page10. What is hidden there, the folder of results, and
+    those of fine-tunings are not looked at; links to folders are not followed. Pictures of readings are passed over, also where they
+    are named, for `*.jpg` names them too.
 
     Args:
         given: files and folders.
@@ -100,7 +103,11 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
         found: list[Path] = []
         wrong, own = len(broken), False
         for folder, folders, names in os.walk(path, onerror=unlisted):
-            folders[:] = [name for name in folders if name[0] != "." and not (out and _same(Path(folder, name), out))]
+            folders[:] = [
+                name
+                for name in folders
+                if name[0] != "." and not name.endswith(OF_RUN) and not (out and _same(Path(folder, name), out))
+            ]
             openable = [name for name in names if name[0] != "." and Path(name).suffix.lower() in SUFFIXES]
             pictures = [name for name in openable if not is_result(Path(folder, name))]
             own = own or len(pictures) < len(openable)
@@ -264,6 +271,11 @@ class naming:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if isinstance(error, InputError):
             raise InputError(f"{self.task.name}: {error}") from None
+        if isinstance(error, Exception) and "CUDA" in str(error):
+            raise InputError(
+                f"{self.task.name}: the GPU cannot be used ({first_line(error)}); to read on the CPU, put CUDA_VISIBLE_DEVICES= "
+                "before the command"
+            ) from error
         if isinstance(error, Exception):
             raise InputError(
                 f"{self.task.name}: could not be read ({type(error).__name__}: {error}); please report it with this page"

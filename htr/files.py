@@ -92,15 +92,16 @@ def _hidden(name: str) -> bool:
 
 def same_file(path: Path) -> Path | None:
     """The file of this name or, where there is none, the one whose name, or those of its folders, differ in nothing but capitals and
-    the way in which accents are stored (Macs store them apart from their letters); None if there is neither."""
+    the way in which accents are stored (Macs store them apart from their letters); None if there is neither. It is called as it is on
+    disk, also by a disk to which such names are the same."""
     try:
-        if path.is_file():
-            return path
         folder = _same_folder(path.parent)
-        name = _names(folder, folder.stat().st_mtime_ns)[0].get(_plain(path.name))
+        names = _names(folder, folder.stat().st_mtime_ns)[0]
+        name = names.get(path.name) or names.get(_plain(path.name))
     except OSError:  # also where the name is longer than one can be, or the folder not ours to list
-        return None
-    return folder / name if name else None
+        name = None
+    # A folder may be closed to listing.
+    return folder / name if name else path if os.path.isfile(path) else None
 
 
 def _same_folder(path: Path) -> Path:
@@ -113,15 +114,11 @@ def _same_folder(path: Path) -> Path:
 
 @lru_cache(maxsize=64)
 def _names(folder: Path, changed: int) -> tuple[dict[str, str], dict[str, str]]:
-    """The files and the folders of a folder as it was at a time, by their plain names."""
-    files: dict[str, str] = {}
-    folders: dict[str, str] = {}
-    for name in sorted(os.listdir(folder), reverse=True):
-        if (folder / name).is_dir():
-            folders[_plain(name)] = name
-        elif (folder / name).is_file():  # not a link to nowhere
-            files[_plain(name)] = name
-    return files, folders
+    """The files and the folders of a folder as it was at a time, by their plain names and, before these, by those that they have."""
+    listed = sorted(os.listdir(folder), reverse=True)
+    folders = [name for name in listed if (folder / name).is_dir()]
+    files = [name for name in listed if (folder / name).is_file()]  # not a link to nowhere
+    return tuple({_plain(name): name for name in names} | {name: name for name in names} for names in (files, folders))
 
 
 def _plain(name: str) -> str:

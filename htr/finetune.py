@@ -35,7 +35,7 @@ def main() -> None:
     )
     parser.add_argument(
         "--language", default="auto", metavar="L",
-        help="helps in reading such pages: auto, english, french, none, or a model file (default: auto)",
+        help="helps in reading such pages, and those with a plain text: auto, english, french, none, or a model file (default: auto)",
     )  # fmt: skip
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="values to use instead of the recipe's")
     arguments = parser.parse_intermixed_args()  # values may come after --out
@@ -49,25 +49,31 @@ def main() -> None:
     unread = Path(arguments.unread) if arguments.unread else None
     # Loaded late, so that --help and mistyped arguments answer at once.
     from htr.files import write_whole
-    from htr.finetuning.report import of_unread, report, report_alone, verdict, verdict_alone
+    from htr.finetuning.report import language_harms, of_unread, report, report_alone, verdict, verdict_alone
     from htr.finetuning.run import finetune
     from htr.finetuning.selftraining import learn_unread
+    from htr.language import AUTO, NONE
 
     page = arguments.out.with_suffix(".md")
+    language = arguments.language
     if source:
         given = arguments.weights, arguments.overrides, unread, arguments.language
         outcome = finetune(Path(source), arguments.out, *given)
         write_whole(page, report(outcome))
         print("\n".join(filter(None, [verdict(outcome), of_unread(outcome)])))
+        if language_harms(outcome):
+            print(f"The language models ({', '.join(outcome.language)}) do harm on these lines.")
+            language = NONE
     else:
         alone = learn_unread(unread, arguments.out, arguments.weights, arguments.overrides, arguments.language)
         write_whole(page, report_alone(alone))
         print(verdict_alone(alone))
     print(f"weights: {arguments.out}\nreport: {page}")
     # Whoever typed `make finetune` may have no other Python with htr than make's.
+    for_make, for_python = ("", "") if language == AUTO else (f' LANGUAGE="{language}"', f' --language "{language}"')
     print(
-        f'read with them: make recognize PAGE=page.png WEIGHTS="{arguments.out}"\n'
-        f'or, without make: python -m htr.recognize page.png --weights "{arguments.out}"'
+        f'read with them: make recognize PAGE=page.png WEIGHTS="{arguments.out}"{for_make}\n'
+        f'or, without make: python -m htr.recognize page.png --weights "{arguments.out}"{for_python}'
     )
 
 

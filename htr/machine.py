@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -39,4 +42,7 @@ def _processor() -> str:
         for row in info.read_text().splitlines():
             if row.startswith("model name"):
                 return row.partition(":")[2].strip()
+    if sys.platform == "darwin":
+        with suppress(OSError, subprocess.CalledProcessError):
+            return subprocess.check_output(["sysctl", "-n", "machdep.cpu.brand_string"], text=True).strip()
     return platform.processor() or platform.machine()

@@ -53,10 +53,12 @@ def main() -> int:
     from htr.finetuning.suggestion import Candidate, choose, keys_of_lines, write_lines
     from htr.finetuning.unread import keys_of
     from htr.reader import load
+    from htr.weights import DEFAULT, start_of
 
     known = keys_of(file for file in files if file not in unread)
     candidates: list[Candidate] = []
-    pages = read_pages(load(arguments.weights), tasks, PDF_DPI, [_key_of_page, keys_of_lines])
+    reader = load(arguments.weights)
+    pages = read_pages(reader, tasks, PDF_DPI, [_key_of_page, keys_of_lines])
     for task, page, keys in tqdm(pages, total=len(tasks), unit=" pages", disable=None):
         if isinstance(page, InputError):
             complain(page)
@@ -77,7 +79,9 @@ def main() -> int:
         )
     write_lines(chosen, out, PDF_DPI)
     lines, of = counted(len(candidates), "line"), counted(len({candidate.task for candidate in chosen}), "page")
-    start = f' --weights "{arguments.weights}"' if arguments.weights else ""
+    # Weights that have learnt what was transcribed before would know lines that are held out.
+    weights = start_of(reader.weights.header.training) or arguments.weights
+    start = f' --weights "{weights}"' if weights and weights != DEFAULT else ""
     print(
         f"{len(chosen)} of {lines}, of {of}, are in {out}: correct each .txt, delete what cannot be read, then teach them,"
     )

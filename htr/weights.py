@@ -90,6 +90,14 @@ def data_seen(training: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(seen))
 
 
+def start_of(training: dict[str, Any]) -> str | None:
+    """What the parent of weights is called that fine-tuning made, by the facts in their header; None of other weights."""
+    if not isinstance(training.get("averaged"), str):
+        return None
+    file = Path(training["parent"]["file"])
+    return file.stem if (MODELS / file.name).is_file() else str(file)
+
+
 def save_weights(path: Path, network: Recogniser, header: Header) -> None:
     """Writes a weights file of a recogniser; see `save_network`."""
     save_network(path, RECOGNISER, network, asdict(header))

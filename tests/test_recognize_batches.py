@@ -25,6 +25,15 @@ from htr.cli import from_home
 from htr.pages.containers import Character, Line, Page, Region, Word
 
 
+def takes_bytes(folder):
+    try:
+        (folder / "\udcff").touch()
+    except OSError:
+        return False
+    (folder / "\udcff").unlink()
+    return True
+
+
 class StandIn:
     """Reads a page as its width in pixels; fails, or takes a Ctrl-C, at pages that are 66 or 99 pixels wide."""
 
@@ -122,6 +131,8 @@ def test_hostile_files_in_a_folder_are_all_named_and_the_others_read(read, tmp_p
     palette = Image.new("P", (34, 40), 1)
     palette.putpalette([0, 0, 0, 255, 255, 255])
     bomb = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR" + struct.pack(">IIBBBBB", 90_000, 90_000, 8, 0, 0, 0, 0))
+    # Macs take no names that are no text.
+    bytes_named, good_named = (b"bytes \xff.png", b"good \xfe.png") if takes_bytes(scans) else ("bytes.png", "good.png")
     bad = {
         "cut png.png": saved(noise, "PNG", 3000),
         "cut jpg.jpg": saved(noise, "JPEG", 1500),
@@ -143,7 +154,7 @@ def test_hostile_files_in_a_folder_are_all_named_and_the_others_read(read, tmp_p
         "animation.gif": saved(noise, "GIF", save_all=True, append_images=[noise.rotate(90)]),
         "crash.png": saved(page(66), "PNG"),
         "script.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\nshowpage\n",
-        b"bytes \xff.png": b"no picture either",
+        bytes_named: b"no picture either",
     }
     good = {
         "black.png": saved(Image.new("L", (31, 40)), "PNG"),
@@ -155,7 +166,7 @@ def test_hostile_files_in_a_folder_are_all_named_and_the_others_read(read, tmp_p
         "really a pdf.png": pdf(72),
         "UPPER.JPEG": saved(page(37), "JPEG"),
         "bits.tif": saved(page(38, mode="1"), "TIFF", compression="group4"),
-        b"good \xfe.png": saved(page(39), "PNG"),
+        good_named: saved(page(39), "PNG"),
     }
     for name, content in {**bad, **good}.items():
         Path(os.fsdecode(os.path.join(os.fsencode(scans), os.fsencode(name)))).write_bytes(content)
@@ -192,6 +203,28 @@ def test_a_folder_is_read_in_the_order_of_numbers_and_mirrored(read, reader, tmp
     assert reader.read == [30, 11, 12, 20]
     assert files_below(tmp_path / "texts") == ["Page2.txt", "box 2/page1.txt", "first.txt", "page10.txt"]
     assert "pages: 4 read; other files passed over: 2 (1 .txt, 1 link)" in err
+
+
+def test_copies_of_lines_that_fine_tuning_keeps_are_not_read(read, reader, scans):
+    (scans / "my.run" / "lines" / "pictures").mkdir(parents=True)
+    page(13).save(scans / "my.run" / "lines" / "pictures" / "00000.png")
+    page(20).save(scans / "page.png")
+    assert read(scans)[0] == 0
+    assert reader.read == [20]
+
+
+def test_a_gpu_that_cannot_be_used_is_told(read, reader, scans, monkeypatch):
+    def fail(picture):
+        raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nSearch for more")
+
+    monkeypatch.setattr(reader, "read_page", fail)
+    page(20).save(scans / "page.png")
+    code, _, err = read(scans)
+    assert code == 2 and "Traceback" not in err
+    assert (
+        "the GPU cannot be used (CUDA error: no kernel image is available for execution on the device); to read on the CPU"
+        in err
+    )
 
 
 def test_results_below_the_folder_that_is_read_are_not_read(read, scans):

@@ -41,6 +41,9 @@ READING = (
 FINDING = ("pages",)
 """Code that opens pages and finds their lines and the order of these."""
 
+LAYING = ("corpora/transcript.py",)
+"""Code that lays plain texts beside lines."""
+
 LEARNING = ("lineimage.py", "network.py", "training/augmentation.py", "training/data.py", "training/module.py")
 """Code that decides what is learnt of labelled lines."""
 

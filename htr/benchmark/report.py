@@ -249,6 +249,7 @@ def _other_code(shown: list[Result]) -> Iterator[Block]:
         ("code", "reads lines and scores"),
         ("finding code", "finds lines"),
         ("learning code", "learns in fine-tuning"),
+        ("laying code", "lays texts beside lines"),
     ):
         kinds: dict[str, dict[str, None]] = {}
         for result in shown:
@@ -274,7 +275,9 @@ def _averaged(training: dict[str, Any]) -> str:
 
 def _versions(result: Result) -> str:
     machine = result["machine"]
-    further = "".join(f", {name} `{result[name][:8]}`" for name in ("finding code", "learning code") if name in result)
+    further = "".join(
+        f", {name} `{result[name][:8]}`" for name in ("finding code", "learning code", "laying code") if name in result
+    )
     return (
         f"Python {machine['python']}, torch {machine['torch']}, timm {machine['timm']}, htr {machine['htr']}, code "
         f"`{result.get('code', 'unknown')[:8]}`{further}"

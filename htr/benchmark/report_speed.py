@@ -301,7 +301,9 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
             for name, counts in result["results"].items()
         )
         yield Text(
-            f"Pages and their plain text ({result['count']} pages of {pages_of(result['pages'])}, {named_reader(result)}): {found}."
+            f"Pages and their plain text ({result['count']} pages of {pages_of(result['pages'])}"
+            + ", as if all their lines had been found" * result["pages"].startswith("lines:")
+            + f", {named_reader(result)}): {found}."
         )
 
 

@@ -3,60 +3,106 @@
 from __future__ import annotations
 
 import argparse
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from htr.cli import run
 from htr.errors import InputError
 from htr.files import make_writable
+from htr.language import AUTO
+
+if TYPE_CHECKING:
+    from htr.corpora.sample import Sample
+    from htr.reader import Reader
 
 
-def evaluate_transcripts(source: str, count: int, weights: str | None = None) -> dict[str, Any]:
+class _Read(NamedTuple):
+    """What was read on a page.
+
+    Attributes:
+        id: name of the page.
+        true: the texts of its lines.
+        found: of each found line, what was read there, and its own text; None where it has none.
+    """
+
+    id: str
+    true: list[str]
+    found: list[tuple[str, str | None]]
+
+
+def evaluate_transcripts(source: str, count: int, weights: str | None = None, language: str = AUTO) -> dict[str, Any]:
     """Takes the lines' true texts away from their places, and lets fine-tuning find them again.
 
-    A found line belongs to the true line with which its box shares most, and then half of both at least.
-
     Args:
-        source: pages, as `htr.corpora.pages.load_pages` takes them.
-        count: how many of them.
+        source: pages, as `htr.corpora.pages.load_pages` takes them, whose lines are found: a found line belongs to the true line with
+            which its box shares most, and then half of both at least. Or `lines:PATH`, pictures of lines of which the page is
+            known: those of the split test are taken, as if all had been found.
+        count: how many pages.
         weights: a weights file, or the name of weights that come along; the usual ones if None.
+        language: that helps in reading; see `htr.language.load_languages`.
 
     Returns:
         For texts with line breaks and without: the numbers of true lines (those with text), of lines whose text was the
         right one, and of those learnt with a wrong one, and what repeats it.
+
+    Raises:
+        InputError: there are no such pages, or weights.
     """
-    from htr.benchmark.pages import load_truths
-    from htr.benchmark.provenance import labels_sha256, provenance
+    from htr.benchmark.provenance import LAYING, code_sha256, labels_sha256, provenance
     from htr.corpora.transcript import match_lines
-    from htr.language import AUTO
-    from htr.pages.containers import around
-    from htr.pages.images import open_image
     from htr.reader import load
 
-    reader = load(weights)
-    truths = [truth for truth in load_truths(source) if truth.text][:count]
-    if not truths:
+    reader = load(weights, language)
+    of_lines = source.startswith("lines:")
+    pages = list(islice((_of_lines if of_lines else _of_pages)(source, reader), count))
+    if not pages:
         raise InputError(f"{source}: has no pages with texts; give some whose lines are transcribed")
     results = {name: {"true": 0, "right": 0, "wrong": 0} for name in ("with line breaks", "without line breaks")}
-    for truth in truths:
-        true = [line for line in truth.page.page.lines if line.text]
-        found = reader.read_page(open_image(truth.page.image)).lines
-        owners = [max(true, key=lambda line: _shared(around(one.polygon), around(line.polygon))) for one in found]
-        owners = [
-            owner if _shared(around(one.polygon), around(owner.polygon)) >= 0.5 else None
-            for one, owner in zip(found, owners)
-        ]
+    for page in pages:
         for counts, gap in zip(results.values(), ("\n", " ")):
-            matches = match_lines([line.text for line in found], gap.join(line.text for line in true))
-            counts["true"] += len(true)
-            sure = [(match.text, owner and owner.text) for match, owner in zip(matches, owners) if match.sure]
+            matches = match_lines([reading for reading, _ in page.found], gap.join(page.true))
+            sure = [(match.text, own) for match, (_, own) in zip(matches, page.found) if match.sure]
+            counts["true"] += len(page.true)
             counts["right"] += sum(text == own for text, own in sure)
             counts["wrong"] += sum(text != own for text, own in sure)
     return {
-        "kind": "transcripts", "pages": source, "count": len(truths),
-        "labels_sha256": labels_sha256((truth.page.id, truth.text) for truth in truths),
-        "results": results, **provenance(reader, AUTO, pages=True),
+        "kind": "transcripts", "pages": source, "count": len(pages),
+        "labels_sha256": labels_sha256((page.id, "\n".join(page.true)) for page in pages),
+        "results": results, **provenance(reader, language, pages=not of_lines), "laying code": code_sha256(LAYING),
     }  # fmt: skip
+
+
+def _of_pages(source: str, reader: Reader) -> Iterator[_Read]:
+    from htr.benchmark.pages import load_truths
+    from htr.pages.containers import around
+    from htr.pages.images import open_image
+
+    for truth in load_truths(source):
+        true = [line for line in truth.page.page.lines if line.text]
+        found: list[tuple[str, str | None]] = []
+        for line in reader.read_page(open_image(truth.page.image)).lines if true else ():
+            owners = [(_shared(around(line.polygon), around(one.polygon)), one.text) for one in true]
+            shared, text = max(owners, key=itemgetter(0))
+            found.append((line.text, text if shared >= 0.5 else None))
+        if true:
+            yield _Read(truth.page.id, [line.text for line in true], found)
+
+
+def _of_lines(source: str, reader: Reader) -> Iterator[_Read]:
+    from htr.corpora import load_corpus
+
+    pages: dict[str, list[Sample]] = defaultdict(list)
+    for sample in load_corpus(source):
+        if sample.split == "test" and sample.form:
+            pages[sample.form].append(sample)
+    for name, samples in pages.items():
+        texts = [sample.text for sample in samples]
+        read = reader.read_lines([sample.image() for sample in samples])
+        yield _Read(name, texts, [(line.text, text) for line, text in zip(read, texts)])
 
 
 def _shared(first: tuple[int, int, int, int], second: tuple[int, int, int, int]) -> float:
@@ -70,17 +116,20 @@ def _shared(first: tuple[int, int, int, int], second: tuple[int, int, int, int])
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m htr.benchmark.transcripts", description=__doc__)
-    parser.add_argument("pages", metavar="PATH", help="a folder with ALTO or PAGE XML, or iam:PATH")
+    parser.add_argument("pages", metavar="PATH", help="a folder with ALTO or PAGE XML, iam:PATH, or lines:PATH")
     parser.add_argument("--count", type=int, default=20, metavar="N", help="pages (default: 20)")
     parser.add_argument(
         "--weights", metavar="W", help="weights: a file, small or iam (default: those that come with htr)"
+    )
+    parser.add_argument(
+        "--language", default=AUTO, metavar="L", help="auto, english, french, none, or a model file (default: auto)"
     )
     parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     arguments = parser.parse_args()
     make_writable(arguments.out)
     from htr.benchmark.results import pages_of, result_name, write_result
 
-    result = evaluate_transcripts(arguments.pages, arguments.count, arguments.weights)
+    result = evaluate_transcripts(arguments.pages, arguments.count, arguments.weights, arguments.language)
     for name, counts in result["results"].items():
         print(f"{name}: of {counts['true']} lines {counts['right']} got their text, {counts['wrong']} another one")
     file = arguments.out / result_name(("transcripts", pages_of(arguments.pages)), result)

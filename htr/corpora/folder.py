@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from htr.alphabet import normalise
-from htr.batch import is_result
+from htr.batch import OF_RUN, is_result
 from htr.cli import counted
 from htr.corpora.iam import SPLITS
 from htr.corpora.markup import picture_size
 from htr.corpora.pages import split_of
-from htr.corpora.sample import Doubt, Sample
+from htr.corpora.sample import Doubt, Sample, as_seen
 from htr.errors import InputError
 from htr.files import files_below, read_text, same_file
 from htr.pages.images import SUFFIXES, open_image
@@ -129,7 +129,7 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
                 doubts.append(Doubt(f"{table.name}: line {reader.line_num + first - 1}", " ".join(fields), str(error)))
     except csv.Error as error:
         raise InputError(f"{table}: line {reader.line_num + first - 1}: {error}; correct it") from None
-    if quoted and table.parent.parent.suffix != ".run":  # not what fine-tuning itself has written
+    if quoted and table.parent.parent.suffix != OF_RUN:  # not what fine-tuning itself has written
         log.warning(
             "%s: %s in quotes, which are taken for what is written; if a spreadsheet put them there, save it as lines.csv",
             table, counted(quoted, "text"),
@@ -151,7 +151,7 @@ def _sample(row: dict[str, str], folder: Path) -> Sample:
     # As it is called on disk, for others find it by that name.
     name = image.relative_to(folder) if image.is_relative_to(folder) else Path(named)
     return Sample(
-        name.with_suffix("").as_posix(), normalise(row["text"]), split, partial(open_image, image),
+        name.with_suffix("").as_posix(), normalise(as_seen(row["text"])), split, partial(open_image, image),
         row.get("writer") or None, row.get("page") or None,
     )  # fmt: skip
 
@@ -185,7 +185,7 @@ def pictures_with_texts(folder: Path) -> list[tuple[Path, Path | None]]:
 
 def in_run(file: Path) -> bool:
     """Whether a file, as it is called below a source, lies in the folder of a fine-tuning."""
-    return any(folder.suffix == ".run" for folder in file.parents)
+    return any(folder.suffix == OF_RUN for folder in file.parents)
 
 
 def text_beside(image: Path) -> Path | None:
@@ -234,5 +234,5 @@ def line_beside(folder: Path, image: Path, text: str) -> Sample:
     name = image.relative_to(folder)
     page = name.parent.as_posix() if name.parent.name.lower() not in ("", *SPLITS) else None
     return Sample(
-        name.with_suffix("").as_posix(), normalise(text), split_of(name), partial(open_image, image), form=page
+        name.with_suffix("").as_posix(), normalise(as_seen(text)), split_of(name), partial(open_image, image), form=page
     )

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from htr.alphabet import normalise
-from htr.corpora.sample import Doubt
+from htr.corpora.sample import Doubt, as_seen
 from htr.errors import InputError
 from htr.files import same_file
 from htr.pages.containers import Line, Page, Point, Region, around
@@ -28,11 +28,21 @@ _OF_XML, _OF_PICTURES = (
     {"images", "image", "img", "pictures", "jpg", "jpeg", "tif", "tiff", "png"},
 )
 
+# Elements of a line of ALTO that make up its text.
+_IN_TEXT = "}String", "}SP"
+
 # How far a line reaches from its baseline where the truth does not tell, in parts of the distance of lines.
 _ABOVE, _BELOW = 0.6, 0.25
 
 # Where ALTO names the programs that it passed through, the last one last.
 _SOFTWARE = "{*}Description/{*}Processing/{*}processingSoftware/{*}softwareName"
+
+# How Transkribus says how parts of a line are written. A word that is crossed out is `#`, as in IAM.
+_STYLE, _VALUE, _WORD = (
+    re.compile(r"textStyle\s*\{([^}]*)\}"),
+    re.compile(r"(\w+)\s*:\s*(\d+|true)\b"),
+    re.compile(r"\S+"),
+)
 
 Points = tuple[Point, ...]
 
@@ -214,6 +224,13 @@ def _find_image(file: Path, named: str, source: Path) -> Path:
     name = path.rpartition("/")[2]
     stripped = name.strip()  # spaces around it are mostly the XML's
     folders = [file.parent]
+    folders += [folder for name in _OF_PICTURES if (folder := file.parent / name).is_dir()]
+    # Such as box/page/letter1/a.xml of box/letter1/a.jpg.
+    folders += [
+        folder.parent / file.parent.relative_to(folder)
+        for folder in file.parents[1:]
+        if folder.name.lower() in _OF_XML and folder.is_relative_to(source)
+    ]
     if file.parent.name.lower() in _OF_XML or file.parent.name.upper().startswith("OCR-D"):
         folders.append(file.parent.parent)
         folders += [
@@ -248,7 +265,7 @@ def _order(group: Element | None) -> Iterator[str | None]:
 
 def _shape(line: Element, is_page: bool, doubts: list[Doubt]) -> Shape | None:
     """A line of PAGE or ALTO; None, and a doubt if it is transcribed, where it cannot be used."""
-    text = normalise(_page_text(line) if is_page else _alto_text(line))
+    text = normalise(as_seen(_page_text(line) if is_page else _alto_text(line)))
     try:
         baseline, polygon = _page_place(line) if is_page else _alto_place(line)
         if polygon is not None and (len(polygon) < 3 or abs(cv2.moments(np.array(polygon, np.float32))["m00"]) < 1):
@@ -283,7 +300,14 @@ def _page_place(line: Element) -> tuple[Points | None, Points | None]:
 
 
 def _page_text(line: Element) -> str:
-    return _unicode(line) or " ".join(filter(None, map(_unicode, line.findall("{*}Word"))))
+    text = _unicode(line) or " ".join(filter(None, map(_unicode, line.findall("{*}Word"))))
+    struck = [False] * len(text)
+    for style in _STYLE.findall(line.get("custom", "")):
+        values = dict(_VALUE.findall(style))
+        start, length = int(values.get("offset", 0)), int(values.get("length", 0))
+        if values.get("strikethrough") == "true":
+            struck[start : start + length] = [True] * len(struck[start : start + length])
+    return _WORD.sub(lambda word: "#" if all(struck[word.start() : word.end()]) else word[0], text)
 
 
 def _unicode(element: Element) -> str:
@@ -310,9 +334,16 @@ def _alto_place(line: Element) -> tuple[Points | float | None, Points | None]:
 
 
 def _alto_text(line: Element) -> str:
-    text = " ".join(word.get("CONTENT", "") for word in line.findall("{*}String"))
+    # Where spaces are told, there are no others.
+    gap = "" if line.find("{*}SP") is not None else " "
+    words = [
+        " " if part.tag.endswith("}SP") else part.get("CONTENT", "")
+        for part in line.iterfind("*")
+        if part.tag.endswith(_IN_TEXT)
+    ]
+    text = gap.join(words)
     hyphen = line.find("{*}HYP")
-    if hyphen is not None:
+    if hyphen is not None and not text.endswith("-"):
         # Mostly told as a soft one, though it is seen.
         text += hyphen.get("CONTENT", "").replace("\u00ad", "") or "-"
     return text

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
+
+# At the end of a line, as Transkribus and others write it, or a soft hyphen.
+_BROKEN = re.compile("(?<=\\w)-?[¬\u00ad][^\\S\\n]*$", re.MULTILINE)
+
+# Some scripts look different with these.
+_JOINERS = "\u200c\u200d"
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,13 @@ class Sample:
     image: Callable[[], np.ndarray]
     writer: str | None = None
     form: str | None = None
+
+
+def as_seen(text: str) -> str:
+    """A transcription without what is not in the picture: a mark for a word that is broken at the end of a line is the stroke that
+    stands there, and characters that cannot be seen are left out."""
+    text = _BROKEN.sub("-", text)
+    return "".join(each for each in text if unicodedata.category(each) != "Cf" or each in _JOINERS)
 
 
 class Doubt(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,7 +25,7 @@ from htr.corpora.folder import (
     texts_without_picture,
 )
 from htr.corpora.pages import PageTruth, line_samples, pages_with_xml, split_of, tell_own
-from htr.corpora.sample import Doubt, Sample
+from htr.corpora.sample import Doubt, Sample, as_seen
 from htr.corpora.transcript import Match, match_lines
 from htr.errors import InputError
 from htr.files import files_below, read_text
@@ -99,7 +100,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
             without += not in_run(image.relative_to(folder))
             continue
         try:
-            text = read_text(file)
+            text = as_seen(read_text(file))
             if not normalise(text):
                 doubts.append(Doubt(name, "", _WITHOUT))
             elif is_page(image, text):
@@ -118,12 +119,22 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
             "these names",
             folder, counted(len(lone), "text"), lone[0].name,
         )  # fmt: skip
+    if _from_right_to_left(samples):
+        raise InputError(
+            f"{folder}: is written from right to left, which htr cannot learn; it learns scripts that are written from left to right"
+        )
     if not samples and all(doubt.reason == _WITHOUT for doubt in doubts):
         raise InputError(
             f"{folder}: has no picture with a text; put beside page.png a page.txt with what stands on it, export ALTO or "
             "PAGE XML there, or give lines.tsv with columns file and text; without any text, give the folder with --unread alone"
         )
     return Source(folder, samples, doubts)
+
+
+def _from_right_to_left(samples: list[Sample]) -> bool:
+    """Whether most letters are of such a script."""
+    directions = Counter(unicodedata.bidirectional(character) for sample in samples for character in sample.text)
+    return directions["R"] + directions["AL"] > directions["L"]
 
 
 def check_source(folder: Path) -> None:

@@ -28,6 +28,11 @@ _REACH, _COMPARED = 25, 20
 # Of the words at the ends of a line, which tell whether it was parted rightly.
 _MOST_END_EDITS = 0.67
 
+# A line of a hand that is hard to read, to which its own text and those around it fell in their order though that was not asked for:
+# edits from which on it is doubtful all the same, how many times as long as the other its text or its reading may be (those of lines
+# that were found as one are twice), and lines of a page below which order tells little.
+_MOST_IN_ORDER, _AS_LONG, _FEWEST = 0.75, 1.5, 4
+
 # Punctuation read apart from the first or the last word.
 _MARKS_APART = re.compile(r"^([^\w\s]+)\s+|\s+([^\w\s]+)$")
 
@@ -49,7 +54,8 @@ class Match(NamedTuple):
 def match_lines(readings: Sequence[str], text: str) -> list[Match]:
     """Parts the text of a page among the lines that were found there.
 
-    The text may be broken into lines as the page is, in the page's order or in another one, or flow on.
+    The text may be broken into lines as the page is, in the page's order or in another one, or flow on. Of hands that are read badly,
+    lines whose texts come in the page's order are sure with more edits than others.
 
     Args:
         readings: of the found lines, in reading order, with errors.
@@ -63,11 +69,19 @@ def match_lines(readings: Sequence[str], text: str) -> list[Match]:
     if not lines or not readings:
         return [Match("", 1.0, False)] * len(readings)
     flowing = _parted(readings, " ".join(lines))
-    broken = _assigned(readings, lines)
+    rows = _assigned(readings, lines)
+    broken = ["" if row is None else lines[row] for row in rows]
     # Parted anew, a text gives to each line what fits it best, also to a line that is not in the text.
-    best = broken if _cost(readings, broken) <= _BETTER * _cost(readings, flowing) else flowing
+    as_broken = _cost(readings, broken) <= _BETTER * _cost(readings, flowing)
+    best = broken if as_broken else flowing
     matches = [_match(reading, text) for reading, text in zip(readings, best)]
-    return [match._replace(sure=match.sure and _clear(index, readings, best)) for index, match in enumerate(matches)]
+    return [
+        match._replace(
+            sure=(match.sure and _clear(index, readings, best))
+            or (as_broken and _in_order(rows, index, len(lines)) and _may_be(readings[index], match))
+        )
+        for index, match in enumerate(matches)
+    ]
 
 
 def _cost(readings: Sequence[str], texts: Sequence[str]) -> int:
@@ -99,13 +113,26 @@ def _clear(index: int, readings: Sequence[str], texts: Sequence[str]) -> bool:
     )
 
 
-def _assigned(readings: Sequence[str], lines: Sequence[str]) -> list[str]:
-    """Whole lines of text, in any order."""
+def _assigned(readings: Sequence[str], lines: Sequence[str]) -> list[int | None]:
+    """Which of the lines of a text, in any order, each reading is of."""
     costs = np.array([[Levenshtein.distance(reading, line) for line in lines] for reading in readings])
-    texts = [""] * len(readings)
-    for row, column in zip(*linear_sum_assignment(costs)):
-        texts[row] = lines[column]
-    return texts
+    rows: list[int | None] = [None] * len(readings)
+    for reading, line in zip(*linear_sum_assignment(costs)):
+        rows[reading] = int(line)
+    return rows
+
+
+def _in_order(rows: Sequence[int | None], index: int, count: int) -> bool:
+    """Whether a reading's line of text stands between those of its neighbours; `count`: lines of the text."""
+    around = [-1, *rows, count][index : index + 3 : 2]
+    row = rows[index]
+    return len(rows) >= _FEWEST and row is not None and around == [row - 1, row + 1]
+
+
+def _may_be(reading: str, match: Match) -> bool:
+    """Whether nothing in a line speaks against a text that stands in its place."""
+    shorter, longer = sorted((len(reading), len(match.text)))
+    return match.edits < _MOST_IN_ORDER and longer <= _AS_LONG * shorter
 
 
 def _parted(readings: Sequence[str], text: str) -> list[str]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from pathlib import Path
 
-from htr.batch import is_result
+from htr.batch import OF_RUN, is_result
 from htr.corpora.folder import in_run
 from htr.corpora.source import check_source
 from htr.errors import InputError
 from htr.files import files_below, make_writable, write_whole
 from htr.language import AUTO, find_models
 from htr.pages.images import SUFFIXES
-from htr.weights import Weights, sha256
+from htr.weights import Weights, sha256, start_of
+
+log = logging.getLogger(__name__)
 
 # Files that a source is made of.
 _READ = {*SUFFIXES, ".xml", ".txt", ".tsv", ".csv"}
@@ -48,7 +51,14 @@ def claim(
         check_source(source)
     if unread and not unread.is_dir():
         raise InputError(f"{unread}: is no folder; give --unread one with pages that nobody transcribed")
-    folder = out.with_suffix(".run")
+    training = parent.header.training
+    if source and (start := start_of(training)) and source.resolve().name in training.get("data", []):
+        log.warning(
+            "%s: has learnt from a folder of this name, and may know lines that are held out; to learn all of it together, go on from "
+            "--weights %s",
+            parent.file, start,
+        )  # fmt: skip
+    folder = out.with_suffix(OF_RUN)
     mark = folder / "begun.json"
     begun = {"source": _fingerprint(source) if source else None, "parent": parent.sha256, "overrides": overrides}
     if unread:
@@ -79,11 +89,11 @@ def claim(
 
 
 def _fingerprint(source: Path) -> str:
-    """What shows whether a source changed; what htr made may lie in it."""
+    """What shows whether a source changed (of pictures their names and sizes); what htr made may lie in it."""
     root = source.resolve()
     files = {file.relative_to(root): file for file in files_below(root) if file.suffix.lower() in _READ}
     rows = [
-        f"{name} {file.stat().st_size} {file.stat().st_mtime_ns}"
+        f"{name} {file.stat().st_size if file.suffix.lower() in SUFFIXES else sha256(file)}"
         for name, file in files.items()
         if not (in_run(name) or is_result(file))
     ]

@@ -134,15 +134,15 @@ def report(outcome: Outcome) -> str:
                 [f"{what}, {name}", _rate(before, name, scores), _rate(after, name, scores)]
                 for what, before, after, scores in (
                     (f"{lines['held out']} held-out lines", outcome.before, outcome.after, "scores"),
-                    ("the same with language models", outcome.before, outcome.after, "scores_with_language"),
+                    *[("the same with language models", outcome.before, outcome.after, "scores_with_language")]
+                    * bool(outcome.language),
                     (f"{outcome.sample_before['lines']} lines in fonts, for what was lost",
                      outcome.sample_before, outcome.sample_after, "scores"),
                 )
                 for name in ("CER", "WER")
             ],
         ),
-        f"{_INTERVALS} The language models of English and French help in reading unless it is told `--language none`; "
-        f"{_language(outcome.after)}. {_LOST}",
+        f"{_INTERVALS} {_language(outcome)}{_LOST}",
         "## More lines?",
         _table(["learnt lines", "CER on held-out lines"], [[row["lines"], f"{row['CER']:.2f} %"] for row in outcome.curve]),
     ]  # fmt: skip
@@ -154,7 +154,7 @@ def report(outcome: Outcome) -> str:
             for row in outcome.mended[:_CONFUSIONS]
         ]
         parts += [
-            "## Confusions that became fewer (with language models)",
+            "## Confusions that became fewer" + " (with language models)" * bool(outcome.language),
             _table(["written", "read", "before", "after"], rows),
         ]
     if outcome.doubts:
@@ -169,10 +169,17 @@ def _values(config: dict[str, Any]) -> str:
     return "\n".join(f"- {name}: {value}" for name, value in config.items() if name not in own)
 
 
-def _language(figures: dict[str, Any]) -> str:
-    if figures["scores_with_language"]["CER"]["value"] <= figures["scores"]["CER"]["value"]:
-        return "on these lines they do not harm"
-    return "on these lines they do harm, so do tell it that"
+def language_harms(outcome: Outcome) -> bool:
+    """Whether the new weights read the held-out lines worse with the help of the language models."""
+    scores, helped = outcome.after["scores"], outcome.after["scores_with_language"]
+    return bool(outcome.language) and helped["CER"]["value"] > scores["CER"]["value"]
+
+
+def _language(outcome: Outcome) -> str:
+    if not outcome.language:
+        return ""
+    end = "they do harm, so read with `--language none`" if language_harms(outcome) else "they do not harm"
+    return f"The language models are those of {' and '.join(outcome.language)}; on these lines {end}. "
 
 
 def _rate(figures: dict[str, Any], name: str, scores: str = "scores") -> str:

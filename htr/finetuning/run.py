@@ -22,7 +22,7 @@ from htr.finetuning.lines import choose_lines, learn_all, read_doubts, write_lin
 from htr.finetuning.mixing import LEARNT, mix, mixture_of, write_taught
 from htr.finetuning.recipe import Read, recipe
 from htr.finetuning.unread import keep_unread, read_unread
-from htr.language import AUTO, NONE, Languages, load_languages
+from htr.language import AUTO, NONE, Languages, find_models, load_languages
 from htr.reader import Reader
 from htr.training.config import TrainConfig
 from htr.training.run import train
@@ -61,6 +61,7 @@ class Outcome:
         mended: confusions (what stands there, what was read) with their numbers before and after, most mended first.
         curve: numbers of learnt lines and CER on the held-out ones in percent, from 0 lines on.
         doubts: the lines that were set aside.
+        language: the models that helped.
         unread: of lines that nobody transcribed, where such were given: how many were `found`, how many `lines` were read and tried,
             whether they were `learnt` in the end, and, if tried, the CER on the held-out lines `without` and `with` them in percent.
         minutes: of all trainings.
@@ -83,6 +84,7 @@ class Outcome:
     mended: list[dict[str, Any]]
     curve: list[dict[str, float]]
     doubts: list[Doubt]
+    language: list[str]
     unread: dict[str, Any] | None
     minutes: float
     config: dict[str, Any]
@@ -112,7 +114,8 @@ def finetune(
         start: weights to go on from: a file, or the name of weights that come along; the usual ones if None.
         overrides: `key=value` words to lay over the recipe; see `htr.training.config.TrainConfig`.
         unread: a folder of pages, or lines, of the same hand; see `htr.finetuning.unread.keep_unread`.
-        language: that helps in reading these, and pages that have a plain text beside them; see `htr.language.load_languages`.
+        language: that helps in reading these, pages that have a plain text beside them, and the held-out lines; see
+            `htr.language.load_languages`.
 
     Raises:
         InputError: something about the arguments or the data will not do.
@@ -144,7 +147,7 @@ def finetune(
     new = parent.alphabet.missing([sample.text for sample in samples])
     _say(counts, pages, doubts, new, corpus)
 
-    checks = _checks(corpus)
+    checks = _checks(corpus, language)
     before, sample_before = _read(parent.file, checks)
     alphabet = parent.alphabet.characters + new
     runs = [train(replace(config, alphabet=alphabet)) for config in configs]
@@ -194,7 +197,8 @@ def finetune(
         all_learnt=all_learnt, pages=len(pages), new=new,
         before=without_readings(before), after=without_readings(before if kept else passed.held_out),
         sample_before=without_readings(sample_before), sample_after=without_readings(sample_after),
-        mended=[] if kept else _mended(before, passed.held_out), curve=curve, doubts=doubts, unread=of_unread,
+        mended=[] if kept else _mended(before, passed.held_out), curve=curve, doubts=doubts,
+        language=[file.stem for file in find_models(language)], unread=of_unread,
         minutes=round(sum(run["minutes"] for run in runs), 1), config=runs[0]["config"], machine=runs[0]["machine"],
         date=date.today().isoformat(),
     )  # fmt: skip
@@ -236,9 +240,9 @@ def _say(counts: dict[str, int], pages: set[str], doubts: list[Doubt], new: str,
         log.warning("%d characters are new to the weights and are learnt: %s", len(new), named(new))
 
 
-def _checks(corpus: Path) -> list[tuple[str, str, str]]:
+def _checks(corpus: Path, language: str) -> list[tuple[str, str, str]]:
     """Lines that are read before and after: corpus, split, and the language that helps."""
-    return [(f"lines:{corpus}", "val", AUTO), ("sample", "test", NONE)]
+    return [(f"lines:{corpus}", "val", language), ("sample", "test", NONE)]
 
 
 def _read(weights: str | Path, checks: list[tuple[str, str, str]]) -> list[dict[str, Any]]:

@@ -145,6 +145,8 @@ def _state(folder: Path, config: Config, learnt: str) -> Path | None:
                 f"{folder / 'config.yaml'}: is of no run, and would be written over; choose another folder with run=, or call it "
                 "otherwise"
             )
+        if rank_zero_only.rank:
+            return None
         write_whole(folder / _LEARNT, f"{learnt}\n")
         write_whole(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True))
         return None

@@ -65,15 +65,19 @@ def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
     # Each start, also of a run that goes on, has a log of its own: logs/version_0, logs/version_1, ...
     table = CSVLogger(folder, "logs", flush_logs_every_n_steps=1)
     try:
-        return L.Trainer(
-            callbacks=callbacks,
-            logger=[table, TensorBoardLogger(folder, "logs", table.version)],
-            default_root_dir=folder,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            enable_model_summary=False,
-            **options,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", "GPU available but not used"
+            )  # that of a Mac, on which CTC was never tried
+            return L.Trainer(
+                callbacks=callbacks,
+                logger=[table, TensorBoardLogger(folder, "logs", table.version)],
+                default_root_dir=folder,
+                num_sanity_val_steps=0,
+                use_distributed_sampler=False,
+                enable_model_summary=False,
+                **options,
+            )
     except (TypeError, ValueError, AssertionError, ImportError, MisconfigurationException) as error:
         raise InputError(f"trainer: {first_line(error)}; see the options of Lightning's Trainer") from None
 
@@ -102,6 +106,11 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
                     f"{trainer.default_root_dir}: memory is short; halve batch_pixels (or, of a finder, batch), or take fewer "
                     "workers, and give another run"
                 ) from None
+            if "CUDA" in str(error):
+                raise InputError(
+                    f"the GPU cannot be used ({first_line(error)}); to train on the CPU, put CUDA_VISIBLE_DEVICES= before the "
+                    "command"
+                ) from error
             # PyTorch's writer of files does not say why it failed.
             if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):
                 raise

@@ -38,7 +38,10 @@ def refuse_devices(config: TrainConfig) -> None:
     """Raises `InputError` where several devices are asked for: each would do all else that a run of several trainings does."""
     for name in ("devices", "num_nodes"):
         if config.trainer.get(name, 1) not in (1, "1"):
-            raise InputError(f"trainer: {name}: this trains on one device; leave it out")
+            raise InputError(
+                f"trainer: {name}: this trains on one device; leave it out (the second GPU is taken with CUDA_VISIBLE_DEVICES=1 "
+                "before the command)"
+            )
 
 
 def train(config: TrainConfig) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """Plain texts beside pages whose lines are known: which lines got their own text."""
 
 import json
+from types import SimpleNamespace
 
+import cv2
+import numpy as np
 import pytest
 from standin import StandIn, line, write_page
 
@@ -50,6 +53,22 @@ def test_a_text_that_goes_to_another_place_counts_as_wrong(measure):
 def test_a_text_that_goes_where_no_line_is_counts_as_wrong(measure):
     _, counts = measure((TEXTS[0], PLACES[0]), (TEXTS[1], (50, 340, 500, 380)), (TEXTS[2], PLACES[2]))
     assert counts["with line breaks"] == {"true": 3, "right": 2, "wrong": 1}
+
+
+def test_pictures_of_lines_are_laid_beside_the_text_of_their_page(measure, tmp_path, monkeypatch, command_line):
+    folder = tmp_path / "lines"
+    folder.mkdir()
+    rows = ["file\ttext\tpage\tsplit"]
+    for number, text in enumerate([*TEXTS, "of another split"]):
+        cv2.imwrite(str(folder / f"{number}.png"), np.full((40, 400), 200, np.uint8))
+        rows.append(f"{number}.png\t{text}\tp1\t{'test' if number < 3 else 'train'}")
+    (folder / "lines.tsv").write_text("\n".join(rows))
+    read = ["my dcar friond", "nothing alike", "corne before winter"]
+    reader = SimpleNamespace(read_lines=lambda pictures: [line(text, *PLACES[0]) for text in read[: len(pictures)]])
+    monkeypatch.setattr("htr.reader.load", lambda *_: reader)
+    code, out, err = command_line(transcripts.main, f"lines:{folder}", "--out", tmp_path / "out")
+    assert code == 0, err
+    assert "with line breaks: of 3 lines 2 got their text, 0 another one" in out
 
 
 def test_pages_without_texts_are_refused(tmp_path, command_line):

@@ -47,6 +47,22 @@ def test_a_page_and_its_plain_text_become_lines(page, text):
     assert all(sample.image().mean() < 200 for sample in source.samples)
 
 
+def test_what_is_not_seen_in_the_picture_is_not_learnt(page):
+    folder, read_page = page
+    (folder / "page.txt").write_text(
+        "\n".join([TEXTS[0] + "\u00ac", TEXTS[1] + "\u00ad \r", "\u200b" + TEXTS[2], TEXTS[3] + "-\u00ac"])
+    )
+    expected = [TEXTS[0] + "-", TEXTS[1] + "-", TEXTS[2], TEXTS[3] + "-"]
+    assert [sample.text for sample in load_source(folder, read_page).samples] == expected
+
+
+def test_scripts_from_right_to_left_are_refused(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((60, 700), 128, np.uint8))
+    (tmp_path / "a.txt").write_text("שלום לכולם 1914")
+    with pytest.raises(InputError, match="is written from right to left, which htr cannot learn"):
+        load_source(tmp_path, None)
+
+
 def test_texts_of_no_picture_are_told_of(page, caplog):
     folder, read_page = page
     (folder / "page.png.txt").write_text("\n".join(TEXTS))

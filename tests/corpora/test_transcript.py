@@ -93,3 +93,24 @@ def test_of_two_nearly_alike_lines_a_wrong_text_is_not_sure():
     matches = match_lines([lines[1], lines[0], READINGS[0]], "\n".join(lines))
     assert [match.text for match in matches] == [lines[1], lines[0], lines[2]]
     assert [match.sure for match in matches] == [False, False, True]
+
+
+BADLY = [misread(line, 0.6, number) for number, line in enumerate(LINES)]
+
+
+def test_of_a_hand_that_is_read_badly_the_order_tells_that_texts_are_right():
+    matches = match_lines(BADLY, "\n".join(LINES))
+    assert [match.text for match in matches] == LINES
+    assert all(match.sure for match in matches)
+    moved = [LINES[3], *LINES[:3], *LINES[4:]]
+    assert not all(match.sure for match in match_lines(BADLY, "\n".join(moved)))
+
+
+def test_order_alone_makes_no_text_right():
+    # Lines that were found as one, a remark in place of a text, and another page of as many lines.
+    merged = match_lines([BADLY[0], BADLY[1] + " " + BADLY[2], *BADLY[3:]], "\n".join(LINES))
+    assert not merged[1].sure
+    remarked = match_lines(BADLY, "\n".join([*LINES[:2], "[cannot be read]", *LINES[3:]]))
+    assert [match.sure for match in remarked] == [True, True, False, True, True, True]
+    others = [misread(line[::-1], 0.9, number) for number, line in enumerate(LINES)]
+    assert not any(match.sure for match in match_lines(others, "\n".join(LINES)))

@@ -1,8 +1,10 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -113,6 +115,17 @@ def test_it_learns_and_tells_what_it_did(command_line, source, tmp_path, caplog,
     )
     assert (learnt in report or tried in report) is (learnt in out or tried in out) is with_unread
     assert weights.header.training.get("unread_lines") == (18 if learnt in report else None)
+
+
+def test_without_a_language_none_is_told_of(run, tmp_path):
+    code, out, _ = run(*STAYS, "--language", "none")
+    assert code == 0
+    assert out.endswith(
+        f'python -m htr.recognize page.png --weights "{tmp_path / "my.safetensors"}" --language "none"\n'
+    )
+    assert 'my.safetensors" LANGUAGE="none"\n' in out
+    report = (tmp_path / "my.md").read_text(encoding="utf-8")
+    assert "held-out lines, CER" in report and "anguage model" not in report
 
 
 def test_weights_that_are_no_better_are_those_of_the_start(run, parent, tmp_path):
@@ -320,6 +333,34 @@ def test_unread_lines_of_a_run_that_came_to_nothing_are_not_those_of_the_next(so
     table.write_text("file\ttext\n")
     claimed(None, unread=tmp_path / "others")
     assert not table.exists()
+
+
+def test_a_copy_of_the_folder_is_the_same_run(source, parent, tmp_path):
+    claimed = partial(claim, out=tmp_path / "my.safetensors", parent=load_weights(parent), overrides=[])
+    (claimed(source) / "lines").mkdir()
+    (tmp_path / "my.run" / "lines" / "lines.tsv").write_text("file\ttext\n")
+    copy = tmp_path / "copy"
+    shutil.copytree(source, copy, copy_function=shutil.copyfile)  # with the times of today
+    assert claimed(copy)
+    next(copy.rglob("*.txt")).write_text("another text")
+    with pytest.raises(InputError, match="holds a run with other lines"):
+        claimed(copy)
+
+
+def test_weights_that_know_the_folder_are_told_of(source, parent, tmp_path, caplog):
+    weights = load_weights(parent)
+    taught = replace(
+        weights.header,
+        training={
+            "data": [source.name],
+            "averaged": "0.65 of what was learnt, the rest of parent",
+            "parent": weights.ancestry(),
+        },
+    )
+    save_weights(tmp_path / "taught.safetensors", weights.network, taught)
+    claim(source, tmp_path / "my.safetensors", load_weights(tmp_path / "taught.safetensors"), [])
+    assert "has learnt from a folder of this name, and may know lines that are held out" in caplog.text
+    assert "go on from --weights parent.safetensors" in caplog.text
 
 
 def test_other_unread_pages_are_another_run(source, parent, tmp_path):

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from htr.corpora.source import load_source
 from htr.finetuning import suggestion
 from htr.finetuning.suggestion import Candidate, choose
 from htr.pages.containers import Character, Line, Page, Region, Word
+from htr.weights import load_weights, save_weights
 from htr.writers.pagexml import write
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "page.png"
@@ -127,6 +129,21 @@ def test_pages_of_one_name_do_not_write_over_each_other(run, tmp_path):
     code, _, err = run(tmp_path / "a" / "page.png", tmp_path / "b" / "page.png", "--out", tmp_path / "lines")
     assert (code, "would both be written to" in err) == (2, True)
     assert not (tmp_path / "lines").exists()
+
+
+def test_weights_that_have_learnt_are_not_what_the_next_ones_start_from(run, tmp_path):
+    """They know lines that would be held out."""
+    weights = load_weights("small")
+    facts = {
+        "data": ["letters"],
+        "averaged": "0.65 of what was learnt, the rest of parent",
+        "parent": weights.ancestry(),
+    }
+    save_weights(tmp_path / "my.safetensors", weights.network, replace(weights.header, training=facts))
+    _, out, _ = run(SAMPLE, "--out", tmp_path / "lines", "--count", 2, "--weights", tmp_path / "my.safetensors")
+    assert out.endswith('.safetensors --weights "small"\n')
+    _, out, _ = run(SAMPLE, "--out", tmp_path / "more", "--count", 2)
+    assert out.endswith(".safetensors\n")
 
 
 def test_corrected_texts_are_not_written_over(run, tmp_path):
