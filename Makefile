@@ -2,7 +2,7 @@
 
 # One for which all packages come ready-made, if there is any.
 PYTHON ?= $(or $(shell for python in python3 python3.12 python3.11 python3.10; do \
-	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$python && break; \
+	$$python -c 'import ensurepip, sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$python && break; \
 	done),python3)
 VENV := .venv
 BIN := $(VENV)/bin

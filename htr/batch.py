@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from htr.cli import complain, printable
-from htr.errors import InputError, first_line
+from htr.cli import complain, gpu_failed, printable
+from htr.errors import InputError
 from htr.pages.containers import Line, Page, Region
 from htr.pages.images import SUFFIXES, count_pages, grey, open_page, pdf_creator
 
@@ -257,7 +257,7 @@ def _result(task: Task, page: Page, picture: Image.Image, makers: Sequence[Maker
 
 
 class naming:
-    """Makes an `InputError` that names the page of whatever goes wrong with it: one page must not stop a thousand.
+    """Makes an `InputError` that names the page of whatever goes wrong with it, but for the GPU: one page must not stop a thousand.
 
     A class, since the frames of a generator that raises would keep the page's picture until garbage is collected.
     """
@@ -271,12 +271,7 @@ class naming:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if isinstance(error, InputError):
             raise InputError(f"{self.task.name}: {error}") from None
-        if isinstance(error, Exception) and "CUDA" in str(error):
-            raise InputError(
-                f"{self.task.name}: the GPU cannot be used ({first_line(error)}); to read on the CPU, put CUDA_VISIBLE_DEVICES= "
-                "before the command"
-            ) from error
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not gpu_failed(error):
             raise InputError(
                 f"{self.task.name}: could not be read ({type(error).__name__}: {error}); please report it with this page"
             ) from error

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable
 
-from htr.errors import InputError
+from htr.errors import InputError, first_line
 
 FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)})
 """What a disk says that takes no more."""
@@ -44,6 +44,15 @@ def run(main: Callable[[], int | None]) -> None:
         # The reader of our output has left (`| head`): nothing to complain of.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except RuntimeError as error:
+        if not gpu_failed(error):
+            raise
+        complain(
+            InputError(
+                f"the GPU cannot be used ({first_line(error)}); to do without it, put CUDA_VISIBLE_DEVICES= before the command"
+            )
+        )
+        sys.exit(2)
     except OSError as error:
         if error.errno not in FULL | _UNUSABLE:
             raise
@@ -51,6 +60,11 @@ def run(main: Callable[[], int | None]) -> None:
         remedy = full if error.errno in FULL else "cannot be used (%s); check its name and permissions"
         complain(InputError(f"{error.filename or 'a file'}: {remedy % error.strerror}"))
         sys.exit(2)
+
+
+def gpu_failed(error: BaseException | None) -> bool:
+    """Whether an error is of a GPU that PyTorch has no code for, or that does not work; not one of short memory, or of the program."""
+    return isinstance(error, RuntimeError) and "CUDA error" in str(error) and "assert" not in str(error)
 
 
 def _said_once() -> Callable[[logging.LogRecord], bool]:

@@ -92,8 +92,8 @@ def _hidden(name: str) -> bool:
 
 def same_file(path: Path) -> Path | None:
     """The file of this name or, where there is none, the one whose name, or those of its folders, differ in nothing but capitals and
-    the way in which accents are stored (Macs store them apart from their letters); None if there is neither. It is called as it is on
-    disk, also by a disk to which such names are the same."""
+    the way in which accents are stored (Macs store them apart from their letters); None if there is neither. Its name is the
+    one on disk, also where a disk takes such names for the same."""
     try:
         folder = _same_folder(path.parent)
         names = _names(folder, folder.stat().st_mtime_ns)[0]

@@ -80,8 +80,8 @@ def main() -> int:
     write_lines(chosen, out, PDF_DPI)
     lines, of = counted(len(candidates), "line"), counted(len({candidate.task for candidate in chosen}), "page")
     # Weights that have learnt what was transcribed before would know lines that are held out.
-    weights = start_of(reader.weights.header.training) or arguments.weights
-    start = f' --weights "{weights}"' if weights and weights != DEFAULT else ""
+    weights = start_of(reader.weights)
+    start = f' --weights "{weights}"' if weights != DEFAULT else ""
     print(
         f"{len(chosen)} of {lines}, of {of}, are in {out}: correct each .txt, delete what cannot be read, then teach them,"
     )

@@ -90,12 +90,30 @@ def data_seen(training: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(seen))
 
 
-def start_of(training: dict[str, Any]) -> str | None:
-    """What the parent of weights is called that fine-tuning made, by the facts in their header; None of other weights."""
-    if not isinstance(training.get("averaged"), str):
-        return None
-    file = Path(training["parent"]["file"])
-    return file.stem if (MODELS / file.name).is_file() else str(file)
+def taught_from(weights: Weights) -> list[str]:
+    """Names of the folders whose labelled lines fine-tunings have taught weights, by their header."""
+    return [name for training in _finetunings(weights) if training.get("train_lines") for name in training["data"]]
+
+
+def start_of(weights: Weights) -> str:
+    """The weights from which the first of the fine-tunings behind weights went on, where they can be found: the name of such as come
+    along, or a file beside these. Else, and for weights that were not fine-tuned, these themselves."""
+    finetunings = _finetunings(weights)
+    start = finetunings[-1]["parent"] if finetunings else weights.ancestry()
+    shipped, beside = (folder / Path(start["file"]).name for folder in (MODELS, Path(weights.file).parent))
+    for file, word in ((shipped, shipped.stem), (beside, str(beside))):
+        if file.is_file() and sha256(file) == start["sha256"]:
+            return word
+    return weights.file
+
+
+def _finetunings(weights: Weights) -> list[dict[str, Any]]:
+    """Facts of the fine-tunings behind weights, the last first."""
+    found, training = [], weights.header.training
+    while isinstance(training.get("averaged"), str):
+        found.append(training)
+        training = training["parent"]["training"]
+    return found
 
 
 def save_weights(path: Path, network: Recogniser, header: Header) -> None:

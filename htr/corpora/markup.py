@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from htr.alphabet import normalise
-from htr.corpora.sample import Doubt, as_seen
+from htr.corpora.sample import BROKEN, Doubt, as_seen
 from htr.errors import InputError
 from htr.files import same_file
 from htr.pages.containers import Line, Page, Point, Region, around
@@ -28,9 +28,6 @@ _OF_XML, _OF_PICTURES = (
     {"images", "image", "img", "pictures", "jpg", "jpeg", "tif", "tiff", "png"},
 )
 
-# Elements of a line of ALTO that make up its text.
-_IN_TEXT = "}String", "}SP"
-
 # How far a line reaches from its baseline where the truth does not tell, in parts of the distance of lines.
 _ABOVE, _BELOW = 0.6, 0.25
 
@@ -41,7 +38,7 @@ _SOFTWARE = "{*}Description/{*}Processing/{*}processingSoftware/{*}softwareName"
 _STYLE, _VALUE, _WORD = (
     re.compile(r"textStyle\s*\{([^}]*)\}"),
     re.compile(r"(\w+)\s*:\s*(\d+|true)\b"),
-    re.compile(r"\S+"),
+    re.compile(r"\w+(?:[^\w\s]+\w+)*"),
 )
 
 Points = tuple[Point, ...]
@@ -224,7 +221,9 @@ def _find_image(file: Path, named: str, source: Path) -> Path:
     name = path.rpartition("/")[2]
     stripped = name.strip()  # spaces around it are mostly the XML's
     folders = [file.parent]
-    folders += [folder for name in _OF_PICTURES if (folder := file.parent / name).is_dir()]
+    folders += sorted(
+        folder for folder in file.parent.iterdir() if folder.is_dir() and folder.name.lower() in _OF_PICTURES
+    )
     # Such as box/page/letter1/a.xml of box/letter1/a.jpg.
     folders += [
         folder.parent / file.parent.relative_to(folder)
@@ -304,9 +303,9 @@ def _page_text(line: Element) -> str:
     struck = [False] * len(text)
     for style in _STYLE.findall(line.get("custom", "")):
         values = dict(_VALUE.findall(style))
-        start, length = int(values.get("offset", 0)), int(values.get("length", 0))
-        if values.get("strikethrough") == "true":
-            struck[start : start + length] = [True] * len(struck[start : start + length])
+        if values.get("strikethrough") == "true" and {"offset", "length"} <= values.keys():
+            start, end = int(values["offset"]), int(values["offset"]) + int(values["length"])
+            struck[start:end] = [True] * len(struck[start:end])
     return _WORD.sub(lambda word: "#" if all(struck[word.start() : word.end()]) else word[0], text)
 
 
@@ -334,16 +333,12 @@ def _alto_place(line: Element) -> tuple[Points | float | None, Points | None]:
 
 
 def _alto_text(line: Element) -> str:
+    parts = [(kind, part) for part in line if (kind := part.tag.rpartition("}")[2]) in ("String", "SP")]
     # Where spaces are told, there are no others.
-    gap = "" if line.find("{*}SP") is not None else " "
-    words = [
-        " " if part.tag.endswith("}SP") else part.get("CONTENT", "")
-        for part in line.iterfind("*")
-        if part.tag.endswith(_IN_TEXT)
-    ]
-    text = gap.join(words)
+    gap = "" if any(kind == "SP" for kind, _ in parts) else " "
+    text = gap.join(" " if kind == "SP" else part.get("CONTENT", "") for kind, part in parts)
     hyphen = line.find("{*}HYP")
-    if hyphen is not None and not text.endswith("-"):
+    if hyphen is not None and not text.endswith(("-", *BROKEN)):
         # Mostly told as a soft one, though it is seen.
         text += hyphen.get("CONTENT", "").replace("\u00ad", "") or "-"
     return text

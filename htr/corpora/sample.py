@@ -10,10 +10,12 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-# At the end of a line, as Transkribus and others write it, or a soft hyphen.
-_BROKEN = re.compile("(?<=\\w)-?[¬\u00ad][^\\S\\n]*$", re.MULTILINE)
+BROKEN = "¬\u00ad"
+"""Marks of a word that is broken at the end of a line, as Transkribus and others write them."""
 
-# Some scripts look different with these.
+_STROKE = re.compile(rf"(?<=\S)[^\S\n]*-?[{BROKEN}][^\S\n]*$", re.MULTILINE)
+
+# Characters that are not seen, and yet change how some scripts look.
 _JOINERS = "\u200c\u200d"
 
 
@@ -40,10 +42,10 @@ class Sample:
 
 
 def as_seen(text: str) -> str:
-    """A transcription without what is not in the picture: a mark for a word that is broken at the end of a line is the stroke that
-    stands there, and characters that cannot be seen are left out."""
-    text = _BROKEN.sub("-", text)
-    return "".join(each for each in text if unicodedata.category(each) != "Cf" or each in _JOINERS)
+    """A transcription without what is not in the picture: in place of the mark of a word that is broken at the end of a line stands
+    the stroke that is there, and characters that cannot be seen are left out."""
+    text = "".join(each for each in text if unicodedata.category(each) != "Cf" or each in BROKEN + _JOINERS)
+    return _STROKE.sub("-", text)
 
 
 class Doubt(NamedTuple):

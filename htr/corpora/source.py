@@ -33,7 +33,7 @@ from htr.pages.containers import Page, Region
 
 log = logging.getLogger(__name__)
 
-_WITHOUT = "has no text"
+_WITHOUT, _LEFTWARDS = "has no text", "is written from right to left, which htr cannot learn"
 
 _BELOW = "is a table in a folder below, which is not read; give its folder, or move its rows to a table here"
 
@@ -91,6 +91,8 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
         empty = sum(not line.text for line in page.page.lines)
         if empty and page.id in known:
             doubts.append(Doubt(page.id, "", f"has {counted(empty, 'line')} without a text"))
+    doubts += [Doubt(sample.id, sample.text, _LEFTWARDS) for sample in samples if _from_right_to_left(sample.text)]
+    samples = [sample for sample in samples if not _from_right_to_left(sample.text)]
     without = 0
     for image, file in tqdm(pictures, desc="reading pages", leave=False, disable=None):
         name = image.relative_to(folder).with_suffix("").as_posix()
@@ -103,6 +105,8 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
             text = as_seen(read_text(file))
             if not normalise(text):
                 doubts.append(Doubt(name, "", _WITHOUT))
+            elif _from_right_to_left(text):
+                doubts.append(Doubt(name, normalise(text), _LEFTWARDS))
             elif is_page(image, text):
                 page_samples, page_doubts = _from_page(folder, image, text, read_page)
                 samples += page_samples
@@ -119,10 +123,6 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
             "these names",
             folder, counted(len(lone), "text"), lone[0].name,
         )  # fmt: skip
-    if _from_right_to_left(samples):
-        raise InputError(
-            f"{folder}: is written from right to left, which htr cannot learn; it learns scripts that are written from left to right"
-        )
     if not samples and all(doubt.reason == _WITHOUT for doubt in doubts):
         raise InputError(
             f"{folder}: has no picture with a text; put beside page.png a page.txt with what stands on it, export ALTO or "
@@ -131,9 +131,9 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     return Source(folder, samples, doubts)
 
 
-def _from_right_to_left(samples: list[Sample]) -> bool:
+def _from_right_to_left(text: str) -> bool:
     """Whether most letters are of such a script."""
-    directions = Counter(unicodedata.bidirectional(character) for sample in samples for character in sample.text)
+    directions = Counter(map(unicodedata.bidirectional, text))
     return directions["R"] + directions["AL"] > directions["L"]
 
 

@@ -16,8 +16,8 @@ MOST_EDITS = 0.6
 """Edits by characters from which on a line and its text are doubtful: texts that have nothing in common differ in three
 quarters of their characters or more."""
 
-# The line breaks of the text are kept unless they cost so many times the edits.
-_BETTER = 1.2
+# The line breaks of the text are kept unless they cost so many times the edits, and surely those of the page up to so many times.
+_BETTER, _AS_GOOD = 1.2, 1.05
 
 # How much better the text of a line must fit than any other line's.
 _CLEARLY = 0.1
@@ -72,13 +72,14 @@ def match_lines(readings: Sequence[str], text: str) -> list[Match]:
     rows = _assigned(readings, lines)
     broken = ["" if row is None else lines[row] for row in rows]
     # Parted anew, a text gives to each line what fits it best, also to a line that is not in the text.
-    as_broken = _cost(readings, broken) <= _BETTER * _cost(readings, flowing)
-    best = broken if as_broken else flowing
+    cost, other_cost = _cost(readings, broken), _cost(readings, flowing)
+    best = broken if cost <= _BETTER * other_cost else flowing
+    of_page = cost <= _AS_GOOD * other_cost
     matches = [_match(reading, text) for reading, text in zip(readings, best)]
     return [
         match._replace(
             sure=(match.sure and _clear(index, readings, best))
-            or (as_broken and _in_order(rows, index, len(lines)) and _may_be(readings[index], match))
+            or (of_page and _in_order(rows, index, len(lines)) and _may_be(readings[index], match))
         )
         for index, match in enumerate(matches)
     ]

@@ -14,9 +14,12 @@ from htr.errors import InputError
 from htr.files import files_below, make_writable, write_whole
 from htr.language import AUTO, find_models
 from htr.pages.images import SUFFIXES
-from htr.weights import Weights, sha256, start_of
+from htr.weights import Weights, sha256, taught_from
 
 log = logging.getLogger(__name__)
+
+# Bytes at the beginning and the end of a file by which it is known again.
+_ENDS = 65536
 
 # Files that a source is made of.
 _READ = {*SUFFIXES, ".xml", ".txt", ".tsv", ".csv"}
@@ -51,12 +54,11 @@ def claim(
         check_source(source)
     if unread and not unread.is_dir():
         raise InputError(f"{unread}: is no folder; give --unread one with pages that nobody transcribed")
-    training = parent.header.training
-    if source and (start := start_of(training)) and source.resolve().name in training.get("data", []):
+    if source and source.resolve().name in taught_from(parent):
         log.warning(
             "%s: has learnt from a folder of this name, and may know lines that are held out; to learn all of it together, go on from "
-            "--weights %s",
-            parent.file, start,
+            "the weights that it went on from",
+            parent.file,
         )  # fmt: skip
     folder = out.with_suffix(OF_RUN)
     mark = folder / "begun.json"
@@ -89,12 +91,21 @@ def claim(
 
 
 def _fingerprint(source: Path) -> str:
-    """What shows whether a source changed (of pictures their names and sizes); what htr made may lie in it."""
+    """What shows whether a source changed; what htr made may lie in it."""
     root = source.resolve()
     files = {file.relative_to(root): file for file in files_below(root) if file.suffix.lower() in _READ}
-    rows = [
-        f"{name} {file.stat().st_size if file.suffix.lower() in SUFFIXES else sha256(file)}"
-        for name, file in files.items()
-        if not (in_run(name) or is_result(file))
-    ]
+    rows = [f"{name} {_mark(file)}" for name, file in files.items() if not (in_run(name) or is_result(file))]
     return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
+
+
+def _mark(file: Path) -> str:
+    """Size and checksum of the beginning and the end of a file, which may be large; of one that cannot be read the size alone."""
+    size = file.stat().st_size
+    try:
+        with file.open("rb") as content:
+            ends = content.read(_ENDS)
+            content.seek(max(size - _ENDS, 0))
+            ends += content.read(_ENDS)
+    except OSError:  # told of when it is read
+        ends = b""
+    return f"{size} {hashlib.sha256(ends).hexdigest()}"

@@ -113,7 +113,7 @@ def read_doubts(file: Path) -> list[Doubt]:
     """Reads what `write_doubts` wrote; if another program changed its form, or it is gone, a log line says so and there are none."""
     try:
         rows = list(csv.reader(io.StringIO(read_text(file), newline=""), dialect="excel-tab"))
-        return [Doubt(*row) for row in rows[1:]]
+        return [Doubt(*row) for row in rows[1:] if row]
     except (InputError, TypeError, csv.Error):
         log.warning(
             "%s: is gone, or another program has changed it; the lines that were set aside are not told again", file

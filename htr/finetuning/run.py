@@ -131,7 +131,9 @@ def finetune(
         found = load_source(source, reader.read_page)
         chosen = choose_lines(found, corpus / _ASIDE, parent.header.height, parent.network.width_stride)
         if unread:
-            count = keep_unread(unread, folder / "unread", found.samples, reader)
+            # Of a page of which htr wrote the XML, the lines are labelled if it is found in SOURCE, and else unread.
+            known = {sample.form for sample in found.samples if sample.form} if unread.samefile(source) else set()
+            count = keep_unread(unread, folder / "unread", found.samples, reader, but=known)
             log.warning("%s without a text will be read and learnt from", counted(count, "line"))
         write_lines(corpus, chosen)
     samples, doubts = load_corpus(f"lines:{corpus}"), read_doubts(corpus / _ASIDE)

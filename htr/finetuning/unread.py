@@ -43,7 +43,9 @@ _UNSURE = 0.1
 _CHUNK = 100
 
 
-def keep_unread(source: Path, folder: Path, known: Sequence[Sample], reader: Reader, fewest: int = 1) -> int:
+def keep_unread(
+    source: Path, folder: Path, known: Sequence[Sample], reader: Reader, fewest: int = 1, but: Collection[str] = ()
+) -> int:
     """Finds the lines of unread pages and writes them as a corpus without texts.
 
     Args:
@@ -53,6 +55,7 @@ def keep_unread(source: Path, folder: Path, known: Sequence[Sample], reader: Rea
         known: labelled lines; pictures that are also among these are passed over.
         reader: finds the lines of pages.
         fewest: lines that are needed.
+        but: names of pages, as they are called below `source`, that are passed over.
 
     Returns:
         How many lines were written, `MOST` at most.
@@ -62,7 +65,7 @@ def keep_unread(source: Path, folder: Path, known: Sequence[Sample], reader: Rea
         OSError: the folder cannot be written.
     """
     labelled = {key_of(picture) for sample in known if (picture := _opened(sample)) is not None}
-    new = (sample for sample in _unread(source, reader, labelled) if key_of(sample.image()) not in labelled)
+    new = (sample for sample in _unread(source, reader, labelled, but) if key_of(sample.image()) not in labelled)
     write_lines(folder, islice(new, MOST))
     count = len(lines_of_table(folder / "lines.tsv")[0])
     if count < fewest:
@@ -102,7 +105,7 @@ def read_unread(folder: Path, out: Path, reader: Reader, held_out: Collection[st
     )
 
 
-def _unread(source: Path, reader: Reader, labelled: set[str]) -> Iterator[Sample]:
+def _unread(source: Path, reader: Reader, labelled: set[str], but: Collection[str]) -> Iterator[Sample]:
     """Lines without a text, in random order of their pages; those that a table names come first."""
     table = table_of(source)
     named, doubts = lines_of_table(table) if table else ([], [])
@@ -111,7 +114,7 @@ def _unread(source: Path, reader: Reader, labelled: set[str]) -> Iterator[Sample
     without = [sample for sample in named if not sample.text]
     random.Random(0).shuffle(without)
     yield from (sample for sample in without if _opened(sample) is not None)
-    names = {sample.id for sample in named}
+    names = {*but, *(sample.id for sample in named)}
     tasks = [task for task in _pages(source) if task.result.as_posix() not in names]
     for task in tqdm(tasks, desc="finding unread lines", unit=" pages", leave=False, disable=None):
         try:

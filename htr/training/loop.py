@@ -106,11 +106,6 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
                     f"{trainer.default_root_dir}: memory is short; halve batch_pixels (or, of a finder, batch), or take fewer "
                     "workers, and give another run"
                 ) from None
-            if "CUDA" in str(error):
-                raise InputError(
-                    f"the GPU cannot be used ({first_line(error)}); to train on the CPU, put CUDA_VISIBLE_DEVICES= before the "
-                    "command"
-                ) from error
             # PyTorch's writer of files does not say why it failed.
             if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):
                 raise

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from htr.corpora.folder import pictures_with_texts
+from htr.corpora.sample import as_seen
 from htr.corpora.source import load_source
 from htr.errors import InputError
 from htr.pages.containers import Region
@@ -52,15 +53,25 @@ def test_what_is_not_seen_in_the_picture_is_not_learnt(page):
     (folder / "page.txt").write_text(
         "\n".join([TEXTS[0] + "\u00ac", TEXTS[1] + "\u00ad \r", "\u200b" + TEXTS[2], TEXTS[3] + "-\u00ac"])
     )
+    assert (
+        as_seen("cafe\u0301\u00ac") == "cafe\u0301-"
+        and as_seen("wor\u200b \u00ac\u200e\n\nd\u00ac e") == "wor-\n\nd\u00ac e"
+    )
     expected = [TEXTS[0] + "-", TEXTS[1] + "-", TEXTS[2], TEXTS[3] + "-"]
     assert [sample.text for sample in load_source(folder, read_page).samples] == expected
 
 
-def test_scripts_from_right_to_left_are_refused(tmp_path):
-    cv2.imwrite(str(tmp_path / "a.png"), np.full((60, 700), 128, np.uint8))
-    (tmp_path / "a.txt").write_text("שלום לכולם 1914")
-    with pytest.raises(InputError, match="is written from right to left, which htr cannot learn"):
-        load_source(tmp_path, None)
+def test_scripts_from_right_to_left_are_set_aside_before_pages_are_read(page):
+    folder, _ = page
+    (folder / "page.txt").write_text("שלום לכולם\n1914 - Paris\nשלום\n")
+    cv2.imwrite(str(folder / "line.png"), np.full((60, 700), 128, np.uint8))
+    (folder / "lines.tsv").write_text("file\ttext\nline.png\tשלום לכולם\n")
+    source = load_source(folder, None)
+    assert source.samples == []
+    assert [(doubt.line, doubt.reason[:33]) for doubt in source.doubts] == [
+        ("line", "is written from right to left, wh"),
+        ("page", "is written from right to left, wh"),
+    ]
 
 
 def test_texts_of_no_picture_are_told_of(page, caplog):

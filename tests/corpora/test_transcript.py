@@ -112,5 +112,14 @@ def test_order_alone_makes_no_text_right():
     assert not merged[1].sure
     remarked = match_lines(BADLY, "\n".join([*LINES[:2], "[cannot be read]", *LINES[3:]]))
     assert [match.sure for match in remarked] == [True, True, False, True, True, True]
+    # Broken a word later than the page is.
+    words = [line.split() for line in LINES]
+    later = [
+        " ".join([*words[n - 1][-1:] * bool(n), *words[n][: None if n + 1 == len(words) else -1]])
+        for n in range(len(words))
+    ]
+    assert not any(
+        match.sure and match.text in later and match.text not in LINES for match in match_lines(BADLY, "\n".join(later))
+    )
     others = [misread(line[::-1], 0.9, number) for number, line in enumerate(LINES)]
     assert not any(match.sure for match in match_lines(others, "\n".join(LINES)))

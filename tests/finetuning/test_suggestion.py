@@ -13,7 +13,7 @@ from htr.corpora.source import load_source
 from htr.finetuning import suggestion
 from htr.finetuning.suggestion import Candidate, choose
 from htr.pages.containers import Character, Line, Page, Region, Word
-from htr.weights import load_weights, save_weights
+from htr.weights import load_weights, save_weights, taught_from
 from htr.writers.pagexml import write
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "page.png"
@@ -134,13 +134,13 @@ def test_pages_of_one_name_do_not_write_over_each_other(run, tmp_path):
 def test_weights_that_have_learnt_are_not_what_the_next_ones_start_from(run, tmp_path):
     """They know lines that would be held out."""
     weights = load_weights("small")
-    facts = {
-        "data": ["letters"],
-        "averaged": "0.65 of what was learnt, the rest of parent",
-        "parent": weights.ancestry(),
-    }
-    save_weights(tmp_path / "my.safetensors", weights.network, replace(weights.header, training=facts))
-    _, out, _ = run(SAMPLE, "--out", tmp_path / "lines", "--count", 2, "--weights", tmp_path / "my.safetensors")
+    for name in ("my", "my2"):  # taught by what taught `my`
+        facts = {"data": ["letters"], "train_lines": 24, "averaged": "0.65 of what was learnt, the rest of parent"}
+        facts["parent"] = weights.ancestry()
+        save_weights(tmp_path / f"{name}.safetensors", weights.network, replace(weights.header, training=facts))
+        weights = load_weights(tmp_path / f"{name}.safetensors")
+    assert taught_from(weights) == ["letters", "letters"]
+    _, out, _ = run(SAMPLE, "--out", tmp_path / "lines", "--count", 2, "--weights", weights.file)
     assert out.endswith('.safetensors --weights "small"\n')
     _, out, _ = run(SAMPLE, "--out", tmp_path / "more", "--count", 2)
     assert out.endswith(".safetensors\n")
