@@ -353,6 +353,7 @@ def test_weights_that_know_the_folder_are_told_of(source, parent, tmp_path, capl
         weights.header,
         training={
             "data": [source.name],
+            "train_lines": 24,
             "averaged": "0.65 of what was learnt, the rest of parent",
             "parent": weights.ancestry(),
         },
