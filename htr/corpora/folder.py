@@ -45,8 +45,9 @@ def load_folder(path: str | Path) -> list[Sample]:
             `split`; or it holds pictures, in sub-folders too, with the text of each in a `.gt.txt` or `.txt` of its name.
 
     Returns:
-        The lines; marks that stand in a text stay in it. Without a column `split`, lines below folders named train, val and test
-        (capitals do not count) are of that split, all others of test. Lines with no text are left out and counted in one log line.
+        The lines; marks that stand in a text stay in it, but for what is not in the picture (`htr.corpora.sample.as_seen`).
+        Without a column `split`, lines below folders named train, val and test (capitals do not count) are of that split, all others
+        of test. Lines with no text are left out and counted in one log line.
 
     Raises:
         InputError: nothing usable there, a malformed row, a picture that is missing, or one of a whole page.
