@@ -23,8 +23,8 @@ _UNUSABLE = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG})
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Runs a command line: an `InputError`, a full disk or a place that is not ours becomes one line on stderr and exit code 2,
-    Ctrl-C exit code 130; a `~` that the shell left stands for the home folder."""
+    """Runs a command line: an `InputError`, a full disk, a place that is not ours or a GPU that does not work becomes one line on
+    stderr and exit code 2, Ctrl-C exit code 130; a `~` that the shell left stands for the home folder."""
     sys.argv[1:] = map(from_home, sys.argv[1:])
     keep_memory()
     keep_kernels()

@@ -112,6 +112,11 @@ def _same_folder(path: Path) -> Path:
     return above / _names(above, above.stat().st_mtime_ns)[1].get(_plain(path.name), path.name)
 
 
+def folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted."""
+    return [folder / name for name in sorted(set(_names(folder, folder.stat().st_mtime_ns)[1].values()))]
+
+
 @lru_cache(maxsize=64)
 def _names(folder: Path, changed: int) -> tuple[dict[str, str], dict[str, str]]:
     """The files and the folders of a folder as it was at a time, by their plain names and, before these, by those that they have."""

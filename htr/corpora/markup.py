@@ -18,7 +18,7 @@ from PIL import Image
 from htr.alphabet import normalise
 from htr.corpora.sample import BROKEN, Doubt, as_seen
 from htr.errors import InputError
-from htr.files import same_file
+from htr.files import folders_in, same_file
 from htr.pages.containers import Line, Page, Point, Region, around
 from htr.pages.images import SUFFIXES, count_pages, open_image
 
@@ -216,14 +216,13 @@ def _distance(shapes: list[Shape], page_height: float) -> float:
 
 
 def _find_image(file: Path, named: str, source: Path) -> Path:
-    """The picture that XML names, or that has its name: beside it or above it, or in a folder of pictures beside its own."""
+    """The picture that XML names, or that has its name: beside it or above it, or in a folder of pictures below or
+    beside its own."""
     path = named.replace("\\", "/")
     name = path.rpartition("/")[2]
     stripped = name.strip()  # spaces around it are mostly the XML's
     folders = [file.parent]
-    folders += sorted(
-        folder for folder in file.parent.iterdir() if folder.is_dir() and folder.name.lower() in _OF_PICTURES
-    )
+    folders += [folder for folder in folders_in(file.parent) if folder.name.lower() in _OF_PICTURES]
     # Such as box/page/letter1/a.xml of box/letter1/a.jpg.
     folders += [
         folder.parent / file.parent.relative_to(folder)
@@ -234,8 +233,8 @@ def _find_image(file: Path, named: str, source: Path) -> Path:
         folders.append(file.parent.parent)
         folders += [
             folder
-            for folder in sorted(file.parent.parent.iterdir())
-            if folder.is_dir() and (folder.name.lower() in _OF_PICTURES or folder.name.upper().startswith("OCR-D-IMG"))
+            for folder in folders_in(file.parent.parent)
+            if folder.name.lower() in _OF_PICTURES or folder.name.upper().startswith("OCR-D-IMG")
         ]
     if name != path and not Path(path).is_absolute() and ".." not in Path(path).parts:
         # Named from the folder of the whole export.
