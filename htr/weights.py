@@ -90,6 +90,10 @@ def data_seen(training: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(seen))
 
 
+# How the words end in which fine-tuning tells what its weights are made of.
+_TAUGHT = "of what was learnt, the rest of parent"
+
+
 def taught_from(weights: Weights) -> list[str]:
     """Names of the folders whose labelled lines fine-tunings have taught weights, by their header."""
     return [name for training in _finetunings(weights) if training.get("train_lines") for name in training["data"]]
@@ -110,7 +114,7 @@ def start_of(weights: Weights) -> str:
 def _finetunings(weights: Weights) -> list[dict[str, Any]]:
     """Facts of the fine-tunings behind weights, the last first."""
     found, training = [], weights.header.training
-    while isinstance(training.get("averaged"), str):
+    while str(training.get("averaged")).endswith(_TAUGHT):
         found.append(training)
         training = training["parent"]["training"]
     return found
