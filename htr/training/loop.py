@@ -66,9 +66,8 @@ def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
     table = CSVLogger(folder, "logs", flush_logs_every_n_steps=1)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", "GPU available but not used"
-            )  # that of a Mac, on which CTC was never tried
+            # That of a Mac, on which CTC was never tried.
+            warnings.filterwarnings("ignore", "GPU available but not used")
             return L.Trainer(
                 callbacks=callbacks,
                 logger=[table, TensorBoardLogger(folder, "logs", table.version)],
