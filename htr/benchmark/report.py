@@ -243,14 +243,18 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
         )
 
 
+# The checksums of code that results tell, and what that code does.
+_CODES = {
+    "code": "reads lines and scores",
+    "finding code": "finds lines",
+    "learning code": "learns in fine-tuning",
+    "laying code": "lays texts beside lines",
+}
+
+
 def _other_code(shown: list[Result]) -> Iterator[Block]:
     """Which results do not compare exactly, as code has changed between them."""
-    for key, does in (
-        ("code", "reads lines and scores"),
-        ("finding code", "finds lines"),
-        ("learning code", "learns in fine-tuning"),
-        ("laying code", "lays texts beside lines"),
-    ):
+    for key, does in _CODES.items():
         kinds: dict[str, dict[str, None]] = {}
         for result in shown:
             if key in result:
@@ -275,9 +279,7 @@ def _averaged(training: dict[str, Any]) -> str:
 
 def _versions(result: Result) -> str:
     machine = result["machine"]
-    further = "".join(
-        f", {name} `{result[name][:8]}`" for name in ("finding code", "learning code", "laying code") if name in result
-    )
+    further = "".join(f", {name} `{result[name][:8]}`" for name in _CODES if name != "code" and name in result)
     return (
         f"Python {machine['python']}, torch {machine['torch']}, timm {machine['timm']}, htr {machine['htr']}, code "
         f"`{result.get('code', 'unknown')[:8]}`{further}"
