@@ -20,6 +20,7 @@ from htr.alphabet import BLANK, Alphabet, named
 from htr.cli import counted
 from htr.corpora import label, load_corpus, load_drawer
 from htr.corpora.sample import Drawer, Sample
+from htr.encoders import PPOCR, load_ppocr
 from htr.errors import InputError
 from htr.files import write_whole
 from htr.machine import describe
@@ -217,6 +218,8 @@ def _network(
         origin = f"{Path(config.start).name} {start.sha256}"
     elif config.pretrained == "none":
         origin = "none"
+    elif config.pretrained == PPOCR:
+        origin = load_ppocr(network.encoder, config.encoder)
     else:
         origin = load_pretrained(network.encoder, config.encoder, config.pretrained)
     header = Header(
