@@ -219,17 +219,13 @@ def _tensors(file: Path) -> list[Tensor]:
     constants = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
     tensors = []
     for node in graph.node:
-        for name in node.input:
-            constant = constants.get(name)
-            if (
-                constant is None
-                or constant.size < 2
-                or node.op_type not in ("Conv", "Add", "Mul", "MatMul", "BatchNormalization")
-            ):
-                continue
+        if node.op_type not in ("Conv", "Add", "Mul", "MatMul", "BatchNormalization"):
+            continue
+        for constant in (constants[name] for name in node.input if name in constants):
             if node.op_type == "MatMul":
                 constant = constant.T
             elif node.op_type != "Conv":
                 constant = constant.reshape(-1)
-            tensors.append(torch.tensor(constant))
+            if constant.size > 1:  # others are numbers in formulas
+                tensors.append(torch.tensor(constant))
     return tensors

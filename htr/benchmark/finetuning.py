@@ -111,7 +111,9 @@ def evaluate_finetuning(
             corpus = folder / "tuned.run" / ("lines" if outcome.kept else ALL_LINES)
             config = {
                 **outcome.config, "run": str(folder / "imagenet"), "data": [f"lines:{corpus}"], "start": None,
-                "pretrained": "imagenet", "alphabet": None, "minutes": outcome.minutes, "epochs": 100_000, "learning_rate": 1e-3,
+                # Those that were taught may have an encoder of which there are no ImageNet weights.
+                "encoder": TrainConfig.encoder, "pretrained": "imagenet", "alphabet": None, "minutes": outcome.minutes,
+                "epochs": 100_000, "learning_rate": 1e-3,
                 "encoder_learning_rate": 5e-4, "trainer": {"check_val_every_n_epoch": 1},  # time may bring the end after any epoch
             }  # fmt: skip
             beside["ImageNet"] = scored(train(TrainConfig(**config))["weights"], test=data)

@@ -27,6 +27,7 @@ PACKAGE = Path(__file__).parents[1]
 READING = (
     "alphabet.py",
     "decoding.py",
+    "encoders.py",
     "language.py",
     "lineimage.py",
     "metrics.py",

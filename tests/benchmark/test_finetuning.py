@@ -62,11 +62,12 @@ def test_what_is_fine_tuned_and_trained_from_imagenet_is_scored_on_the_test_line
             "kept": False,
             "weights": str(tmp_path / "tuned"),
             "minutes": 1.5,
-            "config": {"epochs": 3, "seed": 4},
+            "config": {"epochs": 3, "seed": 4, "encoder": "ppocrv6_small"},
         }
         return SimpleNamespace(lines={"lines": len(texts)}, before={"scores": 50.0}, after={"scores": 40.0}, **outcome)
 
     def train(config):
+        assert config.encoder == "tf_efficientnet_lite0"
         learnt.append((config.pretrained, config.minutes, config.start, config.seed))
         return {"weights": str(tmp_path / "untaught")}
 
