@@ -17,10 +17,13 @@ import torch.nn.functional as F
 from timm.models import PretrainedCfg, build_model_with_cfg, register_model
 from torch import Tensor, nn
 
-from htr.errors import InputError
+from htr.errors import InputError, first_line
 
 PPOCR = "ppocrv6"
 """What `pretrained` is called where an encoder starts from the weights of PP-OCRv6."""
+
+NAME = "ppocrv6_small"
+"""What timm calls the encoder that has these."""
 
 _FILE = Path("models/PP-OCRv6_rec_small.onnx")  # in the package rapidocr
 
@@ -168,7 +171,7 @@ def ppocrv6_small(pretrained: bool = False, **options: Any) -> nn.Module:
     """The encoder of PP-OCRv6's small recogniser, for `timm.create_model`."""
     return build_model_with_cfg(
         TextEncoder,
-        "ppocrv6_small",
+        NAME,
         pretrained,
         pretrained_cfg=PretrainedCfg(),  # from no hub
         feature_cfg={"out_indices": (0, 1, 2), "flatten_sequential": True},
@@ -189,25 +192,29 @@ def load_ppocr(encoder: nn.Module, name: str) -> str:
     Raises:
         InputError: a package is missing, or its file or the encoder is another network.
     """
-    if name != "ppocrv6_small":
-        raise InputError(f"pretrained: {PPOCR} has no weights of {name}; set encoder to ppocrv6_small")
+    if name != NAME:
+        raise InputError(f"pretrained: {PPOCR} has no weights of {name}; set encoder to {NAME}")
     package = importlib.util.find_spec("rapidocr")
-    if package is None or importlib.util.find_spec("onnx") is None:
+    if package is None or package.origin is None or importlib.util.find_spec("onnx") is None:
         raise InputError(
             f"pretrained: {PPOCR} needs the weights in the package rapidocr, and the package onnx to open them; "
             "pip install onnx, then pip install --no-deps rapidocr==3.10.0, or set pretrained to none"
         )
     file = Path(package.origin).parent / _FILE
     wanted = {key: tensor for key, tensor in encoder.state_dict().items() if not key.endswith("num_batches_tracked")}
-    tensors = _tensors(file) if file.is_file() else []
-    # It learnt from three channels, -1 = ink and 1 = paper.
-    if tensors:
-        colours = tensors[0].sum(1, keepdim=True)
-        tensors[:2] = [-2 * colours, tensors[1] + colours.sum((1, 2, 3))]
-    # Its last layer, which has a class for each of 18,710 characters, is left out.
-    if [tensor.shape for tensor in wanted.values()] != [tensor.shape for tensor in tensors[: len(wanted)]]:
-        raise InputError(f"{file}: not there, or another network; pip install --no-deps rapidocr==3.10.0")
-    encoder.load_state_dict(dict(zip(wanted, tensors)), strict=False)
+    try:
+        # Its last layer, which has a class for each of its many characters, is left out.
+        weight, bias, *others = _tensors(file)[: len(wanted)]
+        # It learnt from three channels, -1 = ink and 1 = paper.
+        colours = weight.sum(1, keepdim=True)
+        found = [-2 * colours, bias + colours.sum((1, 2, 3)), *others]
+        if [tensor.shape for tensor in found] != [tensor.shape for tensor in wanted.values()]:
+            raise ValueError("it holds another network")
+    except Exception as error:  # onnx raises whatever its parser raises
+        raise InputError(
+            f"{file}: cannot be used ({first_line(error)}); pip install --no-deps --force-reinstall rapidocr==3.10.0"
+        ) from None
+    encoder.load_state_dict(dict(zip(wanted, found)), strict=False)
     return file.name
 
 

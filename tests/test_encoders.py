@@ -2,6 +2,7 @@ import importlib.machinery
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -9,8 +10,13 @@ from torch import nn
 from htr import encoders
 from htr.errors import InputError
 from htr.network import build_encoder
+from htr.reader import load
+from htr.training.config import load_config
+from htr.training.run import train
 
-INK = torch.rand(1, 1, 48, 160)
+CONFIG = Path(__file__).parents[1] / "configs" / "reader.yaml"
+
+INK = torch.rand(1, 1, 48, 160, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.fixture
@@ -81,12 +87,13 @@ def test_weights_of_a_reader_of_colour_pictures_read_ink(package):
         assert seen.shape == (1, 384)
     assert torch.equal(encoder.mixer.far[1].reduce.weight, whole.mixer.far[1].reduce.weight)
     assert torch.equal(encoder.mixer.near[1].running_var, whole.mixer.near[1].running_var)
+    assert torch.equal(encoder.mixer.past[0].weight, whole.mixer.past[0].weight)
     assert torch.equal(encoder.mixer.far[2].bias, whole.mixer.far[2].bias)
     # The means over the picture, which weigh channels, see the edges too.
     assert torch.allclose(seen, expected, rtol=0.05)
 
 
-def test_its_features_are_a_column_for_eight_pixels(package):
+def test_its_features_are_a_column_for_eight_pixels():
     [features] = build_encoder("ppocrv6_small", 8)(torch.rand(2, 1, 64, 256))
     assert features.shape == (2, 120, 4, 32)
     assert torch.equal(features[:, :, 0], features[:, :, 3])
@@ -96,7 +103,10 @@ def test_its_features_are_a_column_for_eight_pixels(package):
 
 def test_what_is_missing_is_named(package, monkeypatch):
     encoder = build_encoder("ppocrv6_small", 8)
-    with pytest.raises(InputError, match=r"PP-OCRv6_rec_small.onnx: not there.*rapidocr==3"):
+    with pytest.raises(InputError, match=r"PP-OCRv6_rec_small.onnx: cannot be used .*No such file.*rapidocr==3"):
+        encoders.load_ppocr(encoder, "ppocrv6_small")
+    package.write_bytes(b"no ONNX")
+    with pytest.raises(InputError, match=r"PP-OCRv6_rec_small.onnx: cannot be used"):
         encoders.load_ppocr(encoder, "ppocrv6_small")
     write_onnx(nn.Sequential(nn.Conv2d(3, 48, 3)), package)
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
@@ -108,6 +118,20 @@ def test_what_is_missing_is_named(package, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="needs the weights in the package rapidocr.*pip install"):
         encoders.load_ppocr(encoder, "ppocrv6_small")
+
+
+def test_training_goes_on_from_them_and_its_weights_read(package, tiny_config):
+    whole = encoders.TextEncoder(in_chans=3)
+    write_onnx(whole, package)
+    words = [*tiny_config, "passes={}", "encoder=ppocrv6_small", "epochs=1", "minutes=null"]
+    with pytest.raises(InputError, match="no ImageNet weights of ppocrv6_small; set it to ppocrv6"):
+        train(load_config(CONFIG, [*words, "pretrained=imagenet"]))
+    summary = train(load_config(CONFIG, [*words, "pretrained=ppocrv6"]))
+    assert summary["encoder_weights"] == package.name
+    reader = load(summary["weights"], "none")
+    learnt = reader.weights.network.encoder.mixer.far[0].qkv.weight
+    assert torch.allclose(learnt, whole.mixer.far[0].qkv.weight, atol=0.01)
+    assert len(reader.read_lines([np.full((40, 300), 255, np.uint8)])) == 1
 
 
 def test_the_weights_of_the_package_fit():

@@ -53,6 +53,7 @@ def evaluate_finetuning(
     from htr.benchmark.provenance import TEACHING, code_sha256, labels_sha256, language_facts, provenance
     from htr.benchmark.results import collection_of
     from htr.corpora import load_corpus
+    from htr.encoders import NAME
     from htr.errors import InputError
     from htr.finetuning.lines import write_lines
     from htr.finetuning.run import ALL_LINES, finetune
@@ -111,11 +112,11 @@ def evaluate_finetuning(
             corpus = folder / "tuned.run" / ("lines" if outcome.kept else ALL_LINES)
             config = {
                 **outcome.config, "run": str(folder / "imagenet"), "data": [f"lines:{corpus}"], "start": None,
-                # Those that were taught may have an encoder of which there are no ImageNet weights.
-                "encoder": TrainConfig.encoder, "pretrained": "imagenet", "alphabet": None, "minutes": outcome.minutes,
-                "epochs": 100_000, "learning_rate": 1e-3,
+                "pretrained": "imagenet", "alphabet": None, "minutes": outcome.minutes, "epochs": 100_000, "learning_rate": 1e-3,
                 "encoder_learning_rate": 5e-4, "trainer": {"check_val_every_n_epoch": 1},  # time may bring the end after any epoch
             }  # fmt: skip
+            if config["encoder"] == NAME:  # of which there are no ImageNet weights
+                config["encoder"] = TrainConfig.encoder
             beside["ImageNet"] = scored(train(TrainConfig(**config))["weights"], test=data)
         run = {
             "lines": count, **beside, "minutes": outcome.minutes, **({} if resumed else {"minutes in all": whole}),

@@ -45,7 +45,14 @@ FINDING = ("pages",)
 LAYING = ("corpora/transcript.py",)
 """Code that lays plain texts beside lines."""
 
-LEARNING = ("lineimage.py", "network.py", "training/augmentation.py", "training/data.py", "training/module.py")
+LEARNING = (
+    "encoders.py",
+    "lineimage.py",
+    "network.py",
+    "training/augmentation.py",
+    "training/data.py",
+    "training/module.py",
+)
 """Code that decides what is learnt of labelled lines."""
 
 TEACHING = (

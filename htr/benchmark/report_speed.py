@@ -277,8 +277,8 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
     if taught:
         yield Text(
             "What fine-tuning brings (`python -m htr.finetune`), with few lines of a collection, of which a part is held out at "
-            "first: CER on its test lines, and on those of another one, for what was lost. From ImageNet: the same network, trained "
-            "on the same lines for as many minutes."
+            "first: CER on its test lines, and on those of another one, for what was lost. From ImageNet: the same network (with the "
+            "usual encoder, where its own has no ImageNet weights), trained on the same lines for as many minutes."
         )
     models = {
         model for result in taught for run in result["runs"] if "unread" in run for model in run["unread"]["language"]["models"]
