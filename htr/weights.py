@@ -15,7 +15,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-import htr.encoders  # noqa: F401 makes them known to timm
 from htr.alphabet import Alphabet
 from htr.cli import printable
 from htr.errors import InputError, first_line

@@ -49,11 +49,12 @@ def evaluate_finetuning(
     Raises:
         InputError: a corpus lacks such lines, or the weights cannot be used.
     """
+    import timm
+
     from htr.benchmark.lines import evaluate_lines
     from htr.benchmark.provenance import TEACHING, code_sha256, labels_sha256, language_facts, provenance
     from htr.benchmark.results import collection_of
     from htr.corpora import load_corpus
-    from htr.encoders import NAME
     from htr.errors import InputError
     from htr.finetuning.lines import write_lines
     from htr.finetuning.run import ALL_LINES, finetune
@@ -115,7 +116,7 @@ def evaluate_finetuning(
                 "pretrained": "imagenet", "alphabet": None, "minutes": outcome.minutes, "epochs": 100_000, "learning_rate": 1e-3,
                 "encoder_learning_rate": 5e-4, "trainer": {"check_val_every_n_epoch": 1},  # time may bring the end after any epoch
             }  # fmt: skip
-            if config["encoder"] == NAME:  # of which there are no ImageNet weights
+            if not timm.models.is_model_pretrained(config["encoder"]):
                 config["encoder"] = TrainConfig.encoder
             beside["ImageNet"] = scored(train(TrainConfig(**config))["weights"], test=data)
         run = {

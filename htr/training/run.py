@@ -20,7 +20,6 @@ from htr.alphabet import BLANK, Alphabet, named
 from htr.cli import counted
 from htr.corpora import label, load_corpus, load_drawer
 from htr.corpora.sample import Drawer, Sample
-from htr.encoders import NAME, PPOCR, load_ppocr
 from htr.errors import InputError
 from htr.files import write_whole
 from htr.machine import describe
@@ -218,10 +217,6 @@ def _network(
         origin = f"{Path(config.start).name} {start.sha256}"
     elif config.pretrained == "none":
         origin = "none"
-    elif config.pretrained == PPOCR:
-        origin = load_ppocr(network.encoder, config.encoder)
-    elif config.pretrained == "imagenet" and config.encoder == NAME:
-        raise InputError(f"pretrained: there are no ImageNet weights of {NAME}; set it to {PPOCR} or none")
     else:
         origin = load_pretrained(network.encoder, config.encoder, config.pretrained)
     header = Header(
