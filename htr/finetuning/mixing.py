@@ -10,18 +10,13 @@ from typing import Any
 
 from htr.weights import OF_ONE_TRAINING, Weights, load_weights, save_weights
 
-LEARNT = 0.65
-"""Of the way from the parent's weights to the fine-tuned ones. With 100 lines of Hooker's hand and `iam`, validation CER there falls
-from 63.2 to 46.8 % all the way with the average of two trainings, to 47.9 % with 0.7 and to 50.3 % with 0.6 of it, while that on IAM
-rises from 5.2 to 9.9, 7.2 and 6.4 %."""
-
 # What new classes look for is weaker in the mixture, so their weights and bias are raised, the more the less was learnt. With 500
 # lines of Copiste and `iam`, validation CER there (every second line) falls from 15.4 to 14.7 %, with 100 from 20.6 to 19.8 %; that
 # on IAM stays as it is.
 _STRONGER, _LIKELIER = 0.7, 3.0
 
 
-def mix(parent: Weights, tuned: Sequence[Path], out: Path, share: float = LEARNT) -> None:
+def mix(parent: Weights, tuned: Sequence[Path], out: Path, share: float) -> None:
     """Writes weights that lie between the parent's and those fine-tuned from them: what was known is read nearly as before.
 
     So do Wortsman et al., Robust fine-tuning of zero-shot models (2022). That the average of several trainings from one parent reads

@@ -19,8 +19,8 @@ from htr.corpora.sample import Doubt, Sample
 from htr.corpora.source import load_source
 from htr.finetuning.claim import claim
 from htr.finetuning.lines import choose_lines, learn_all, read_doubts, write_lines
-from htr.finetuning.mixing import LEARNT, mix, mixture_of, write_taught
-from htr.finetuning.recipe import Read, recipe
+from htr.finetuning.mixing import mix, mixture_of, write_taught
+from htr.finetuning.recipe import Read, pace, recipe
 from htr.finetuning.unread import keep_unread, read_unread
 from htr.language import AUTO, NONE, Languages, find_models, load_languages
 from htr.reader import Reader
@@ -278,7 +278,7 @@ class _Mixture(NamedTuple):
 
 def _checked(parent: Weights, tuned: Path, checks: list[tuple[str, str, str]], before: dict[str, Any]) -> _Mixture:
     """Mixes a training with the parent, and reads the held-out lines."""
-    return _mixed(parent, [([tuned], LEARNT), ([tuned], 1.0)], mixture_of(tuned), checks[:1], before)
+    return _mixed(parent, [([tuned], pace(parent).share), ([tuned], 1.0)], mixture_of(tuned), checks[:1], before)
 
 
 def _mixed(

@@ -19,8 +19,8 @@ from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.finetuning.claim import claim
 from htr.finetuning.lines import FEWEST, hold_out
-from htr.finetuning.mixing import LEARNT, mix, mixture_of, write_taught
-from htr.finetuning.recipe import recipe, recipe_of_unread
+from htr.finetuning.mixing import mix, mixture_of, write_taught
+from htr.finetuning.recipe import pace, recipe, recipe_of_unread
 from htr.finetuning.run import without_readings
 from htr.finetuning.unread import keep_unread, read_unread
 from htr.language import AUTO, NONE, Languages, find_models, load_languages
@@ -142,7 +142,7 @@ def learn_unread(
         runs.append(train(replace(config, alphabet=parent.alphabet.characters)))
         taught = Path(runs[-1]["weights"])
         best = mixture_of(taught)
-        mix(parent, [taught], best)
+        mix(parent, [taught], best, pace(parent).share)
     if not runs:
         (folder / "unread" / "lines.tsv").unlink()  # other pages may be given
         raise InputError(f"{unread}: nothing could be read there; are these pages of handwriting?")
@@ -156,7 +156,7 @@ def learn_unread(
         "train_lines": 0,
         "unread_lines": learnt,
         "encoder_weights": runs[0]["encoder_weights"],
-        "averaged": f"{LEARNT:g} of what was learnt, the rest of parent",
+        "averaged": f"{pace(parent).share:g} of what was learnt, the rest of parent",
     }
     write_taught(out, parent, None if kept else best, facts)
     sample_before = evaluate_lines("sample", "test", str(parent.file), NONE)

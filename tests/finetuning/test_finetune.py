@@ -17,7 +17,7 @@ from htr.corpora import load_corpus
 from htr.corpora.embedded import embedded_lines
 from htr.errors import InputError
 from htr.finetuning.claim import claim
-from htr.finetuning.recipe import Read, recipe
+from htr.finetuning.recipe import Read, pace, recipe
 from htr.finetuning.report import more_lines
 from htr.finetuning.run import _mended, _passes
 from htr.network import Recogniser
@@ -312,6 +312,16 @@ def test_a_training_with_unread_lines_takes_fewer_epochs_or_those_given(source, 
     assert many.passes == {f"lines:{source}": 3} and many.start == str(parent)
     assert many.trainer["check_val_every_n_epoch"] == 1
     assert configs(10).epochs == 18
+
+
+def test_an_encoder_that_has_learnt_to_read_changes_less_of_itself(source, parent, tmp_path):
+    usual = load_weights(parent)
+    network = {**usual.header.network, "encoder": "ppocrv6_small"}
+    reader = replace(usual, header=replace(usual.header, network=network))
+    slower, usually = (recipe(weights, source, tmp_path, 100, 1.0, []) for weights in (reader, usual))
+    assert slower.encoder_learning_rate < usually.encoder_learning_rate
+    assert slower.learning_rate == usually.learning_rate
+    assert pace(usual).share < pace(reader).share < 1
 
 
 def test_what_htr_made_since_does_not_make_it_another_run(source, parent, tmp_path):
