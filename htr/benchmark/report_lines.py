@@ -20,6 +20,7 @@ from htr.benchmark.results import (
     bounds,
     collection_of,
     comes_along,
+    encoder_of,
     has_seen,
     interval,
     language_of,
@@ -29,6 +30,7 @@ from htr.benchmark.results import (
     reader_of,
 )
 from htr.cli import counted
+from htr.encoders import NAME as PPOCR_ENCODER
 from htr.language import AUTO, NONE
 from htr.weights import DEFAULT
 
@@ -210,7 +212,10 @@ def _learnt(reader: str, lines: list[Result]) -> str:
     """On which of the collections a reader of ours was trained."""
     own = [result for result in lines if reader_of(result) == reader]
     seen = [name for name in dict.fromkeys(collection_of(result["data"]) for result in own) if has_seen(own[0], name)]
-    return f"`{reader}` has learnt from train lines of {', '.join(seen)}." if seen else ""
+    if not seen:
+        return ""
+    before = ", its encoder before from all that PP-OCRv6 has learnt from" * (encoder_of(own[0]) == PPOCR_ENCODER)
+    return f"`{reader}` has learnt from train lines of {', '.join(seen)}{before}."
 
 
 def accuracy(lines: list[Result], folder: Path, examples: Sequence[str] | None) -> Iterator[Block]:

@@ -252,6 +252,11 @@ def has_seen(result: Result, collection: str) -> bool:
     return collection in map(collection_of, data_seen(result["weights"]["training"]))
 
 
+def encoder_of(result: Result) -> str:
+    """The timm name of the encoder of a result's weights."""
+    return result["weights"]["network"]["encoder"]
+
+
 def named_machine(result: Result) -> str:
     """Processor, threads and precision."""
     machine = result["machine"]

@@ -22,7 +22,10 @@ MACHINE = {
 }  # fmt: skip
 ABOUT = {
     "version": VERSION, "language": None, "machine": MACHINE, "date": "2026-01-02", "command": "python -m htr.benchmark",
-    "weights": {"file": "default.safetensors", "sha256": sha256(MODELS / "default.safetensors"), "training": {"seed": 1}},
+    "weights": {
+        "file": "default.safetensors", "sha256": sha256(MODELS / "default.safetensors"), "network": {"encoder": "resnet18"},
+        "training": {"seed": 1},
+    },
 }  # fmt: skip
 TRUTHS = ["the first line", "the second line", "a third"] * 5
 READINGS = ["the first line", "the sacond lime", "a third."] * 5
@@ -413,6 +416,21 @@ def test_of_which_weights_others_are_the_average_is_told(folder):
     (folder / "peers.json").unlink()
     draw_report(folder)
     assert "`aaaaaaaa` and `bbbbbbbb`, norms measured of 500 lines" in (folder / "report.md").read_text()
+
+
+def test_what_the_weights_started_from_is_told_where_it_is_another_reader(folder):
+    for encoder, told in (
+        ("resnet18", "letters."),
+        ("ppocrv6_small", "letters, its encoder before from all that PP-OCRv6"),
+    ):
+        taught = {
+            **ABOUT["weights"],
+            "network": {"encoder": encoder},
+            "training": {"data": ["lines:elsewhere/letters"]},
+        }
+        (folder / "letters.json").write_text(json.dumps(lines_result(weights=taught)))
+        draw_report(folder)
+        assert f"`default` has learnt from train lines of {told}" in (folder / "report.md").read_text()
 
 
 def test_texts_cannot_break_the_page():
