@@ -57,7 +57,10 @@ pretrain: $(INSTALLED) ## train on lines drawn in handwriting fonts alone, to st
 train-small: $(INSTALLED) ## go on from the weights iam with all collections of configs/small.yaml
 	$(BIN)/python -m htr.train --config configs/small.yaml $(SET)
 
-train-default: $(INSTALLED) ## go on from the weights small with all collections, at the height of configs/default.yaml
+train-default: $(INSTALLED) ## train on all collections from a network that reads, in three stages
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps rapidocr==3.10.0
+	$(BIN)/python -m htr.train --config configs/reader.yaml $(SET)
+	$(BIN)/python -m htr.train --config configs/reader-64.yaml $(SET)
 	$(BIN)/python -m htr.train --config configs/default.yaml $(SET)
 
 study: $(INSTALLED) ## compare starts, amounts of labelled lines and recipes, for many hours; needs data/iam, data/hooker, data/fonts

@@ -88,8 +88,11 @@ def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> I
     speeds = newest(results.speed)
     taught, transcripts = newest_runs(results.finetuning), newest(results.transcripts, "pages")
     yield Heading(1, "How well and how fast htr reads")
-    shown = [*lines, *peers, *pages, *speeds, *taught, *transcripts]
-    _name_machines(shown)
+    read, trained = [*lines, *peers, *pages, *speeds], [*taught, *transcripts]
+    shown = [*read, *trained]
+    # Fine-tunings of another machine do not make every reading name its own.
+    _name_machines(read)
+    _name_machines(trained, read)
     _name_lines([*lines, *peers])
     dates = sorted(result["date"] for result in [*shown, *results.study])
     yield Text(
@@ -120,9 +123,10 @@ def _place(known: Sequence[str], name: str) -> int:
     return known.index(name) if name in known else len(known)
 
 
-def _name_machines(results: list[Result]) -> None:
-    """Gives each result what tells it from those of other machines: of several their names, of one only that of a GPU."""
-    several = len({named_machine(result) for result in results}) > 1
+def _name_machines(results: list[Result], beside: Sequence[Result] = ()) -> None:
+    """Gives each result what tells it from those of other machines, others beside them too: of several their names, of one only
+    that of a GPU."""
+    several = len({named_machine(result) for result in [*results, *beside]}) > 1
     for result in results:
         named = several or result["machine"]["device"] != "cpu"
         result["where"] = f" on {named_machine(result)}" if named else ""

@@ -81,6 +81,8 @@ def in_short(lines: list[Result], pages: list[Result], taught: list[Result]) -> 
         over_writers = result.get(f"{scores}_over_writers")
         rate = {**result[scores]["CER"], **(over_writers["CER"] if over_writers else {})}
         known = "other lines of these" if has_seen(result, collection_of(result["data"])) else ""
+        if known and encoder_of(result) == PPOCR_ENCODER:
+            known += ", and perhaps these"
         rows.append(
             _expected(result["name"], result["data"], result["lines"], known, rate, "" if over_writers else "¹")
         )
@@ -214,7 +216,7 @@ def _learnt(reader: str, lines: list[Result]) -> str:
     seen = [name for name in dict.fromkeys(collection_of(result["data"]) for result in own) if has_seen(own[0], name)]
     if not seen:
         return ""
-    before = ", its encoder before from all that PP-OCRv6 has learnt from" * (encoder_of(own[0]) == PPOCR_ENCODER)
+    before = ", its encoder before from the data of PP-OCRv6" * (encoder_of(own[0]) == PPOCR_ENCODER)
     return f"`{reader}` has learnt from train lines of {', '.join(seen)}{before}."
 
 

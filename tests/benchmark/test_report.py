@@ -112,6 +112,15 @@ def test_results_of_several_processors_stand_beside_each_other(folder):
     assert all(f"| {name} |" in page and f"### letters test, {name}" in page for name in names)
 
 
+def test_what_was_taught_on_another_processor_names_it_alone(folder):
+    counts = {"with line breaks": {"true": 182, "right": 179, "wrong": 1}}
+    result = {"kind": "transcripts", "pages": "iam:there/iam", "count": 20, "results": counts, **ABOUT}
+    (folder / "transcripts.json").write_text(json.dumps({**result, "machine": {**MACHINE, "processor": "Q"}}))
+    draw_report(folder)
+    page = (folder / "report.md").read_text()
+    assert "(20 pages of iam, htr default on Q, 2 threads, bf16)" in page and "htr default on P" not in page
+
+
 def test_other_lines_of_the_same_name_are_told_apart(folder):
     (folder / "more.json").write_text(json.dumps(lines_result(lines=2915, labels_sha256="2" * 64)))
     draw_report(folder)
@@ -421,7 +430,7 @@ def test_of_which_weights_others_are_the_average_is_told(folder):
 def test_what_the_weights_started_from_is_told_where_it_is_another_reader(folder):
     for encoder, told in (
         ("resnet18", "letters."),
-        ("ppocrv6_small", "letters, its encoder before from all that PP-OCRv6"),
+        ("ppocrv6_small", "letters, its encoder before from the data of PP-OCRv6."),
     ):
         taught = {
             **ABOUT["weights"],
