@@ -20,7 +20,7 @@ from htr.benchmark.results import (
     bounds,
     collection_of,
     comes_along,
-    encoder_of,
+    from_another_reader,
     has_seen,
     interval,
     language_of,
@@ -30,7 +30,6 @@ from htr.benchmark.results import (
     reader_of,
 )
 from htr.cli import counted
-from htr.encoders import NAME as PPOCR_ENCODER
 from htr.language import AUTO, NONE
 from htr.weights import DEFAULT
 
@@ -81,7 +80,7 @@ def in_short(lines: list[Result], pages: list[Result], taught: list[Result]) -> 
         over_writers = result.get(f"{scores}_over_writers")
         rate = {**result[scores]["CER"], **(over_writers["CER"] if over_writers else {})}
         known = "other lines of these" if has_seen(result, collection_of(result["data"])) else ""
-        if known and encoder_of(result) == PPOCR_ENCODER:
+        if known and from_another_reader(result):
             known += ", and perhaps these"
         rows.append(
             _expected(result["name"], result["data"], result["lines"], known, rate, "" if over_writers else "¹")
@@ -216,7 +215,7 @@ def _learnt(reader: str, lines: list[Result]) -> str:
     seen = [name for name in dict.fromkeys(collection_of(result["data"]) for result in own) if has_seen(own[0], name)]
     if not seen:
         return ""
-    before = ", its encoder before from the data of PP-OCRv6" * (encoder_of(own[0]) == PPOCR_ENCODER)
+    before = ", its encoder before from the data of PP-OCRv6" * from_another_reader(own[0])
     return f"`{reader}` has learnt from train lines of {', '.join(seen)}{before}."
 
 

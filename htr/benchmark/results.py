@@ -15,6 +15,7 @@ from typing import Any
 from htr.benchmark.provenance import VERSION
 from htr.cli import counted
 from htr.corpora import label
+from htr.encoders import NAME as PPOCR_ENCODER
 from htr.files import write_whole
 from htr.language import AUTO, NONE
 from htr.weights import MODELS, data_seen, sha256
@@ -252,9 +253,9 @@ def has_seen(result: Result, collection: str) -> bool:
     return collection in map(collection_of, data_seen(result["weights"]["training"]))
 
 
-def encoder_of(result: Result) -> str:
-    """The timm name of the encoder of a result's weights."""
-    return result["weights"]["network"]["encoder"]
+def from_another_reader(result: Result) -> bool:
+    """Whether the weights of a result started from PP-OCRv6, which does not tell all that it has learnt from."""
+    return result["weights"]["network"]["encoder"] == PPOCR_ENCODER
 
 
 def named_machine(result: Result) -> str:
