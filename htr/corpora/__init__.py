@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from htr.corpora.embedded import embedded_lines
-from htr.corpora.folder import load_folder
+from htr.corpora.folder import load_folder, table_of
 from htr.corpora.fonts import handwriting_fonts
 from htr.corpora.iam import holds_iam, load_iam
 from htr.corpora.iam_words import WordLine, iam_words, tells_words
-from htr.corpora.pages import line_samples, load_pages
+from htr.corpora.pages import line_samples, load_pages, pages_with_xml
 from htr.corpora.sample import Drawer, Sample
 from htr.corpora.wording import Texts
 from htr.errors import InputError
@@ -55,7 +55,7 @@ def load_drawer(
     Args:
         name: `synthetic` for lines in the handwriting fonts that are installed, `synthetic:FOLDER` for the fonts of a
             folder, `recombined` for lines put together from the words of the train lines of `data`, writer by writer,
-            `recombined:FOLDER` for those of the IAM database or of labelled lines in a folder.
+            `recombined:FOLDER` for those of the IAM database, of labelled lines or of pages with ALTO or PAGE XML in a folder.
         weights: tell where words are where the corpus does not; the usual ones if None.
         lines: the train lines, by their `id`, of which words are taken; all if None.
         data: corpora, as `load_corpus` takes them.
@@ -72,7 +72,7 @@ def load_drawer(
     if kind == "recombined":
         from htr.corpora.recombined import RecombinedLines
 
-        corpora = [f"{'iam' if holds_iam(Path(path)) else 'lines'}:{path}"] if path else data
+        corpora = [_corpus_in(Path(path))] if path else data
         words = [line for corpus in corpora for line in _placed_words(corpus, weights, lines)]
         if not words:
             raise InputError(
@@ -82,8 +82,15 @@ def load_drawer(
         return RecombinedLines(words)
     raise InputError(
         f"{name}: nothing of this name draws lines; give synthetic, synthetic:FOLDER with fonts, recombined, or "
-        "recombined:FOLDER with the folder of the IAM database or of labelled lines"
+        "recombined:FOLDER with the folder of the IAM database, or of labelled lines or pages"
     )
+
+
+def _corpus_in(folder: Path) -> str:
+    if holds_iam(folder):
+        return f"iam:{folder}"
+    # A table is of lines, whatever pages they were cut out of lie there too.
+    return f"pages:{folder}" if table_of(folder) is None and pages_with_xml(folder)[0] else f"lines:{folder}"
 
 
 def _placed_words(corpus: str, weights: str | None, lines: Collection[str] | None) -> list[WordLine]:

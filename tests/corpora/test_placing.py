@@ -1,14 +1,19 @@
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from htr.corpora import load_drawer
 from htr.corpora.embedded import embedded_lines
 from htr.corpora.placing import place_words
 from htr.reader import load
+from htr.writers import WRITERS
+
+PAGE = Path(__file__).parents[2] / "data" / "sample" / "page.png"
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +69,16 @@ def test_a_folder_of_lines_gives_recombined_ones(samples, tmp_path):
     tokens = {token for sample in samples for token in sample.text.split()}
     assert set(text.split()) <= tokens
     assert picture.min() < 100
+
+
+def test_a_folder_of_pages_gives_recombined_lines(tmp_path):
+    (tmp_path / "train").mkdir()
+    picture = Image.open(PAGE)
+    page = replace(load().read_page(PAGE), file="page.png")
+    picture.save(tmp_path / "train" / "page.png")
+    (tmp_path / "train" / "page.xml").write_bytes(WRITERS["page"].write(page, picture))
+    _, text = load_drawer(f"recombined:{tmp_path}").draw(np.random.default_rng(1), 8.0)
+    assert set(text.split()) <= set(page.text.split())
 
 
 def test_accents_that_the_recogniser_does_not_know_hide_no_word(samples):
