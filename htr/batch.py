@@ -121,7 +121,9 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
             add(file, file.relative_to(path).with_name(file.stem))
     if not results:
         if broken:
-            raise broken[0]
+            for error in broken[:-1]:
+                complain(error)
+            raise broken[-1]
         raise InputError(f"{given[0]}: is a picture that htr made of a reading; give the page itself")
     for error in broken:
         complain(error)
@@ -243,11 +245,13 @@ def _page_of_line(reader: Reader, picture: np.ndarray, line: Line) -> Page:
     from htr.pages.crop import looks_like_line
 
     notes = []
-    if not looks_like_line(picture, reader.find_page(picture)):
+    height, width = picture.shape
+    found = reader.find_page(picture)
+    # A short word may be found in two pieces.
+    if not looks_like_line(picture, found) and (width > 2 * height or len(found.lines) > 2):
         notes.append("looks like a page rather than a single line; read it without --line")
     elif not line.text:
         notes.append("nothing could be read in this line")
-    height, width = picture.shape
     return Page(width, height, (Region("text", (line,)),), notes=tuple(notes))
 
 

@@ -54,19 +54,18 @@ def main() -> None:
     from htr.finetuning.selftraining import learn_unread
     from htr.language import AUTO, NONE
 
-    page = arguments.out.with_suffix(".md")
     language = arguments.language
     if source:
         given = arguments.weights, arguments.overrides, unread, arguments.language
         outcome = finetune(Path(source), arguments.out, *given)
-        write_whole(page, report(outcome))
+        write_whole(page := arguments.out.with_suffix(".md"), report(outcome))
         print("\n".join(filter(None, [verdict(outcome), of_unread(outcome)])))
         if language_harms(outcome) and not outcome.kept:
             print(f"The language models ({', '.join(outcome.language)}) do harm on these lines.")
             language = NONE
     else:
         alone = learn_unread(unread, arguments.out, arguments.weights, arguments.overrides, arguments.language)
-        write_whole(page, report_alone(alone))
+        write_whole(page := arguments.out.with_suffix(".md"), report_alone(alone))
         print(verdict_alone(alone))
     print(f"weights: {arguments.out}\nreport: {page}")
     # Whoever typed `make finetune` may have no other Python with htr than make's.

@@ -37,11 +37,12 @@ def main() -> int:
     if out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
         raise InputError(f"{out}: is not empty, and may hold texts that were corrected; choose another --out")
     files, _, broken = find_files(arguments.files, out)
-    from htr.finetuning.unread import without_text
+    from htr.finetuning.unread import keys_of, parted_by_text
 
     given = set(map(Path, arguments.files))
-    of_folders = [file for folder in given if folder.is_dir() for file in without_text(folder, _below(folder, files))]
-    unread = {file: result for file, result in files.items() if file in given.union(of_folders)}
+    parted = [parted_by_text(folder, _below(folder, files)) for folder in given if folder.is_dir()]
+    wanted = given.union(*(without for without, _ in parted))
+    unread = {file: result for file, result in files.items() if file in wanted}
     tasks, unopened = find_all_pages(unread)
     broken += unopened
     if not tasks:
@@ -51,11 +52,10 @@ def main() -> int:
     refuse_same_results(tasks, out)
     make_writable(out)
     from htr.finetuning.suggestion import Candidate, choose, keys_of_lines, write_lines
-    from htr.finetuning.unread import keys_of
     from htr.reader import load
     from htr.weights import DEFAULT, start_of
 
-    known = keys_of(file for file in files if file not in unread)
+    known = keys_of(file for _, transcribed in parted for file in transcribed if file not in given)
     candidates: list[Candidate] = []
     reader = load(arguments.weights)
     pages = read_pages(reader, tasks, PDF_DPI, [_key_of_page, keys_of_lines])

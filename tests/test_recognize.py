@@ -90,6 +90,17 @@ def test_a_page_read_as_a_line_and_a_line_read_as_a_page_are_said(read, line_fil
     assert "line.png: looks like a single line rather than a page; read it with --line" in err
 
 
+def test_a_short_word_of_which_two_pieces_are_found_is_a_line(read, tmp_path, monkeypatch):
+    picture = embedded_lines("val", 1)[0].image()
+    height = len(picture)
+    cv2.imwrite(str(tmp_path / "word.png"), picture[:, : 3 * height // 2])
+    pieces = [Line(((0, y), (60, y)), ((0, y - 20), (60, y - 20), (60, y), (0, y)), "") for y in (20, height)]
+    found = Page(3 * height // 2, height, (Region("text", tuple(pieces)),))
+    monkeypatch.setattr(htr.reader.Reader, "find_page", lambda *_: found)
+    code, out, err = read("--line", tmp_path / "word.png")
+    assert (code, bool(out.strip())) == (0, True) and "looks like" not in err
+
+
 def test_lines_keep_the_order_of_the_files(read, tmp_path):
     samples = embedded_lines("val", 5)
     for index, sample in enumerate(samples):

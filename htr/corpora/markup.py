@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from htr.alphabet import normalise
 from htr.corpora.sample import BROKEN, Doubt, as_seen
@@ -171,13 +171,16 @@ def scaled_page(regions: list[list[Line]], size: tuple[float, float], image: Pat
 
 
 def picture_size(image: Path) -> tuple[int, int]:
-    """Width and height of a picture as it is shown, in pixels; only one that is turned is decoded for that."""
+    """Width and height of a picture as it is shown, in pixels; only one that is turned, or has a smaller one before it, is decoded
+    for that."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures by a bound of its own
             with Image.open(image) as picture:
+                exif = picture.getexif()
+                small = exif.get(ExifTags.Base.NewSubfileType, 0) & 1  # of a scan that comes after it
                 # Of some formats Pillow tells the size before turning, of others after it.
-                if picture.getexif().get(0x0112, 1) < 5:
+                if exif.get(ExifTags.Base.Orientation, 1) < 5 and not small:
                     return picture.size
     except Exception:
         pass  # no picture for Pillow: a PDF, or a file to be complained of

@@ -45,11 +45,13 @@ class Source(NamedTuple):
         folder: where it lies.
         samples: lines with their texts.
         doubts: lines that were found and are set aside, and files that cannot be used.
+        pages: pictures of pages with XML that tells of texts.
     """
 
     folder: Path
     samples: list[Sample]
     doubts: list[Doubt]
+    pages: tuple[Path, ...] = ()
 
 
 def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
@@ -128,7 +130,8 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
             f"{folder}: has no picture with a text; put beside page.png a page.txt with what stands on it, export ALTO or "
             "PAGE XML there, or give lines.tsv with columns file and text; without any text, give the folder with --unread alone"
         )
-    return Source(folder, samples, doubts)
+    with_texts = {sample.form for sample in transcribed}
+    return Source(folder, samples, doubts, tuple(page.image for page in pages if page.id in with_texts))
 
 
 def _from_right_to_left(text: str) -> bool:

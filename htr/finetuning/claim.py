@@ -67,7 +67,10 @@ def claim(
         begun["unread"] = _fingerprint(unread)
     if language != AUTO:
         begun["language"] = [sha256(file) for file in find_models(language)]
-    earlier = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else None
+    try:
+        earlier = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else None
+    except ValueError:
+        raise InputError(f"{mark}: damaged or cut short; delete {folder}, or choose another --out") from None
     # Before its lines are there, the run has nothing that other lines would harm.
     if earlier and (folder / ("lines" if earlier["source"] else "unread") / "lines.tsv").is_file():
         if earlier != begun:

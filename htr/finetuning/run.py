@@ -133,7 +133,7 @@ def finetune(
         if unread:
             # Of a page of which htr wrote the XML, the lines are labelled if it is found in SOURCE, and else unread.
             known = {sample.form for sample in found.samples if sample.form} if unread.samefile(source) else set()
-            count = keep_unread(unread, folder / "unread", found.samples, reader, but=known)
+            count = keep_unread(unread, folder / "unread", found.samples, reader, but=known, pages=found.pages)
             log.warning("%s without a text will be read and learnt from", counted(count, "line"))
         write_lines(corpus, chosen)
     samples, doubts = load_corpus(f"lines:{corpus}"), read_doubts(corpus / _ASIDE)

@@ -44,7 +44,13 @@ _CHUNK = 100
 
 
 def keep_unread(
-    source: Path, folder: Path, known: Sequence[Sample], reader: Reader, fewest: int = 1, but: Collection[str] = ()
+    source: Path,
+    folder: Path,
+    known: Sequence[Sample],
+    reader: Reader,
+    fewest: int = 1,
+    but: Collection[str] = (),
+    pages: Iterable[Path] = (),
 ) -> int:
     """Finds the lines of unread pages and writes them as a corpus without texts.
 
@@ -56,6 +62,7 @@ def keep_unread(
         reader: finds the lines of pages.
         fewest: lines that are needed.
         but: names of pages, as they are called below `source`, that are passed over.
+        pages: pictures of labelled pages, of which copies are passed over.
 
     Returns:
         How many lines were written, `MOST` at most.
@@ -64,7 +71,8 @@ def keep_unread(
         InputError: there are fewer; no table is left then.
         OSError: the folder cannot be written.
     """
-    labelled = {key_of(picture) for sample in known if (picture := _opened(sample)) is not None}
+    # Where XML tells of lines, they are cut out otherwise than those that are found on a copy of their page.
+    labelled = keys_of(pages) | {key_of(picture) for sample in known if (picture := _opened(sample)) is not None}
     new = (sample for sample in _unread(source, reader, labelled, but) if key_of(sample.image()) not in labelled)
     write_lines(folder, islice(new, MOST))
     count = len(lines_of_table(folder / "lines.tsv")[0])
@@ -152,15 +160,16 @@ def _pages(source: Path) -> list[Task]:
         files, _, _ = find_files([str(source)], None)
     except InputError:  # there are none
         return []
-    tasks, _ = find_all_pages({file: files[file] for file in without_text(source, files)})
+    tasks, _ = find_all_pages({file: files[file] for file in parted_by_text(source, files)[0]})
     random.Random(0).shuffle(tasks)
     return tasks
 
 
-def without_text(folder: Path, files: Iterable[Path]) -> list[Path]:
-    """Those pictures below a folder that have no text: in a file of their name, in XML not written by htr, or in the folder's table.
+def parted_by_text(folder: Path, files: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """Those pictures below a folder that have no text, and those that have one: in a file of their name, in XML not written by htr, or
+    in the folder's table.
 
-    Those that a fine-tuning has made, and of several that differ in their endings alone all but one, are left out.
+    Those that a fine-tuning has made, and of several that differ in their endings alone all but one, are in neither.
     """
     texts = dict(pictures_with_texts(folder))
     xml = {
@@ -179,9 +188,10 @@ def without_text(folder: Path, files: Iterable[Path]) -> list[Path]:
         and file.resolve().with_suffix("") not in xml
         and not _has_text(texts[file])
     ]
-    if len(unread) < len(found):
-        log.warning("%s: %s with a text passed over", folder, counted(len(found) - len(unread), "picture"))
-    return unread
+    transcribed = [file for file in found if file not in set(unread)]
+    if transcribed:
+        log.warning("%s: %s with a text passed over", folder, counted(len(transcribed), "picture"))
+    return unread, transcribed
 
 
 def _has_text(file: Path | None) -> bool:

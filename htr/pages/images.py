@@ -8,7 +8,6 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -111,7 +110,7 @@ def open_page(
 
     Raises:
         InputError: one of the reasons of `count_pages`, or the page is damaged, of more than `MAX_PIXELS` pixels, or of
-            less than `MIN_SIDE` pixels in width or height.
+            less than `MIN_SIDE` pixels in width or height, or is none of the file's.
     """
     with _opened(source, name) as document:
         return _page(document, number, dpi)
@@ -241,8 +240,7 @@ def _count(document: Image.Image | PdfDocument) -> int:
 def _page(document: Image.Image | PdfDocument, number: int, dpi: float) -> Image.Image:
     if isinstance(document, PdfDocument):
         return _draw(document, number, dpi)
-    if error := next(islice(_frames(document), number - 1, None)):
-        raise error
+    _go_to(document, number)
     width, height = document.size
     _check_size(width, height)
     if width * height > MAX_PIXELS:
@@ -287,7 +285,22 @@ def _frames(image: Image.Image) -> Iterator[Exception | None]:
             yield None
 
 
+def _go_to(document: Image.Image, number: int) -> None:
+    for position, error in enumerate(_frames(document), 1):
+        if position == number:
+            if error:
+                raise error
+            return
+    raise _no_page(number)
+
+
+def _no_page(number: int) -> InputError:
+    return InputError(f"has no page {number}; ask for one that it has, the first is 1")
+
+
 def _draw(document: PdfDocument, number: int, dpi: float) -> Image.Image:
+    if not 1 <= number <= len(document):
+        raise _no_page(number)
     page = document[number - 1]
     try:
         width, height = (math.ceil(side * dpi / 72) for side in page.get_size())

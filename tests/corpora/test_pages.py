@@ -403,6 +403,15 @@ def test_of_a_large_picture_no_warning_is_given(folder, recwarn):
     assert not recwarn.list
 
 
+def test_a_small_copy_before_the_scan_is_not_its_size(folder):
+    (folder / "scan.png").unlink()
+    small, scan = Image.new("L", (200, 150), 255), Image.new("L", (1000, 750), 255)
+    scan.encoderinfo = {"tiffinfo": {254: 0}}
+    small.save(folder / "scan.tif", tiffinfo={254: 1}, save_all=True, append_images=[scan])
+    (folder / "scan.xml").write_text(ESCRIPTORIUM.replace("scan.png", "scan.tif"), encoding="utf-8")
+    assert load_pages(str(folder))[0].page.width == 1000
+
+
 def test_a_picture_whose_name_begins_with_a_space_is_found(folder):
     (folder / "scan.png").rename(folder / " scan.png")
     (folder / " scan.xml").write_text(PAGE.replace("scan.png", " scan.png"))

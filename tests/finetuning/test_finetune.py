@@ -221,6 +221,7 @@ def test_a_full_disk_leaves_the_parent_and_nothing_half_written(source, parent, 
     ("words", "complaint"),
     [
         (["--out", "my.pt"], "my.pt: must end in .safetensors"),
+        (["--out", "."], ".: must end in .safetensors"),
         (["--out", "{parent}"], "these are the weights to go on from"),
         (["--weights", "none.safetensors"], "none.safetensors: no such weights file"),
         (["epoch=3"], "there is no key epoch; did you mean epochs?"),
@@ -240,6 +241,13 @@ def test_a_run_of_other_lines_keeps_its_folder(run, source, tmp_path):
     (source / "page0" / "0.txt").write_text("another text")
     code, _, err = run(*STAYS)
     assert (code, "holds a run with other lines, unread pages, language, weights or values" in err) == (2, True)
+
+
+def test_a_damaged_note_of_a_run_is_named(run, tmp_path):
+    (tmp_path / "my.run").mkdir()
+    (tmp_path / "my.run" / "begun.json").touch()
+    code, _, err = run(*STAYS)
+    assert (code, "begun.json: damaged or cut short; delete " in err) == (2, True), err
 
 
 def test_weights_that_are_there_are_not_written_over(run, tmp_path):

@@ -93,6 +93,15 @@ def test_what_is_transcribed_is_passed_over_in_folders(run, tmp_path, caplog):
     assert [folder.name for folder in (tmp_path / "lines").iterdir()] == ["unknown"]
 
 
+def test_a_page_in_two_forms_is_suggested_once(run, tmp_path):
+    (tmp_path / "pages").mkdir()
+    for ending in ("png", "tif"):
+        Image.open(SAMPLE).save(tmp_path / "pages" / f"page.{ending}")
+    assert run(tmp_path / "pages", "--out", tmp_path / "lines", "--count", 20, "--weights", "small")[0] == 0
+    assert [folder.name for folder in (tmp_path / "lines").iterdir()] == ["page"]
+    assert len(list((tmp_path / "lines" / "page").glob("*.txt"))) == 13
+
+
 def test_what_has_a_text_in_xml_or_a_table_or_is_of_a_run_is_passed_over_too(run, tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     for name in ("xml", "read", "row", "my.run/lines/pictures/00000", "new"):

@@ -63,6 +63,17 @@ def test_pages_whose_xml_has_a_text_are_passed_over_unless_htr_read_it(tmp_path)
     assert {sample.form for sample in lines_of_table(tmp_path / "unread.run" / "lines.tsv")[0]} == {"empty", "read"}
 
 
+def test_a_copy_of_a_labelled_page_is_not_unread(tmp_path):
+    """Its lines, cut out as its XML says, would not be known again."""
+    shutil.copy(PAGE, tmp_path / "labelled.png")
+    (tmp_path / "letters").mkdir()
+    shutil.copy(PAGE, tmp_path / "letters" / "copy.png")
+    with pytest.raises(InputError, match="has no lines without a text"):
+        keep_unread(
+            tmp_path / "letters", tmp_path / "unread", [], load("small", "none"), pages=[tmp_path / "labelled.png"]
+        )
+
+
 def test_of_a_table_the_rows_without_a_text_and_pictures_beside_them_are_unread(tmp_path, caplog, monkeypatch):
     rows = ["file\ttext"]
     samples = embedded_lines("train", 6)

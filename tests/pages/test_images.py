@@ -257,6 +257,14 @@ def test_pages_of_a_tiff(compression):
         open_image(file)
 
 
+@pytest.mark.parametrize("number", [0, 3])
+@pytest.mark.parametrize("kind", ["tiff", "pdf"])
+def test_a_page_that_a_file_has_not_is_no_damage(kind, number):
+    file = tiff([noise(1), noise(2)]) if kind == "tiff" else pdf((72, 72), (72, 72))
+    with pytest.raises(InputError, match=f"has no page {number}; ask for one that it has"):
+        open_page(file, number)
+
+
 def test_small_copies_of_pages_in_a_tiff_are_no_pages():
     small = noise(1).resize((15, 10))
     small.encoderinfo = {"tiffinfo": {254: 1}}
