@@ -25,22 +25,25 @@ class Pace(NamedTuple):
 
     Attributes:
         encoder_learning_rate: at its highest.
-        lines: labelled ones that a training sees, each of them in every epoch, unless that makes very few epochs or very many.
+        lines: labelled ones that a training sees, each of them in every epoch, unless that makes very few epochs.
+        epochs: at most; of few lines, held-out ones are read no better after more.
         share: of the way from the parent's weights to those that were learnt.
     """
 
     encoder_learning_rate: float
     lines: int
+    epochs: int
     share: float
 
 
 # With 100 lines of Hooker's hand and `iam`, validation CER there falls from 63.2 to 46.8 % all the way with the average of two
 # trainings, to 47.9 % with 0.7 and to 50.3 % with 0.6 of it, while that on IAM rises from 5.2 to 9.9, 7.2 and 6.4 %.
-_PACE = Pace(1e-3, 1750, 0.65)
+_PACE = Pace(1e-3, 1750, 60, 0.65)
 
-# An encoder that has learnt to read needs less. With 100 lines of Hooker and `runs/reader-without-hooker`, validation CER there (every
-# second line) falls so from 50.6 to 38.2 % and rises on IAM (every third) from 4.4 to 5.7, at the pace above 41.0 and 9.7.
-_PACES = {NAME: Pace(2e-4, 1150, 0.8)}
+# An encoder that has learnt to read needs less. With 100 lines of Hooker and `runs/default-without-hooker`, validation CER there
+# (every second line) falls from 50.3 to 35.6 % all the way with the average of two trainings, to 36.7 % with 0.9 and to 37.1 % with
+# 0.8 of it, while that on IAM (every third) rises from 4.0 to 5.4, 5.1 and 4.8 %; docs/training.md has more.
+_PACES = {NAME: Pace(2e-4, 1050, 30, 0.9)}
 
 
 def pace(parent: Weights) -> Pace:
@@ -101,7 +104,7 @@ def recipe(
     values = {
         **given,
         "drawn": {"synthetic": max(1, lines // 4)},
-        "epochs": max(8, min(60, round(go.lines / lines))),  # of few lines, held-out ones are read no better after more
+        "epochs": max(8, min(go.epochs, round(go.lines / lines))),
         "batch_pixels": round(350_000 * (parent.header.height / 64) ** 2),  # half a dozen lines
         "learning_rate": 1.5e-3,
         "encoder_learning_rate": go.encoder_learning_rate,

@@ -181,14 +181,11 @@ def parted_by_text(folder: Path, files: Iterable[Path]) -> tuple[list[Path], lis
     rows = {sample.id for sample in lines_of_table(table)[0] if sample.text} if table else set()
     names = {file: file.relative_to(folder) for file in files if file in texts}
     found = [file for file, name in names.items() if not in_run(name)]
-    unread = [
-        file
-        for file in found
-        if names[file].with_suffix("").as_posix() not in rows
-        and file.resolve().with_suffix("") not in xml
-        and not _has_text(texts[file])
-    ]
-    transcribed = [file for file in found if file not in set(unread)]
+    unread: list[Path] = []
+    transcribed: list[Path] = []
+    for file in found:
+        known = names[file].with_suffix("").as_posix() in rows or file.resolve().with_suffix("") in xml
+        (transcribed if known or _has_text(texts[file]) else unread).append(file)
     if transcribed:
         log.warning("%s: %s with a text passed over", folder, counted(len(transcribed), "picture"))
     return unread, transcribed
