@@ -205,8 +205,16 @@ def _texts_beside(image: Path) -> Iterator[Path]:
     # What a person made comes before what a program may have made.
     for end in (".gt.txt", ".txt"):
         for name in (_stem(image), image):
-            if text := same_file(Path(f"{name}{end}")):
+            text = same_file(Path(f"{name}{end}"))
+            if text and (text.name == f"{name.name}{end}" or not _of_another(text, end, image)):
                 yield text
+
+
+def _of_another(text: Path, end: str, image: Path) -> bool:
+    """Whether a text whose name differs from a picture's in capitals has a picture of its own: of 12a.png and 12A.png, 12a.txt."""
+    stem = text.name[: -len(end)]
+    owners = (same_file(text.with_name(f"{stem}{suffix}")) for suffix in SUFFIXES)
+    return any(owner and not owner.samefile(image) for owner in owners)
 
 
 def _stem(image: Path) -> Path:

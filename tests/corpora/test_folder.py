@@ -160,6 +160,17 @@ def test_names_that_a_mac_or_windows_writes_in_another_way(folder):
     assert [row[1] for row in rows(folder)] == ["three", "four"]
 
 
+def test_of_names_that_differ_in_capitals_each_has_its_own_text(folder):
+    picture = np.full((40, 400), 255, np.uint8)
+    cv2.imwrite(str(folder / "12A.png"), picture)
+    if (folder / "12a.png").exists():
+        pytest.skip("this disk takes both names for one")
+    (folder / "12a.txt").write_text("of the other leaf")
+    assert [sample.id for sample in load_corpus(f"lines:{folder}")] == ["12A"]
+    cv2.imwrite(str(folder / "12a.png"), picture)
+    assert [sample.id for sample in load_corpus(f"lines:{folder}")] == ["12a"]
+
+
 def test_what_systems_hide_or_pack_along_is_passed_over(folder):
     (folder / "a.txt").write_text("one\n")
     for name in ("__MACOSX/._a", ".cache/a"):
