@@ -247,8 +247,9 @@ def _page_of_line(reader: Reader, picture: np.ndarray, line: Line) -> Page:
     notes = []
     height, width = picture.shape
     found = reader.find_page(picture)
-    # A short word may be found in two pieces.
-    if not looks_like_line(picture, found) and (width > 2 * height or len(found.lines) > 2):
+    # A short word, no wider than twice its height and not as narrow as a page, may be found in two pieces or not at all.
+    word = 0.75 * height < width <= 2 * height and len(found.lines) <= 2
+    if not word and not looks_like_line(picture, found):
         notes.append("looks like a page rather than a single line; read it without --line")
     elif not line.text:
         notes.append("nothing could be read in this line")

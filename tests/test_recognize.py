@@ -96,9 +96,14 @@ def test_a_short_word_of_which_two_pieces_are_found_is_a_line(read, tmp_path, mo
     cv2.imwrite(str(tmp_path / "word.png"), picture[:, : 3 * height // 2])
     pieces = [Line(((0, y), (60, y)), ((0, y - 20), (60, y - 20), (60, y), (0, y)), "") for y in (20, height)]
     found = Page(3 * height // 2, height, (Region("text", tuple(pieces)),))
-    monkeypatch.setattr(htr.reader.Reader, "find_page", lambda *_: found)
+    monkeypatch.setattr("htr.reader.Reader.find_page", lambda *_: found)
     code, out, err = read("--line", tmp_path / "word.png")
     assert (code, bool(out.strip())) == (0, True) and "looks like" not in err
+    # Two lines far from each other on a page are no word.
+    page = np.full((400, 280), 255, np.uint8)
+    page[:height, :280] = picture[:, :280]
+    cv2.imwrite(str(tmp_path / "page.png"), page)
+    assert "page.png: looks like a page rather than a single line" in read("--line", tmp_path / "page.png")[2]
 
 
 def test_lines_keep_the_order_of_the_files(read, tmp_path):

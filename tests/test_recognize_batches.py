@@ -247,6 +247,9 @@ def test_a_folder_without_pictures_is_an_error(read, scans):
     code, _, err = read(scans)
     assert code == 2
     assert "scans: holds no pictures or PDF files" in err
+    (scans / "more").mkdir()
+    code, _, err = read(scans, scans / "more")
+    assert (code, err.count("scans: holds no"), err.count("more: holds no")) == (2, 1, 1)
 
 
 def test_pictures_that_an_earlier_reading_left_there_are_no_pages(read, reader, tmp_path, scans):

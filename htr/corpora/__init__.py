@@ -90,7 +90,9 @@ def _corpus_in(folder: Path) -> str:
     if holds_iam(folder):
         return f"iam:{folder}"
     # A table is of lines, whatever pages they were cut out of lie there too.
-    return f"pages:{folder}" if table_of(folder) is None and pages_with_xml(folder)[0] else f"lines:{folder}"
+    if folder.is_dir() and table_of(folder) is None and line_samples(pages_with_xml(folder)[0]):
+        return f"pages:{folder}"
+    return f"lines:{folder}"
 
 
 def _placed_words(corpus: str, weights: str | None, lines: Collection[str] | None) -> list[WordLine]:

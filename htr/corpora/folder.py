@@ -29,6 +29,9 @@ TABLES = "lines.tsv", "lines.csv"
 # Their columns that count; there may be others.
 _COLUMNS = "file", "text", "page", "writer", "split"
 
+# Before the ending of pictures that other programs made black and white.
+_OF_PROGRAMS = ".bin", ".nrm"
+
 # No line of handwriting holds so many characters.
 _LONGEST = 200
 
@@ -211,16 +214,19 @@ def _texts_beside(image: Path) -> Iterator[Path]:
 
 
 def _of_another(text: Path, end: str, image: Path) -> bool:
-    """Whether a text whose name differs from a picture's in capitals has a picture of its own: of 12a.png and 12A.png, 12a.txt."""
+    """Whether a text, found though capitals differ, is by its own name that of another picture: of 12a.png, not 12A.png."""
     stem = text.name[: -len(end)]
-    owners = (same_file(text.with_name(f"{stem}{suffix}")) for suffix in SUFFIXES)
-    return any(owner and not owner.samefile(image) for owner in owners)
+    if stem in (_stem(image).name, image.name):
+        return False
+    names = [stem, *(f"{stem}{mark}{suffix}" for mark in ("", *_OF_PROGRAMS) for suffix in SUFFIXES)]
+    owners = (same_file(text.with_name(name)) for name in names)
+    return any(owner and stem in (_stem(owner).name, owner.name) for owner in owners)
 
 
 def _stem(image: Path) -> Path:
-    """The path without its ending, and without that of pictures made black and white by other programs (`.bin`, `.nrm`)."""
+    """The path without its ending, and without what other programs put before it."""
     path = image.with_suffix("")
-    return path.with_suffix("") if path.suffix in (".bin", ".nrm") else path
+    return path.with_suffix("") if path.suffix in _OF_PROGRAMS else path
 
 
 def is_page(image: Path, text: str) -> bool:

@@ -171,16 +171,18 @@ def scaled_page(regions: list[list[Line]], size: tuple[float, float], image: Pat
 
 
 def picture_size(image: Path) -> tuple[int, int]:
-    """Width and height of a picture as it is shown, in pixels; only one that is turned, or has a smaller one before it, is decoded
+    """Width and height of a picture as it is shown, in pixels; only one that is turned, or has a small copy before it, is decoded
     for that."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures by a bound of its own
             with Image.open(image) as picture:
                 exif = picture.getexif()
-                small = exif.get(ExifTags.Base.NewSubfileType, 0) & 1  # of a scan that comes after it
+                no_page = (
+                    exif.get(ExifTags.Base.NewSubfileType, 0) & 0b101
+                )  # but a small copy or a mask of one after it
                 # Of some formats Pillow tells the size before turning, of others after it.
-                if exif.get(ExifTags.Base.Orientation, 1) < 5 and not small:
+                if exif.get(ExifTags.Base.Orientation, 1) < 5 and not no_page:
                     return picture.size
     except Exception:
         pass  # no picture for Pillow: a PDF, or a file to be complained of

@@ -169,6 +169,21 @@ def test_of_names_that_differ_in_capitals_each_has_its_own_text(folder):
     assert [sample.id for sample in load_corpus(f"lines:{folder}")] == ["12A"]
     cv2.imwrite(str(folder / "12a.png"), picture)
     assert [sample.id for sample in load_corpus(f"lines:{folder}")] == ["12a"]
+    for picture_name, text in (("12a.png", "12a.png.txt"), ("12a.bin.png", "12a.txt")):
+        for name in ("12a.png", "12a.txt"):
+            (folder / name).unlink(missing_ok=True)
+        cv2.imwrite(str(folder / picture_name), picture)
+        (folder / text).write_text("of the other leaf")
+        assert [sample.id for sample in load_corpus(f"lines:{folder}")] == [picture_name.removesuffix(".png")]
+        (folder / text).unlink()
+
+
+@pytest.mark.parametrize("names", [("Page1.jpg", "Page1.tif", "page1.txt"), ("page1.jpg", "page1.tif", "page1.TXT")])
+def test_a_picture_in_two_formats_has_the_text_whose_capitals_differ(folder, names):
+    for name in names[:2]:
+        cv2.imwrite(str(folder / name), np.full((40, 400), 255, np.uint8))
+    (folder / names[2]).write_text("a text")
+    assert [sample.text for sample in load_corpus(f"lines:{folder}")] == ["a text"]
 
 
 def test_what_systems_hide_or_pack_along_is_passed_over(folder):

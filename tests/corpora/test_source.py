@@ -112,7 +112,10 @@ def test_pictures_of_lines_and_pages_may_lie_together(page):
 
 def test_a_page_may_have_xml(tmp_path):
     write_page(tmp_path, "page", [(TEXTS[0], (20, 30, 560, 70))])
-    assert rows(load_source(tmp_path, None)) == [("page-00", TEXTS[0], "page")]
+    write_page(tmp_path, "untold", [("", (20, 30, 560, 70))])
+    source = load_source(tmp_path, None)
+    assert rows(source) == [("page-00", TEXTS[0], "page")]
+    assert source.pages == (tmp_path / "page.png",)
 
 
 def test_all_kinds_may_lie_together_and_none_is_passed_over(page):
