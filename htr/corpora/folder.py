@@ -208,8 +208,7 @@ def _texts_beside(image: Path) -> Iterator[Path]:
     # What a person made comes before what a program may have made.
     for end in (".gt.txt", ".txt"):
         for name in (_stem(image), image):
-            text = same_file(Path(f"{name}{end}"))
-            if text and (text.name == f"{name.name}{end}" or not _of_another(text, end, image)):
+            if (text := same_file(Path(f"{name}{end}"))) and not _of_another(text, end, image):
                 yield text
 
 

@@ -20,7 +20,7 @@ from htr.corpora.sample import BROKEN, Doubt, as_seen
 from htr.errors import InputError
 from htr.files import folders_in, same_file
 from htr.pages.containers import Line, Page, Point, Region, around
-from htr.pages.images import SUFFIXES, count_pages, open_image
+from htr.pages.images import NEW_SUBFILE_TYPE, REDUCED_OR_MASK, SUFFIXES, count_pages, open_image
 
 # Folders that XML lies in, beside those of the pictures or below them.
 _OF_XML, _OF_PICTURES = (
@@ -178,11 +178,9 @@ def picture_size(image: Path) -> tuple[int, int]:
             warnings.simplefilter("ignore")  # Pillow warns of large pictures by a bound of its own
             with Image.open(image) as picture:
                 exif = picture.getexif()
-                no_page = (
-                    exif.get(ExifTags.Base.NewSubfileType, 0) & 0b101
-                )  # but a small copy or a mask of one after it
+                turned = exif.get(ExifTags.Base.Orientation, 1) > 4
                 # Of some formats Pillow tells the size before turning, of others after it.
-                if exif.get(ExifTags.Base.Orientation, 1) < 5 and not no_page:
+                if not turned and not exif.get(NEW_SUBFILE_TYPE, 0) & REDUCED_OR_MASK:
                     return picture.size
     except Exception:
         pass  # no picture for Pillow: a PDF, or a file to be complained of

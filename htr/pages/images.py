@@ -45,7 +45,7 @@ _TURNS = {
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
 _PHOTOMETRIC = 262  # TIFF: 0 = white is 0
-_NEW_SUBFILE_TYPE, _REDUCED_OR_MASK = 254, 0b101  # TIFF: bits of the tag that say what a picture is in the file
+NEW_SUBFILE_TYPE, REDUCED_OR_MASK = 254, 0b101  # TIFF: bits of the tag that say what a picture is in the file
 
 
 def open_image(source: Path | str | bytes, name: str | None = None) -> np.ndarray:
@@ -281,7 +281,7 @@ def _frames(image: Image.Image) -> Iterator[Exception | None]:
         except (OSError, SyntaxError, ValueError, TypeError, KeyError) as error:
             yield error
             continue
-        if not image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) & _REDUCED_OR_MASK:
+        if not image.tag_v2.get(NEW_SUBFILE_TYPE, 0) & REDUCED_OR_MASK:
             yield None
 
 
