@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import argparse
 import io
-import math
 import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -50,7 +48,7 @@ _MANY, _LONGER = 20_000_000, 4
 # and Bell. Chosen on the texts of validation lines.
 _DOUBT = 16
 
-# The contexts of a hundred lines, in at most 180 MB with two models.
+# The contexts of some fifty lines, of each model twice, in some 180 MB with two models.
 _REMEMBERED = 40_000
 
 # How many words of running text the word list stands for.
@@ -66,7 +64,7 @@ UNEXPECTED = 0.05
 _SIGNS = 100
 
 AUTO, NONE = "auto", "none"
-"""Names in place of a model's: all that ship, of which the text itself shows which it follows; and none."""
+"""Names in place of a model's: all that ship, of which the lines themselves show which they follow; and none."""
 
 
 class LanguageModel:
@@ -87,6 +85,35 @@ class LanguageModel:
         # Before anything is counted, all characters are alike; unknown ones, number 0, stay so.
         self._alike = np.full(len(characters) + 1, 1 / (len(characters) + 1))
         self._known: dict[str, np.ndarray] = {}
+        self._scores: dict[str, np.ndarray] = {}
+
+    def scores(self, context: str) -> np.ndarray:
+        """Natural logarithms of the probabilities of the characters to follow.
+
+        Those that are not foretold are not held against a text beyond a bound, which spares names and numbers.
+
+        Args:
+            context: what stands before, as for `probabilities`; a text begins after a space.
+
+        Returns:
+            By the numbers of the characters (see `number`), shape (characters + 1,).
+        """
+        context = context[max(len(context) - self.order + 1, 0) :]
+        scores = self._scores.get(context)
+        if scores is None:
+            if len(self._scores) >= _REMEMBERED:
+                self._scores.clear()
+            chances = (1 - UNEXPECTED) * self.probabilities(context) + UNEXPECTED / _SIGNS
+            scores = self._scores[context] = np.log(chances)
+        return scores
+
+    def score(self, text: str) -> float:
+        """Natural logarithm of the probability of a text; see `scores`."""
+        return sum(self.scores(" " + text[:index]).item(self.number(each)) for index, each in enumerate(text))
+
+    def number(self, character: str) -> int:
+        """Where a character stands in what `probabilities` and `scores` give; 0 if the model does not know it."""
+        return self._numbers.get(character, 0)
 
     def probabilities(self, context: str) -> np.ndarray:
         """How likely each character is to follow.
@@ -124,58 +151,6 @@ class LanguageModel:
         mixed = doubt * shorter
         mixed[(grams[start:end] - np.uint64(first)).astype(np.int64)] += counts
         return mixed / (int(counts.sum()) + doubt)
-
-
-class Written(NamedTuple):
-    """What `Languages` must know of a text that goes on.
-
-    Attributes:
-        context: its end.
-        shares: probability of each model to be the one that the text follows.
-    """
-
-    context: str
-    shares: tuple[float, ...]
-
-
-class Languages:
-    """Models of one or more languages; which of them a text is in shows as it goes on.
-
-    The models are mixed by how well each foretold the text so far (Bayes' rule). Characters that none of them foretells are
-    not held against a text beyond a bound, which spares names, numbers, and other languages.
-
-    Args:
-        models: one at least.
-    """
-
-    def __init__(self, models: Sequence[LanguageModel]) -> None:
-        self.models = models
-        self.start = Written(" ", (1 / len(models),) * len(models))
-        self._reach = max(model.order for model in models) - 1
-        characters = sorted({character for model in models for character in model.characters})
-        self._rows = {character: row for row, character in enumerate(characters, 1)}
-        # Each model's own numbers of these characters, before them its 0 for any other.
-        self._numbers = [[0, *(model.characters.find(character) + 1 for character in characters)] for model in models]
-        self._known: dict[str, np.ndarray] = {}
-
-    def add(self, text: Written, character: str) -> tuple[float, Written]:
-        """Natural logarithm of the probability that a character follows a text, and the text with it."""
-        chances = self._chances(text.context)[self._rows.get(character, 0)].tolist()
-        joint = [share * chance for share, chance in zip(text.shares, chances)]
-        total = sum(joint)
-        context = text.context + character
-        written = Written(context[max(len(context) - self._reach, 0) :], tuple([share / total for share in joint]))
-        return math.log(total), written
-
-    def _chances(self, context: str) -> np.ndarray:
-        """Of all characters, any other in row 0, by each model: shape (characters + 1, models)."""
-        known = self._known.get(context)
-        if known is None:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            foretold = [model.probabilities(context)[rows] for model, rows in zip(self.models, self._numbers)]
-            known = self._known[context] = (1 - UNEXPECTED) * np.stack(foretold, 1) + UNEXPECTED / _SIGNS
-        return known
 
 
 def train(texts: Iterable[tuple[str, float]], order: int = ORDER) -> LanguageModel:
@@ -254,14 +229,16 @@ def find_models(name: str | Path) -> list[Path]:
     return [path]
 
 
-def load_languages(name: str | Path) -> Languages | None:
-    """Loads what `find_models` finds; None for `none`.
+def load_languages(name: str | Path) -> list[LanguageModel]:
+    """Loads what `find_models` finds.
+
+    Returns:
+        The models; of `none`, no model.
 
     Raises:
         InputError: no such file, not a model, or damaged.
     """
-    models = [load_model(path) for path in find_models(name)]
-    return Languages(models) if models else None
+    return [load_model(path) for path in find_models(name)]
 
 
 def load_model(path: Path) -> LanguageModel:

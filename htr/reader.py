@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from htr.cli import counted
-from htr.decoding import Reading, Sign, beam_search, greedy
+from htr.decoding import Reading, Sign, beam_search, greedy, probabilities_of
 from htr.errors import InputError
-from htr.language import AUTO, Languages, load_languages
+from htr.language import AUTO, LanguageModel, load_languages
 from htr.lineimage import Prepared, batches_of_like_width, collate, prepare
 from htr.machine import use_bfloat16
 from htr.pages.containers import Character, Line, Page, Point, Word, within
@@ -45,8 +45,9 @@ def load(weights: str | Path | None = None, language: str | Path = AUTO) -> Read
 
     Args:
         weights: a weights file, or the name of weights that ship with the package; the usual ones if None.
-        language: what helps in reading: `auto` for all language models that ship with the package, each line showing which
-            it follows; the name of one of them (`english`), the file of another, or `none`.
+        language: what helps in reading: `auto` for all language models that ship with the package, the lines of a page, or of
+            one call of `read_lines`, showing together which they follow; the name of one of them (`english`), the file of
+            another, or `none`.
 
     Raises:
         InputError: a file cannot be used; see `htr.weights.load_weights` and `htr.language.load_languages`.
@@ -63,7 +64,7 @@ class Reader:
         device: `cpu` or `cuda`.
     """
 
-    def __init__(self, weights: Weights, languages: Languages | None = None) -> None:
+    def __init__(self, weights: Weights, languages: Sequence[LanguageModel] = ()) -> None:
         self.weights = weights
         self.languages = languages
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -79,7 +80,8 @@ class Reader:
         """Reads pictures of one text line each.
 
         Args:
-            images: a list of them, also of one.
+            images: a list of them, also of one. Where the reader knows several languages, most of the lines are taken to be in
+                the same, so lines of one text are better given together.
 
         Returns:
             A line for each picture, in the same order; its polygon is the whole picture, its baseline the lower edge.
@@ -155,7 +157,11 @@ class Reader:
         return sum(sure[1::2]) > sum(sure[::2])
 
     def read_prepared(
-        self, lines: Sequence[Prepared], greedily: bool = False, batch_pixels: int = BATCH_PIXELS
+        self,
+        lines: Sequence[Prepared],
+        greedily: bool = False,
+        batch_pixels: int = BATCH_PIXELS,
+        pages: Sequence[str | None] | None = None,
     ) -> list[Reading]:
         """Reads lines that passed `htr.lineimage.prepare`, in the same order.
 
@@ -163,14 +169,20 @@ class Reader:
             lines: as the network sees them.
             greedily: without language models.
             batch_pixels: of a batch at most, padding included.
+            pages: that the lines are of, most of whose lines are taken to be in one language; all of one if None.
         """
-        readings: list[Reading | None] = [None] * len(lines)
+        probabilities: dict[int, np.ndarray] = {}
         widths = [line.picture.shape[1] for line in lines]
         for batch in batches_of_like_width(widths, self.weights.header.height, batch_pixels):
             images, columns = collate([lines[index].picture for index in batch], self._network.width_stride)
-            for index, reading in zip(batch, self.decode(self.logits(images), columns, greedily)):
-                readings[index] = reading
-        return readings
+            probabilities |= zip(batch, probabilities_of(self.logits(images), columns))
+        together: dict[str | None, list[int]] = {}
+        for index, page in enumerate(pages or [None] * len(lines)):
+            together.setdefault(page, []).append(index)
+        readings: dict[int, Reading] = {}
+        for indices in together.values():
+            readings |= zip(indices, self.decode([probabilities[index] for index in indices], greedily))
+        return [readings[index] for index in range(len(lines))]
 
     def logits(self, images: Tensor) -> Tensor:
         """What the network says of lines that `htr.lineimage.collate` laid together; see `Recogniser.forward`."""
@@ -179,11 +191,16 @@ class Reader:
             logits, _ = self._network(images)
         return logits.cpu()
 
-    def decode(self, logits: Tensor, columns: Tensor, greedily: bool = False) -> list[Reading]:
-        """What lines say by their logits, with the help of the languages if there are any; see `htr.decoding.greedy`."""
+    def decode(self, lines: Sequence[np.ndarray], greedily: bool = False) -> list[Reading]:
+        """What lines say, with the help of the languages if there are any.
+
+        Args:
+            lines: what `htr.decoding.probabilities_of` gives, of one page.
+            greedily: without language models.
+        """
         if self.languages and not greedily:
-            return beam_search(logits, columns, self.weights.alphabet, self.languages)
-        return greedy(logits, columns, self.weights.alphabet)
+            return beam_search(lines, self.weights.alphabet, self.languages)
+        return greedy(lines, self.weights.alphabet)
 
     def _read(self, lines: Sequence[Line], pictures: Sequence[np.ndarray], places: Sequence[Place]) -> list[Line]:
         """Fills in what lines say, from their pictures."""

@@ -136,7 +136,7 @@ def _arguments() -> argparse.Namespace:
         "--language",
         default="auto",
         metavar="L",
-        help="language model that helps: auto (default: English or French, as each line shows), english, french, a file of "
+        help="language model that helps: auto (default: English or French, as the lines show), english, french, a file of "
         "htr.language, or none",
     )
     arguments = parser.parse_args()

@@ -6,7 +6,7 @@ import pytest
 
 from htr import language
 from htr.errors import InputError
-from htr.language import UNEXPECTED, Languages, load_languages, load_model, save_model, train
+from htr.language import UNEXPECTED, load_languages, load_model, save_model, train
 
 
 def chance(model, context, character):
@@ -140,53 +140,35 @@ def test_no_language_is_asked_for_by_name():
 
 
 def test_the_model_that_ships_knows_english():
-    [model] = load_languages("english").models
+    [model] = load_languages("english")
     assert chance(model, " th", "e") > chance(model, " th", "w")
     assert chance(model, "Mr", ".") > 0.5
     assert chance(model, " whi", "c") > chance(model, " whi", "e")
 
 
-def _score(languages, text):
-    """Log probability of a text, and what is known of it then."""
-    written, total = languages.start, 0.0
-    for character in text:
-        score, written = languages.add(written, character)
-        total += score
-    return total, written
-
-
 def test_a_text_shows_its_language():
-    both = load_languages("auto")
-    english, french = load_languages("english"), load_languages("french")
-    assert load_languages("none") is None
+    [english], [french] = load_languages("english"), load_languages("french")
+    assert [model.characters for model in load_languages("auto")] == [english.characters, french.characters]
+    assert load_languages("none") == []
     for text, own, other in (
         ("which he had written to her in the evening", english, french),
         ("qu'il avait écrite pour elle dans la soirée", french, english),
     ):
-        score, written = _score(both, text)
-        # Half of the chance at the start is all that not being told costs.
-        assert score == pytest.approx(_score(own, text)[0] + math.log(0.5), abs=0.1)
-        assert score > _score(other, text)[0] + 10
-        models = [own.models[0].characters == model.characters for model in both.models]
-        assert written.shares[models.index(True)] > 0.99
+        assert own.score(text) > other.score(text) + 10
 
 
-def test_two_models_by_hand():
-    a, b = train([("a", 30.0)], order=1), train([("b", 30.0)], order=1)
-    languages = Languages([a, b])
-    assert languages.add(languages.start, "a")[1].context == ""  # models of single characters look at none before
+def test_a_score_by_hand():
+    model = train([("a", 30.0)], order=1)
     # 30 of the character and 60 spaces, two different ones: with the unknown three, alike before anything is counted.
     seen, unseen = (30 + 32 / 3) / 122, 32 / 3 / 122
-    seen, unseen = ((1 - UNEXPECTED) * chance + UNEXPECTED / 100 for chance in (seen, unseen))
-    score, written = languages.add(languages.start, "a")
-    assert score == pytest.approx(math.log((seen + unseen) / 2))
-    assert written.shares == pytest.approx((seen / (seen + unseen), unseen / (seen + unseen)))
-    assert languages.add(written, "a")[0] > score > languages.add(written, "b")[0]
+    scores = model.scores(" ")
+    assert scores[model.number("a")] == pytest.approx(math.log((1 - UNEXPECTED) * seen + UNEXPECTED / 100))
+    assert scores[model.number("b")] == pytest.approx(math.log((1 - UNEXPECTED) * unseen + UNEXPECTED / 100))
 
 
 def test_what_no_model_foretells_costs_no_more_than_a_bound():
-    score, _ = _score(load_languages("auto"), "§" * 40)
-    assert score > 40 * math.log(UNEXPECTED / 100)
+    [english] = load_languages("english")
+    assert english.score("§" * 40) > 40 * math.log(UNEXPECTED / 100)
 
 
 def test_texts_of_ones_own_lines_are_learnt(tmp_path, command_line):
@@ -196,7 +178,7 @@ def test_texts_of_ones_own_lines_are_learnt(tmp_path, command_line):
     (folder / "train" / "a.txt").write_text("Qwyxby " * 20)
     code, _, _ = command_line(language.main, tmp_path / "my.npz", "--data", f"lines:{folder}")
     assert code == 0
-    own, [usual] = load_model(tmp_path / "my.npz"), load_languages("english").models
+    own, [usual] = load_model(tmp_path / "my.npz"), load_languages("english")
     assert chance(own, " Qwyx", "b") > math.exp(3) * chance(usual, " Qwyx", "b")
     book = tmp_path / "book.txt"
     book.write_text("Zvux\nzvux.\n\n" * 60)

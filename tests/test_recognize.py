@@ -15,8 +15,9 @@ import htr
 from htr import recognize
 from htr.corpora.embedded import embedded_lines, sample_page
 from htr.corpora.iam import load_iam
-from htr.decoding import Reading
+from htr.decoding import Reading, beam_search
 from htr.errors import InputError
+from htr.lineimage import prepare
 from htr.metrics import score
 from htr.pages.containers import Line, Page, Region
 
@@ -212,6 +213,26 @@ def test_the_language_from_the_command_line(read, language):
     page = htr.load(language=language).read_page(SAMPLE / "page.png")
     assert out.split() == page.text.split()
     assert all(word.characters for line in page.lines for word in line.words)
+
+
+def test_lines_of_a_page_tell_their_language_together(reader, monkeypatch):
+    together: list[int] = []
+
+    def counted(lines, *arguments):
+        together.append(len(lines))
+        return beam_search(lines, *arguments)
+
+    monkeypatch.setattr("htr.reader.beam_search", counted)
+    samples = embedded_lines("val", 4)
+    lines = [prepare(sample.image(), reader.weights.header.height) for sample in samples]
+    texts = [
+        reading.text for reading in reader.read_prepared(lines, batch_pixels=1)
+    ]  # the network sees them one by one
+    assert together == [4]
+    assert score([sample.text for sample in samples], texts).cer.value < 10
+    by_page = reader.read_prepared(lines, pages=["a", "b", "a", "a"])
+    assert together == [4, 3, 1]
+    assert [reading.text for reading in by_page] == texts  # in the order of the lines
 
 
 def test_a_page_that_reads_as_empty_upside_down_is_not_turned(reader, monkeypatch):

@@ -38,8 +38,9 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
         language: as `htr.load` takes it; only greedily if `none`.
 
     Returns:
-        Scores in percent with 95 % intervals, speed, every line's reading, and what is needed to repeat it all. The details
-        are of the readings with language, if that is not `none`.
+        Scores in percent with 95 % intervals, speed, every line's reading, and what is needed to repeat it all. With language,
+        the lines of a page are read together, as on pages (all if no pages are known). The details are of the readings with
+        language, if that is not `none`.
 
     Raises:
         InputError: data, weights or language model cannot be used, or the split has no lines.
@@ -55,6 +56,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
     greedily: list[Reading] = []
     helped: list[Reading] = []
     seconds = helped_seconds = 0.0
+    pages = [sample.form for sample in samples]
     progress = tqdm(total=len(samples), unit=" lines", leave=False, disable=None)
     for start in range(0, len(samples), _CHUNK):
         pictures = [sample.image() for sample in samples[start : start + _CHUNK]]
@@ -65,7 +67,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
         seconds += time.perf_counter() - began
         if reader.languages:
             began = time.perf_counter()
-            helped += reader.read_prepared(prepared)
+            helped += reader.read_prepared(prepared, pages=pages[start : start + _CHUNK])
             helped_seconds += preparing + time.perf_counter() - began
         progress.update(len(pictures))
     progress.close()

@@ -170,7 +170,7 @@ def overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
         )
     yield from _in_any_case(peers)
     yield Text(
-        "With language: models of English and French, of which each line shows which it follows, know how words go on. This is "
+        "With language: models of English and French, of which the lines show which they follow, know how words go on. This is "
         "how htr reads unless told `--language none`; it helps with prose and harms names and numbers a little. The models that come "
         "along have read the texts of the train lines of Copiste, Hooker, Testaments and Peraire, and formulas in them come again in "
         "test lines. "

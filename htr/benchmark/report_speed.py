@@ -250,8 +250,7 @@ def _beside_others(peers: list[Result]) -> Iterator[Block]:
         yield Text(". ".join(notes) + ".")
     if peers:
         yield Text(
-            "htr reads with its language models here; what it reads of one line alone may differ by a character now and then from "
-            "what it reads of many."
+            "htr reads with its language models here, each line alone; of many lines, it knows better in which language they are."
         )
 
 

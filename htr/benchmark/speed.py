@@ -23,6 +23,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from htr.benchmark.provenance import provenance
+from htr.decoding import probabilities_of
 from htr.errors import InputError
 from htr.language import AUTO
 from htr.lineimage import Prepared, batches_of_like_width, collate, prepare
@@ -158,7 +159,7 @@ def _page(reader: Reader, file: Path) -> dict[str, Any]:
         "network": _median(lambda: [reader.logits(images) for images, _ in batches]),
     }
     scored = [(reader.logits(images), columns) for images, columns in batches]
-    steps["decoding"] = _median(lambda: [reader.decode(logits, columns) for logits, columns in scored])
+    steps["decoding"] = _median(lambda: reader.decode([line for each in scored for line in probabilities_of(*each)]))
     whole = _median(lambda: reader.read_page(file))
     return {
         "file": file.name,

@@ -22,7 +22,7 @@ from htr.finetuning.lines import choose_lines, learn_all, read_doubts, write_lin
 from htr.finetuning.mixing import mix, mixture_of, write_taught
 from htr.finetuning.recipe import Read, pace, recipe
 from htr.finetuning.unread import keep_unread, read_unread
-from htr.language import AUTO, NONE, Languages, find_models, load_languages
+from htr.language import AUTO, NONE, LanguageModel, find_models, load_languages
 from htr.reader import Reader
 from htr.training.config import TrainConfig
 from htr.training.run import train
@@ -206,7 +206,7 @@ def finetune(
     )  # fmt: skip
 
 
-def _read_unread(folder: Path, name: str, taught: Path, languages: Languages | None) -> Read:
+def _read_unread(folder: Path, name: str, taught: Path, languages: list[LanguageModel]) -> Read:
     """Reads the unread lines of a run with what a training came to, mixed with the parent, or takes what was read before."""
     corpus = folder / name
     if not (corpus / "lines.tsv").is_file():

@@ -23,7 +23,7 @@ from htr.finetuning.mixing import mix, mixture_of, write_taught
 from htr.finetuning.recipe import pace, recipe, recipe_of_unread
 from htr.finetuning.run import without_readings
 from htr.finetuning.unread import keep_unread, read_unread
-from htr.language import AUTO, NONE, Languages, find_models, load_languages
+from htr.language import AUTO, NONE, LanguageModel, find_models, load_languages
 from htr.lineimage import prepare
 from htr.reader import Reader
 from htr.training.run import train
@@ -179,16 +179,10 @@ def _read_alone(reader: Reader, samples: list[Sample]) -> list[str]:
     return [reading.text.strip() for reading in reader.read_prepared(prepared, greedily=True)]
 
 
-def _bits(texts: list[str], languages: Languages) -> float:
-    """How unlikely texts are by the language models, for each character."""
-    bits, characters = 0.0, 0
-    for text in texts:
-        written = languages.start
-        for character in text + " ":
-            chance, written = languages.add(written, character)
-            bits -= chance / math.log(2)
-            characters += 1
-    return bits / characters
+def _bits(texts: list[str], languages: list[LanguageModel]) -> float:
+    """How unlikely texts are by the language models, each by that which foretells it best, for each character."""
+    nats = -sum(max(language.score(text + " ") for language in languages) for text in texts)
+    return nats / math.log(2) / sum(len(text) + 1 for text in texts)
 
 
 def _compared(samples: list[Sample], pictures: str, before: Reader, after: Reader) -> list[dict[str, str]]:

@@ -96,7 +96,11 @@ def read_unread(folder: Path, out: Path, reader: Reader, held_out: Collection[st
         held_out: ids of lines that are not to be learnt; they are written as the split val, however sure.
     """
     samples, _ = lines_of_table(folder / "lines.tsv")
-    chunks = [samples[first : first + _CHUNK] for first in range(0, len(samples), _CHUNK)]
+    pages: dict[str | None, list[Sample]] = {}
+    for sample in samples:
+        pages.setdefault(sample.form, []).append(sample)
+    # Page by page, for the lines of one tell together in which language they are.
+    chunks = [page[first : first + _CHUNK] for page in pages.values() for first in range(0, len(page), _CHUNK)]
     lines: list[tuple[Sample, Line]] = []
     for chunk in tqdm(chunks, desc="reading unread lines", leave=False, disable=None):
         read = zip(chunk, reader.read_lines([sample.image() for sample in chunk]))

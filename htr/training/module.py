@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from htr.alphabet import BLANK, Alphabet
-from htr.decoding import greedy
+from htr.decoding import greedy, probabilities_of
 from htr.metrics import count_edits, words
 from htr.network import Recogniser
 from htr.training.config import TrainConfig
@@ -110,7 +110,7 @@ class Training(L.LightningModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         logits, _ = self.network(batch.images.to(memory_format=torch.channels_last))
         counts = torch.zeros(4)
-        for text, reading in zip(batch.texts, greedy(logits, batch.columns, self.alphabet)):
+        for text, reading in zip(batch.texts, greedy(probabilities_of(logits, batch.columns), self.alphabet)):
             counts += torch.tensor([*count_edits(text, reading.text), *count_edits(text, reading.text, words)])
         self._read.append(counts)
 

@@ -156,10 +156,11 @@ def test_held_out_lines_are_read_and_not_learnt(tmp_path):
 
 
 def test_bits_of_a_character():
-    """Two characters and the space after them at one half, a quarter and an eighth: six bits for three."""
-    halves = iter([1, 2, 3])
-    languages = SimpleNamespace(start="", add=lambda text, character: (-next(halves) * math.log(2), text + character))
-    assert _bits(["ab"], languages) == pytest.approx(2)
+    """Three characters each, the space after them counted: at three and at nine bits, where another language has more."""
+    one = SimpleNamespace(score={"ab ": -3 * math.log(2), "cd ": -20 * math.log(2)}.get)
+    other = SimpleNamespace(score={"ab ": -12 * math.log(2), "cd ": -9 * math.log(2)}.get)
+    assert _bits(["ab"], [one]) == pytest.approx(1)
+    assert _bits(["ab", "cd"], [one, other]) == pytest.approx(2)  # of languages, the likeliest for each text
     models = load_languages("english")
     assert _bits(["He said that she was here"], models) + 1 < _bits(["Hc smid thot shc wos hcre"], models)
 
