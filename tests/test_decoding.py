@@ -162,8 +162,8 @@ def test_a_page_in_two_languages():
 
 
 def chosen(*scores: tuple[float, ...]) -> str:
-    """Of lines with these scores in English and French, the languages chosen."""
-    return "".join("EF"[index] for index in choose_languages(scores))
+    """Of lines with these scores in English, French and perhaps German, the languages chosen."""
+    return "".join("EFG"[index] for index in choose_languages(scores))
 
 
 def test_lines_tell_together_in_which_language_they_are():
@@ -187,11 +187,8 @@ def test_a_line_does_not_tell_itself_in_which_language_it_is():
 
 
 def test_of_three_languages():
-    assert (
-        "".join("EFG"[index] for index in choose_languages([(-10, -20, -20), (-11, -10, -30), (-10, -19, -12)]))
-        == "EEE"
-    )
-    assert choose_languages([]) == []
+    assert chosen((-10, -20, -20), (-11, -10, -30), (-10, -19, -12)) == "EEE"
+    assert chosen() == ""
 
 
 def test_places_of_a_known_text():

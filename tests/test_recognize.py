@@ -225,9 +225,8 @@ def test_lines_of_a_page_tell_their_language_together(reader, monkeypatch):
     monkeypatch.setattr("htr.reader.beam_search", counted)
     samples = embedded_lines("val", 4)
     lines = [prepare(sample.image(), reader.weights.header.height) for sample in samples]
-    texts = [
-        reading.text for reading in reader.read_prepared(lines, batch_pixels=1)
-    ]  # the network sees them one by one
+    # The network sees them one by one.
+    texts = [reading.text for reading in reader.read_prepared(lines, batch_pixels=1)]
     assert together == [4]
     assert score([sample.text for sample in samples], texts).cer.value < 10
     by_page = reader.read_prepared(lines, pages=["a", "b", "a", "a"])

@@ -39,8 +39,8 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
 
     Returns:
         Scores in percent with 95 % intervals, speed, every line's reading, and what is needed to repeat it all. With language,
-        the lines of a page are read together, as on pages (all if no pages are known). The details are of the readings with
-        language, if that is not `none`.
+        lines of a page are read together, as on pages; where pages are not known, 128 in a row (at which pages are parted, too).
+        The details are of the readings with language, if that is not `none`.
 
     Raises:
         InputError: data, weights or language model cannot be used, or the split has no lines.
