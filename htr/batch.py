@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -152,16 +153,21 @@ def _told_apart(files: dict[Path, Path], counts: dict[Path, int]) -> dict[Path, 
     """Where the results of each file go, those that would meet under the file's whole name."""
     results = dict(files)
     while True:
-        owners: dict[Path, set[Path]] = defaultdict(set)
+        owners: dict[str, set[Path]] = defaultdict(set)
         for file, result in results.items():
             # The name itself counts for files of several pages and broken ones too: mended, they must rename no result.
             for name in (result, *(task.result for task in _pages_of(file, counts.get(file, 1), result))):
-                owners[name].add(file)
+                owners[_folded(name)].add(file)
         meeting = {file for of_name in owners.values() if len(of_name) > 1 for file in of_name}
         whole = {file: result for file in meeting if (result := files[file].with_name(file.name)) != results[file]}
         if not whole:
             return results
         results |= whole  # which may meet others
+
+
+def _folded(name: Path) -> str:
+    """The same for all names that some disk, such as that of a Mac, takes for one."""
+    return unicodedata.normalize("NFC", str(name)).casefold()
 
 
 def _pages_of(file: Path, pages: int, result: Path) -> list[Task]:

@@ -407,6 +407,14 @@ def test_results_of_files_that_differ_in_their_endings_keep_the_whole_name(read,
     assert files_below(tmp_path / "texts") == sorted(texts)
 
 
+def test_results_whose_names_some_disks_take_for_one_keep_the_whole_name(read, tmp_path, scans):
+    names = {"Scan1.jpg": 20, "scan1.png": 21, "caf\u00e9.png": 22, "cafe\u0301.tif": 23}
+    for name, width in names.items():
+        page(width).save(scans / name)
+    assert read(scans, "--out", tmp_path / "texts")[0] == 0
+    assert files_below(tmp_path / "texts") == sorted(f"{name}.txt" for name in names)
+
+
 def test_a_broken_file_that_was_mended_changes_the_name_of_no_other_result(read, reader, tmp_path, scans):
     page(20).save(scans / "letter.tif")
     (scans / "letter.webp").write_bytes(b"RIFF")

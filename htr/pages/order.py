@@ -18,6 +18,10 @@ _ACROSS = 0.25  # a line runs across both columns if so much of it lies in each
 
 _FOLD = 3.0  # the empty middle of a double page is wider than so many small letters are high
 
+_CENTRAL = (
+    0.1  # within this share of the picture's width about its middle, what parts a narrow side from a wide one is a fold
+)
+
 
 class _Placed(NamedTuple):
     """A line with its extent once the page is level, in pixels; letter = height of the small letters."""
@@ -28,6 +32,20 @@ class _Placed(NamedTuple):
     right: float
     row: float
     letter: float
+
+
+class _Block(NamedTuple):
+    """Lines that are read one after the other.
+
+    Attributes:
+        lines: in reading order.
+        note: whether they are a note in the margin.
+        across: whether it is a single line that runs across two columns.
+    """
+
+    lines: list[_Placed]
+    note: bool = False
+    across: bool = False
 
 
 def arrange(
@@ -63,28 +81,34 @@ def _find_fold(lines: list[_Placed], width: int, height: int) -> float | None:
     """Where a picture of two facing pages is empty from top to bottom, if it is one: each page is read by itself, however few lines
     it has, and however high they stand.
     """
+    if width <= height:
+        return None
     letter = float(np.median([line.letter for line in lines]))
     folds: list[tuple[float, float]] = []
     reached = np.inf
     for line in sorted(lines, key=lambda line: line.left):
         middle = (reached + line.left) / 2
-        if line.left - reached > _FOLD * letter and width / 3 < middle < 2 * width / 3:
+        aside = abs(middle - width / 2)
+        if line.left - reached > _FOLD * letter and aside < width / 6:
             sides = (
                 [other for other in lines if other.right <= middle],
                 [other for other in lines if other.left >= middle],
             )
-            if not _keep_rows(*sides):
-                folds.append((line.left - reached, middle))
+            # A single page, photographed on a table, has its margin anywhere.
+            margin = aside > _CENTRAL * width and (_is_note(*sides) or _is_note(*sides[::-1]))
+            if not margin and not _keep_rows(*sides):
+                # One of two pages may have a margin that is wider than the fold.
+                folds.append(((line.left - reached) * (1 - 6 * aside / width), middle))
         reached = line.right if reached == np.inf else max(reached, line.right)
-    return max(folds)[1] if folds and width > height else None
+    return max(folds)[1] if folds else None
 
 
-def _blocks(lines: list[_Placed]) -> list[tuple[bool, list[_Placed]]]:
-    """Blocks in reading order, and whether each is a note in the margin."""
+def _blocks(lines: list[_Placed]) -> list[_Block]:
+    """Blocks in reading order."""
     gutter = _find_gutter(lines)
     if gutter is None:
-        return [(False, _rows(lines))]
-    blocks: list[tuple[bool, list[_Placed]]] = []
+        return [_Block(_rows(lines))]
+    blocks: list[_Block] = []
     left: list[_Placed] = []
     right: list[_Placed] = []
 
@@ -99,14 +123,14 @@ def _blocks(lines: list[_Placed]) -> list[tuple[bool, list[_Placed]]]:
         notes = [_is_narrow(side, other) for side, other in zip(sides, sides[::-1])]
         # The margin comes last, on whichever side it is.
         for note, part in sorted(zip(notes, parted), key=lambda pair: pair[0]):
-            blocks.extend((note or inner, block) for inner, block in part)
+            blocks.extend(block._replace(note=note or block.note) for block in part)
 
     for line in sorted(lines, key=lambda line: line.row):
         inside = min(gutter - line.left, line.right - gutter)
         if inside > _ACROSS * (line.right - line.left):
             # It runs across both columns and parts what is above from what is below.
             close()
-            blocks.append((False, [line]))
+            blocks.append(_Block([line], across=True))
         else:
             (left if line.left + line.right < 2 * gutter else right).append(line)
     close()
@@ -212,18 +236,18 @@ def _rows(lines: list[_Placed]) -> list[_Placed]:
     return [line for row in rows for line in sorted(row, key=lambda line: line.left)]
 
 
-def _regions(blocks: list[tuple[bool, list[_Placed]]]) -> list[Region]:
+def _regions(blocks: list[_Block]) -> list[Region]:
     """Blocks as regions: print apart from writing, and what goes on without a break together."""
     regions: list[tuple[str, list[Line]]] = []
-    spanning = False
-    for note, block in blocks:
-        for index, line in enumerate(block):
-            kind = "print" if line.printed else "margin" if note else "text"
-            # A single line across two columns joins the text above it, but no column joins another.
-            goes_on = index > 0 or (len(block) == 1 and spanning)
+    before = None
+    for block in blocks:
+        for index, line in enumerate(block.lines):
+            kind = "print" if line.printed else "margin" if block.note else "text"
+            # Lines across two columns join each other, but no column joins another.
+            goes_on = index > 0 or (block.across and before is not None and before.across)
             if regions and regions[-1][0] == kind and goes_on:
                 regions[-1][1].append(line.line)
             else:
                 regions.append((kind, [line.line]))
-        spanning = len(block) == 1
+        before = block
     return [Region(kind, tuple(lines)) for kind, lines in regions]

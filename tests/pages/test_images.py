@@ -55,6 +55,11 @@ def test_transparency_lies_over_white(tmp_path):
     assert (opened[5:] == 255).all()
 
 
+def test_a_large_colour_profile_is_no_damage(tmp_path):
+    profile = np.random.default_rng(0).bytes(3_000_000)
+    assert np.array_equal(saved(tmp_path, Image.fromarray(GREY), icc_profile=profile), GREY)
+
+
 def test_cmyk(tmp_path):
     opened = saved(tmp_path, Image.fromarray(GREY).convert("CMYK"), "picture.tiff")
     assert np.abs(opened.astype(int) - GREY).max() <= 2

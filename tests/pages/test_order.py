@@ -167,6 +167,32 @@ def test_a_note_beside_one_of_two_columns_is_one():
     assert order(lines, size=(1300, 1800)) == regions
 
 
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize(("main", "note"), [((1600, 2900), (1150, 1450)), ((1200, 2400), (2500, 2900))])
+def test_a_page_on_a_table_is_not_parted_at_its_margin(main, note, count):
+    text = column("a", *main, 100, 24)
+    notes = [line(f"n{number}", *note, 310 + 48 * number) for number in range(count)]
+    names = " ".join(f"n{number}" for number in range(count))
+    regions = [("text", " ".join(f"a{number}" for number in range(24))), ("margin", names)]
+    assert order(text + notes, size=(4000, 3000)) == order(text + notes, size=(2950, 3000)) == regions
+
+
+def test_a_margin_that_is_wider_than_the_fold_is_none():
+    left, right = column("a", 200, 1750, 100, 4), column("b", 2600, 3800, 100, 4)
+    notes = [line(f"n{number}", 2050, 2250, 130 + 48 * number) for number in range(2)]
+    regions = [("text", "a0 a1 a2 a3"), ("text", "b0 b1 b2 b3"), ("margin", "n0 n1")]
+    assert order(left + right + notes, size=(4000, 2800)) == regions
+
+
+def test_notes_on_both_sides_and_lines_of_two_pages_are_regions_of_their_own():
+    lines = [*column("a", 300, 900, 100, 12), line("l", 50, 200, 250), line("r", 950, 1100, 490)]
+    assert sorted(order(lines, size=(1200, 1600))[1:]) == [("margin", "l"), ("margin", "r")]
+    assert order([line("a", 200, 1700, 300), line("b", 2300, 3800, 900)], size=(4000, 2800)) == [
+        ("text", "a"),
+        ("text", "b"),
+    ]
+
+
 def test_the_widest_empty_middle_is_the_fold():
     lines = [*column("a", 100, 850, 100, 3), *column("b", 940, 1000, 110, 1), *column("c", 1150, 1900, 120, 3)]
     assert order(lines, size=(2000, 1400))[0] == ("text", "a0 b0 a1 a2")
