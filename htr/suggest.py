@@ -65,11 +65,13 @@ def main() -> int:
             broken.append(str(page))
         else:
             of_page, of_lines = (made.decode() for made in keys)
-            candidates += [
-                Candidate.of(task, number, line)
-                for number, (line, key) in enumerate(zip(page.lines, of_lines.split()))
-                if of_page not in known and key not in known
-            ]
+            if of_page not in known:
+                candidates += [
+                    Candidate.of(task, number, line)
+                    for number, (line, key) in enumerate(zip(page.lines, of_lines.split()))
+                    if key not in known
+                ]
+            known |= {of_page, *of_lines.split()}  # it may come again as a copy
     chosen = choose(candidates, arguments.count)
     if not chosen:
         if broken:

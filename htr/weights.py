@@ -96,13 +96,14 @@ _TAUGHT = "of what was learnt, the rest of parent"
 
 def taught_from(weights: Weights) -> list[str]:
     """Names of the folders whose labelled lines fine-tunings have taught weights, by their header."""
-    return [name for training in _finetunings(weights) if training.get("train_lines") for name in training["data"]]
+    trainings = _finetunings(weights.header.training)
+    return [name for training in trainings if training.get("train_lines") for name in training["data"]]
 
 
 def start_of(weights: Weights) -> str:
     """The weights from which the first of the fine-tunings behind weights went on, where they can be found: the name of such as come
     along, or a file beside these. Else, and for weights that were not fine-tuned, these themselves."""
-    finetunings = _finetunings(weights)
+    finetunings = _finetunings(weights.header.training)
     start = finetunings[-1]["parent"] if finetunings else weights.ancestry()
     shipped, beside = (folder / Path(start["file"]).name for folder in (MODELS, Path(weights.file).parent))
     for file, word in ((shipped, shipped.stem), (beside, str(beside))):
@@ -111,13 +112,14 @@ def start_of(weights: Weights) -> str:
     return weights.file
 
 
-def _finetunings(weights: Weights) -> list[dict[str, Any]]:
-    """Facts of the fine-tunings behind weights, the last first."""
-    found, training = [], weights.header.training
-    while str(training.get("averaged")).endswith(_TAUGHT):
-        found.append(training)
-        training = training["parent"]["training"]
-    return found
+def _finetunings(training: dict[str, Any]) -> list[dict[str, Any]]:
+    """The facts of the fine-tunings behind these, the last first."""
+    averaged = training.get("averaged")
+    if isinstance(averaged, list):  # what is averaged goes on from one file
+        return [one for entry in averaged for one in _finetunings(entry.get("training", {}))]
+    if str(averaged).endswith(_TAUGHT):
+        return [training, *_finetunings(training["parent"]["training"])]
+    return []
 
 
 def save_weights(path: Path, network: Recogniser, header: Header) -> None:

@@ -38,6 +38,9 @@ _LONGEST = 200
 # Pictures narrower than so many heights for each character of their text cannot be of one line: letters are wider.
 _NARROWEST = 1 / 12
 
+# Nor of one, however short its text, whose height in pixels is above this and the width below so many heights.
+_TALLEST, _WIDE = 500, 2.0
+
 
 def load_folder(path: str | Path) -> list[Sample]:
     """Reads labelled pictures of lines from a folder.
@@ -236,7 +239,7 @@ def is_page(image: Path, text: str) -> bool:
         width, height = picture_size(image)
     except InputError:
         return False  # found to be unreadable when it is opened
-    return width / height < _NARROWEST * len(normalise(text))
+    return width / height < _NARROWEST * len(normalise(text)) or (height > _TALLEST and width < _WIDE * height)
 
 
 def _several_lines(text: str) -> bool:

@@ -22,6 +22,9 @@ HANDWRITING = (
 )
 """The handwriting fonts that come as packages with htr, and with `pip install 'htr[synthetic]'`, by family name."""
 
+SUFFIXES = ".ttf", ".otf", ".woff", ".woff2"
+"""What the names of font files end in."""
+
 KEPT_APART = ("Caveat", "Satisfy", "Shadows Into Light")
 """The fonts of the embedded test and validation lines and of the sample page: recognisers are not trained on them."""
 
@@ -45,7 +48,7 @@ def handwriting_fonts(folder: Path | None = None) -> list[Path]:
     """Finds handwriting fonts to train on.
 
     Args:
-        folder: with font files (`.ttf`, `.otf`), also in folders below it; without it, the installed packages serve.
+        folder: with font files (of `SUFFIXES`), also in folders below it; without it, the installed packages serve.
 
     Returns:
         The font files, sorted, but for those of `KEPT_APART`.
@@ -57,12 +60,12 @@ def handwriting_fonts(folder: Path | None = None) -> list[Path]:
     if folder is None:
         return sorted(font_path(family) for family in HANDWRITING)
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give one with fonts (.ttf, .otf)")
-    files = [file for file in files_below(folder) if file.suffix.lower() in (".ttf", ".otf")]
+        raise InputError(f"{folder}: no such folder; give one with fonts ({', '.join(SUFFIXES)})")
+    files = [file for file in files_below(folder) if file.suffix.lower() in SUFFIXES]
     files = [file for file in files if open_font(file, 10).getname()[0] not in KEPT_APART]
     if not files:
         raise InputError(
-            f"{folder}: no fonts (.ttf, .otf) in this folder to train on; put some handwriting fonts into it, others than "
+            f"{folder}: no fonts ({', '.join(SUFFIXES)}) in this folder to train on; put some handwriting fonts into it, others than "
             f"{', '.join(KEPT_APART)}, which are kept for tests"
         )
     return files

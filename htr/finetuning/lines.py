@@ -34,6 +34,9 @@ FEWEST = 8
 # A line whose characters are so many times as wide, or as narrow, as is usual has the text of another one.
 _ODD = 3.0
 
+# Characters as wide as which a picture may be beyond that.
+_SPARE = 2
+
 # Characters of a text that is set aside, as far as it is listed: a page's may be a whole book.
 _LONGEST = 1000
 
@@ -47,8 +50,8 @@ _ENOUGH = 2 / 3
 def choose_lines(source: Source, aside: Path, height: int, width_stride: int) -> list[Sample]:
     """Parts the lines of a source that can be learnt from into those learnt and those held out.
 
-    Lines are set aside whose picture cannot be opened or stands there twice, whose text does not fit into the picture's
-    columns, or is far too long or short for its width.
+    Lines are set aside whose picture cannot be opened, shows no writing or stands there twice, whose text does not fit into the
+    picture's columns, or is far too long or short for its width.
 
     Args:
         source: the lines. If some are of the split train, those of test are left alone; otherwise all are used. Those of val are
@@ -131,9 +134,11 @@ def hold_out(samples: list[Sample], seed: int = 0) -> set[str]:
         Ids of about a seventh of the lines, at least two.
     """
     wanted = max(2, round(_HELD_OUT * len(samples)))
+    forms = {sample.form for sample in samples}
     pages: dict[str, list[str]] = defaultdict(list)
     for sample in samples:
-        pages[sample.form or f"\0{sample.id}"].append(sample.id)  # a line of no known page is held out alone
+        # A line of no known page is held out alone.
+        pages[_page_of(sample.form, forms) if sample.form else f"\0{sample.id}"].append(sample.id)
     rng = random.Random(seed)
     order = sorted(pages)
     rng.shuffle(order)
@@ -155,6 +160,12 @@ def hold_out(samples: list[Sample], seed: int = 0) -> set[str]:
     return {name for lines in parts.values() for name in lines[-max(1, round(share * len(lines))) :]}
 
 
+def _page_of(form: str, forms: set[str | None]) -> str:
+    """The page itself, where a folder has the name of one: `htr.suggest` puts lines of a page there, which may come again with it."""
+    parts = form.split("/")
+    return next(tail for first in reversed(range(len(parts))) if (tail := "/".join(parts[first:])) in forms)
+
+
 def learn_all(samples: list[Sample]) -> list[Sample]:
     """All lines as train lines, and after them those held out as they are."""
     return [*(replace(sample, split="train") for sample in samples), *(s for s in samples if s.split == "val")]
@@ -174,7 +185,7 @@ def _used(samples: list[Sample]) -> list[Sample]:
 
 def _fitting(samples: list[Sample], height: int, width_stride: int) -> tuple[list[Sample], list[Doubt]]:
     """The lines that can be learnt from, and the others."""
-    good: list[tuple[Sample, float]] = []
+    good: list[tuple[Sample, int]] = []
     doubts: list[Doubt] = []
     seen: dict[str, str] = {}
     for sample in tqdm(samples, desc="checking lines", unit=" lines", leave=False, disable=None):
@@ -187,19 +198,23 @@ def _fitting(samples: list[Sample], height: int, width_stride: int) -> tuple[lis
             reason = f"is only {picture.shape[1]} x {picture.shape[0]} pixels, too few to hold writing"
             doubts.append(Doubt(sample.id, sample.text, reason))
             continue
-        width = prepare(picture, height).picture.shape[1]
+        prepared = prepare(picture, height).picture
+        width = prepared.shape[1]
         key = key_of(picture)
-        if key in seen:
+        if not prepared.any():
+            doubts.append(Doubt(sample.id, sample.text, "shows no writing"))
+        elif key in seen:
             doubts.append(Doubt(sample.id, sample.text, f"is the same picture as {seen[key]}"))
         elif columns_needed(sample.text) * width_stride > width:
             doubts.append(Doubt(sample.id, sample.text, "has a text too long for its picture"))
         else:
-            good.append((sample, width / len(sample.text)))
+            good.append((sample, width))
         seen.setdefault(key, sample.id)
-    usual = median(width for _, width in good) if good else 1.0
+    usual = median(width / len(sample.text) for sample, width in good) if good else 1.0
     fitting: list[Sample] = []
     for sample, width in good:
-        if 1 / _ODD < width / usual < _ODD:
+        # A figure that stands alone fills the height of its picture, which has paper at both ends.
+        if len(sample.text) / _ODD < width / usual < _ODD * (len(sample.text) + _SPARE):
             fitting.append(sample)
         else:
             reason = "has a text far too long or too short for its picture's width"

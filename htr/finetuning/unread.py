@@ -73,8 +73,7 @@ def keep_unread(
     """
     # Where XML tells of lines, they are cut out otherwise than those that are found on a copy of their page.
     labelled = keys_of(pages) | {key_of(picture) for sample in known if (picture := _opened(sample)) is not None}
-    new = (sample for sample in _unread(source, reader, labelled, but) if key_of(sample.image()) not in labelled)
-    write_lines(folder, islice(new, MOST))
+    write_lines(folder, islice(_distinct(_unread(source, reader, labelled, but), labelled), MOST))
     count = len(lines_of_table(folder / "lines.tsv")[0])
     if count < fewest:
         (folder / "lines.tsv").unlink()
@@ -117,6 +116,15 @@ def read_unread(folder: Path, out: Path, reader: Reader, held_out: Collection[st
     )
 
 
+def _distinct(samples: Iterable[Sample], known: Collection[str]) -> Iterator[Sample]:
+    """The lines whose pictures are not known; of copies the first."""
+    seen = set(known)
+    for sample in samples:
+        if (key := key_of(sample.image())) not in seen:
+            seen.add(key)
+            yield sample
+
+
 def _unread(source: Path, reader: Reader, labelled: set[str], but: Collection[str]) -> Iterator[Sample]:
     """Lines without a text, in random order of their pages; those that a table names come first."""
     table = table_of(source)
@@ -141,10 +149,10 @@ def _unread(source: Path, reader: Reader, labelled: set[str], but: Collection[st
 
 
 def keys_of(files: Iterable[Path]) -> set[str]:
-    """By which pictures with a text are known again; those that a fine-tuning has made, or that cannot be opened, are left out."""
+    """By which pictures with a text are known again; those that cannot be opened are left out."""
     keys = set()
     for file in files:
-        if file.suffix.lower() != ".pdf" and not in_run(file):
+        if file.suffix.lower() != ".pdf":
             with suppress(InputError):
                 keys.add(key_of(open_image(file)))
     return keys

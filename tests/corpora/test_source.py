@@ -100,6 +100,16 @@ def test_a_page_without_lines_is_named(tmp_path):
     assert "shows no lines of handwriting" in source.doubts[0].reason
 
 
+@pytest.mark.parametrize("text", ["blank", "Kate", "12"])
+@pytest.mark.parametrize("size", [(1754, 1240), (1240, 1754)])
+def test_a_page_with_a_word_or_none_is_no_line(tmp_path, text, size):
+    cv2.imwrite(str(tmp_path / "last.png"), np.full(size, 255, np.uint8))
+    (tmp_path / "last.txt").write_text(text)
+    nothing = StandIn(Region("text", ()))
+    source = load_source(tmp_path, lambda image: nothing.read_page(cv2.imread(str(image), cv2.IMREAD_GRAYSCALE)))
+    assert (source.samples, [doubt.text for doubt in source.doubts]) == ([], [text])
+
+
 def test_pictures_of_lines_and_pages_may_lie_together(page):
     folder, read_page = page
     (folder / "page.txt").write_text("\n".join(TEXTS))

@@ -146,8 +146,9 @@ def test_a_folder_of_fonts_is_searched(tmp_path):
     font = font_path("Kalam").read_bytes()
     (tmp_path / "a.ttf").write_bytes(font)
     (tmp_path / "more" / "b.TTF").write_bytes(font)
+    (tmp_path / "c.woff2").write_bytes(font)  # the content decides
     (tmp_path / "licence.txt").write_text("free")
-    assert [path.name for path in handwriting_fonts(tmp_path)] == ["a.ttf", "b.TTF"]
+    assert [path.name for path in handwriting_fonts(tmp_path)] == ["a.ttf", "c.woff2", "b.TTF"]
 
 
 def test_what_a_mac_packs_along_is_no_font(tmp_path):

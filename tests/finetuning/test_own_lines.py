@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -41,6 +42,7 @@ def test_lines_that_nothing_can_be_learnt_from_are_set_aside(tmp_path):
         replace(good[1], id="long", image=good[2].image, text=200 * "x"),
         replace(good[1], id="short", image=lines(15)[14].image, text="x"),
         replace(good[1], id="broken", image=refuse),
+        replace(good[1], id="blank", image=lambda: np.full((64, 400), 250, np.uint8)),
     ]
     samples, doubts = kept(tmp_path, [*good[:2], *good[3:], *odd])
     assert len(samples) == 13
@@ -48,6 +50,7 @@ def test_lines_that_nothing_can_be_learnt_from_are_set_aside(tmp_path):
     assert reasons["again"] == f"is the same picture as {good[0].id}"
     assert reasons["long"] == "has a text too long for its picture"
     assert "too long or too short" in reasons["short"]
+    assert reasons["blank"] == "shows no writing"
     assert reasons["broken"] == "cannot be opened: x.png: damaged"
 
 
@@ -76,6 +79,21 @@ def test_whole_pages_are_held_out():
     held = hold_out(samples)
     assert {s.id for s in samples if s.form in {t.form for t in samples if t.id in held}} == held
     assert len(held) == 10
+
+
+def test_lines_cut_out_of_a_page_are_held_out_with_it():
+    """`htr.suggest` puts them into a folder of the page's name."""
+    samples = [replace(s, form=f"{'more/' if i % 2 else ''}{s.form}") for i, s in enumerate(lines(60, pages=6))]
+    held = [s.form.removeprefix("more/") for s in samples if s.id in hold_out(samples)]
+    assert (len(held), len(set(held))) == (10, 1)
+
+
+def test_a_figure_that_stands_alone_is_learnt(tmp_path):
+    figure = np.full((60, 60), 255, np.uint8)
+    cv2.putText(figure, "4", (8, 54), cv2.FONT_HERSHEY_SIMPLEX, 2.2, 0, 5)
+    four = replace(lines(1)[0], id="four", text="4", image=lambda: figure)
+    samples, doubts = kept(tmp_path, [*lines(14), four])
+    assert (len(samples), doubts) == (15, [])
 
 
 def test_of_few_pages_the_last_lines_are_held_out():

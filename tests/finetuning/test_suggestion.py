@@ -131,6 +131,13 @@ def test_a_folder_that_is_not_there_is_said_once(run, tmp_path):
     assert "none: no such file; check the path" in err
 
 
+def test_lines_of_a_copy_are_not_suggested_again(run, tmp_path):
+    for name in ("page.png", "page (1).png"):
+        (tmp_path / name).write_bytes(SAMPLE.read_bytes())
+    _, out, _ = run(tmp_path / "page.png", tmp_path / "page (1).png", "--out", tmp_path / "lines", "--weights", "small")
+    assert out.startswith("13 of 13 lines")
+
+
 def test_pages_of_one_name_do_not_write_over_each_other(run, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -149,6 +156,9 @@ def test_weights_that_have_learnt_are_not_what_the_next_ones_start_from(run, tmp
         save_weights(tmp_path / f"{name}.safetensors", weights.network, replace(weights.header, training=facts))
         weights = load_weights(tmp_path / f"{name}.safetensors")
     assert taught_from(weights) == ["letters", "letters"]
+    averaged = replace(weights.header, training={"data": ["letters"], "averaged": [weights.ancestry()]})
+    save_weights(tmp_path / "both.safetensors", weights.network, averaged)
+    assert taught_from(load_weights(tmp_path / "both.safetensors")) == ["letters", "letters"]
     _, out, _ = run(SAMPLE, "--out", tmp_path / "lines", "--count", 2, "--weights", weights.file)
     assert out.endswith('.safetensors --weights "small"\n')
     _, out, _ = run(SAMPLE, "--out", tmp_path / "more", "--count", 2)

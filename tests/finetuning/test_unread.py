@@ -49,8 +49,9 @@ def test_lines_of_pages_without_a_text_are_found(tmp_path, caplog, capsys):
 def test_pages_whose_xml_has_a_text_are_passed_over_unless_htr_read_it(tmp_path):
     page = load("small", "none").find_page(cv2.imread(str(PAGE), cv2.IMREAD_GRAYSCALE))
     texts = {"known": "a text", "empty": "", "read": "a taxt"}
-    for name, text in texts.items():
-        shutil.copy(PAGE, tmp_path / f"{name}.png")
+    for number, (name, text) in enumerate(texts.items()):
+        # Each a little darker, for of copies one counts.
+        Image.open(PAGE).point(lambda grey, darker=number: grey - darker).save(tmp_path / f"{name}.png")
         region = replace(page.regions[0], lines=tuple(replace(line, text=text) for line in page.regions[0].lines))
         (tmp_path / "page").mkdir(exist_ok=True)
         picture = Image.open(PAGE)
@@ -61,6 +62,13 @@ def test_pages_whose_xml_has_a_text_are_passed_over_unless_htr_read_it(tmp_path)
     shutil.copy(PAGE, tmp_path / "known.jpg")  # another picture of the page, before it in the alphabet
     keep_unread(tmp_path, tmp_path / "unread.run", [], load("small", "none"))
     assert {sample.form for sample in lines_of_table(tmp_path / "unread.run" / "lines.tsv")[0]} == {"empty", "read"}
+
+
+def test_copies_of_unread_pictures_count_once(tmp_path):
+    for number, sample in enumerate(embedded_lines("train", 3)):
+        for name in (f"{number}.png", f"{number} (1).png"):
+            write_line(tmp_path / "letters" / name, sample)
+    assert keep_unread(tmp_path / "letters", tmp_path / "unread", [], load("small", "none")) == 3
 
 
 def test_a_copy_of_a_labelled_page_is_not_unread(tmp_path):
