@@ -18,9 +18,8 @@ _ACROSS = 0.25  # a line runs across both columns if so much of it lies in each
 
 _FOLD = 3.0  # the empty middle of a double page is wider than so many small letters are high
 
-_CENTRAL = (
-    0.1  # within this share of the picture's width about its middle, what parts a narrow side from a wide one is a fold
-)
+# Within this share of the picture's width from its middle, what parts a narrow side from a wide one is a fold all the same.
+_CENTRAL = 0.1
 
 
 class _Placed(NamedTuple):
