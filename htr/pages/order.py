@@ -238,15 +238,15 @@ def _rows(lines: list[_Placed]) -> list[_Placed]:
 def _regions(blocks: list[_Block]) -> list[Region]:
     """Blocks as regions: print apart from writing, and what goes on without a break together."""
     regions: list[tuple[str, list[Line]]] = []
-    before = None
+    after_across = False
     for block in blocks:
         for index, line in enumerate(block.lines):
             kind = "print" if line.printed else "margin" if block.note else "text"
             # Lines across two columns join each other, but no column joins another.
-            goes_on = index > 0 or (block.across and before is not None and before.across)
+            goes_on = index > 0 or (block.across and after_across)
             if regions and regions[-1][0] == kind and goes_on:
                 regions[-1][1].append(line.line)
             else:
                 regions.append((kind, [line.line]))
-        before = block
+        after_across = block.across
     return [Region(kind, tuple(lines)) for kind, lines in regions]
