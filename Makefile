@@ -57,11 +57,15 @@ pretrain: $(INSTALLED) ## train on lines drawn in handwriting fonts alone, to st
 train-small: $(INSTALLED) ## go on from the weights iam with all collections of configs/small.yaml
 	$(BIN)/python -m htr.train --config configs/small.yaml $(SET)
 
-train-default: $(INSTALLED) ## train on all collections from a network that reads, in three stages
+train-default: $(INSTALLED) ## train on all collections from a network that reads, in four stages
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps rapidocr==3.10.0
 	$(BIN)/python -m htr.train --config configs/reader.yaml $(SET)
 	$(BIN)/python -m htr.train --config configs/reader-64.yaml $(SET)
+	$(BIN)/python -m htr.train --config configs/reader-hard.yaml $(SET)
 	$(BIN)/python -m htr.train --config configs/default.yaml $(SET)
+	test -f runs/default/default.safetensors || $(BIN)/python -m htr.average runs/reader-hard/model.safetensors \
+		runs/default/model.safetensors --data $$(sed -n 's/^data: \[\(.*\)\]$$/\1/p' configs/default.yaml | tr -d ,) \
+		--out runs/default/default.safetensors
 
 study: $(INSTALLED) ## compare starts, amounts of labelled lines and recipes, for many hours; needs data/iam, data/hooker, data/fonts
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,encoders]'
@@ -88,8 +92,9 @@ recognize: $(INSTALLED) ## show what stands on PAGE=file or folder, or write it 
 	@$(BIN)/python -m htr.recognize "$(PAGE)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(LANGUAGE),--language "$(LANGUAGE)") \
 		$(if $(FORMAT),--format "$(FORMAT)") $(if $(OUT),--out "$(OUT)") $(ARGS)
 
+# Several at a time, each on one core.
 test: $(INSTALLED) ## run the tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 lint: $(INSTALLED) ## check the style of the code
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from htr.cli import complain, gpu_failed, printable
+from htr.cli import complain, first_line, gpu_failed, gpu_full, printable, without_gpu
 from htr.errors import InputError
 from htr.pages.containers import Line, Page, Region
 from htr.pages.images import SUFFIXES, count_pages, grey, open_page, pdf_creator
@@ -282,9 +282,15 @@ class naming:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if isinstance(error, InputError):
             raise InputError(f"{self.task.name}: {error}") from None
+        if isinstance(error, MemoryError):
+            raise InputError(
+                f"{self.task.name}: the memory is too small for it; scale it down, or close other programs"
+            ) from None
+        if gpu_full(error):  # which may have room for the next
+            raise InputError(f"{self.task.name}: {without_gpu(error)}") from None
         if isinstance(error, Exception) and not gpu_failed(error):
             raise InputError(
-                f"{self.task.name}: could not be read ({type(error).__name__}: {error}); please report it with this page"
+                f"{self.task.name}: could not be read ({type(error).__name__}: {first_line(error)}); please report it with this page"
             ) from error
 
 

@@ -45,13 +45,9 @@ def run(main: Callable[[], int | None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except RuntimeError as error:
-        if not gpu_failed(error):
+        if not (gpu_failed(error) or gpu_full(error)):
             raise
-        complain(
-            InputError(
-                f"the GPU cannot be used ({first_line(error)}); to do without it, put CUDA_VISIBLE_DEVICES= before the command"
-            )
-        )
+        complain(InputError(without_gpu(error)))
         sys.exit(2)
     except OSError as error:
         if error.errno not in FULL | _UNUSABLE:
@@ -65,6 +61,18 @@ def run(main: Callable[[], int | None]) -> None:
 def gpu_failed(error: BaseException | None) -> bool:
     """Whether an error is of a GPU that PyTorch has no code for, or that does not work; not one of short memory, or of the program."""
     return isinstance(error, RuntimeError) and "CUDA error" in str(error) and "assert" not in str(error)
+
+
+def gpu_full(error: BaseException | None) -> bool:
+    """Whether an error is of a GPU that has too little memory left."""
+    return isinstance(error, RuntimeError) and "CUDA out of memory" in str(error)
+
+
+def without_gpu(error: BaseException) -> str:
+    """What to say of such errors."""
+    return (
+        f"the GPU cannot be used ({first_line(error)}); to do without it, put CUDA_VISIBLE_DEVICES= before the command"
+    )
 
 
 def _said_once() -> Callable[[logging.LogRecord], bool]:

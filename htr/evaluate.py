@@ -6,12 +6,15 @@ import argparse
 import csv
 import io
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 from htr.cli import run
 from htr.errors import InputError
 from htr.files import make_writable, read_text, write_whole
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -50,6 +53,7 @@ def main() -> None:
     # Loaded late, so that --help and mistyped arguments answer at once.
     from htr.benchmark.results import collection_of, language_of, pages_of, result_name, write_result
 
+    _tell_taught(arguments.pages if arguments.data is None else arguments.data, arguments.weights)
     if arguments.data is not None:
         from htr.benchmark.lines import evaluate_lines
 
@@ -89,6 +93,20 @@ def main() -> None:
     table_writer.writerows(readings)
     write_whole(out.with_suffix(".tsv"), rows.getvalue())
     print(f"written to {out}; truth and readings to {out.with_suffix('.tsv')}")
+
+
+def _tell_taught(corpus: str, weights: str | None) -> None:
+    """Says so where fine-tuning has taught the weights lines of this folder."""
+    from htr.weights import load_weights, taught_from
+
+    folder = Path(corpus.rpartition(":")[2]).resolve()
+    loaded = load_weights(weights)
+    if corpus != "sample" and folder.name in taught_from(loaded):
+        log.warning(
+            "%s: has learnt from a folder called %s, and what it has learnt it reads better than other pages; score it on such that "
+            "it has not learnt",
+            loaded.file, folder.name,
+        )  # fmt: skip
 
 
 def _free(file: Path, command: str) -> Path:

@@ -30,6 +30,12 @@ def main() -> int:
     parser.add_argument(
         "--weights", metavar="W", help="weights to teach: a file, small or iam (default: those that come with htr)"
     )
+    parser.add_argument(
+        "--language",
+        default="auto",
+        metavar="L",
+        help="language model that helps: auto (default), english, french, a file of htr.language, or none",
+    )
     arguments = parser.parse_args()
     out: Path = arguments.out
     if arguments.count < 1:
@@ -57,7 +63,7 @@ def main() -> int:
 
     known = keys_of(file for _, transcribed in parted for file in transcribed if file not in given)
     candidates: list[Candidate] = []
-    reader = load(arguments.weights)
+    reader = load(arguments.weights, arguments.language)
     pages = read_pages(reader, tasks, PDF_DPI, [_key_of_page, keys_of_lines])
     for task, page, keys in tqdm(pages, total=len(tasks), unit=" pages", disable=None):
         if isinstance(page, InputError):
@@ -84,6 +90,8 @@ def main() -> int:
     # Weights that have learnt what was transcribed before would know lines that are held out.
     weights = start_of(reader.weights)
     start = f' --weights "{weights}"' if weights != DEFAULT else ""
+    if arguments.language != "auto":
+        start += f' --language "{arguments.language}"'
     print(
         f"{len(chosen)} of {lines}, of {of}, are in {out}: correct each .txt, delete what cannot be read, then teach them,"
     )

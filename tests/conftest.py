@@ -12,6 +12,8 @@ from htr import cli
 from htr.corpora.embedded import embedded_lines
 from htr.corpora.iam import aachen_split
 
+cli.keep_kernels()
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

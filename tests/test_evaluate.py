@@ -3,6 +3,8 @@ import errno
 import io
 import json
 import os
+import shutil
+from dataclasses import replace
 from functools import partial
 
 import cv2
@@ -17,7 +19,7 @@ from htr.corpora.iam import load_iam
 from htr.language import find_models
 from htr.metrics import score
 from htr.pages.containers import Region
-from htr.weights import MODELS, load_weights, sha256
+from htr.weights import MODELS, load_weights, save_weights, sha256
 
 
 @pytest.fixture
@@ -113,6 +115,21 @@ def test_table_and_json_of_pages(run, tmp_path, monkeypatch):
     with (tmp_path / "result.tsv").open() as file:
         (row,) = csv.DictReader(file, dialect="excel-tab")
     assert (row["truth"], row["reading"]) == ("one two three", "one twa")
+
+
+def test_weights_that_were_taught_a_folder_of_this_name_are_told_of(run, iam_folder, tmp_path, caplog):
+    weights = load_weights("iam")
+    taught = {"data": ["letters"], "train_lines": 12, "averaged": "0.65 of what was learnt, the rest of parent"}
+    header = replace(weights.header, training={**taught, "parent": weights.ancestry()})
+    save_weights(tmp_path / "my.safetensors", weights.network, header)
+    shutil.copytree(iam_folder, tmp_path / "letters")
+    for folder, name in (("letters", "my.safetensors"), ("letters", "iam"), (iam_folder, "my.safetensors")):
+        words = ["--data", f"iam:{tmp_path / folder}", "--weights", tmp_path / name if "." in name else name]
+        assert run(*words, "--language", "none", "--out", tmp_path / f"{len(caplog.records)}{name}.json")[0] == 0
+    told = [
+        record.getMessage() for record in caplog.records if "has learnt from a folder called" in record.getMessage()
+    ]
+    assert len(told) == 1 and "my.safetensors: has learnt from a folder called letters" in told[0]
 
 
 def test_lines_and_pages_exclude_each_other(run, tmp_path):

@@ -230,6 +230,33 @@ def test_a_gpu_that_cannot_be_used_ends_it_with_a_word(read, reader, scans, monk
     )
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+            "the GPU cannot be used (CUDA out of memory. Tried to",
+        ),
+        (MemoryError(), "the memory is too small for it; scale it down, or close other programs"),
+        (ValueError("one\ntwo"), "could not be read (ValueError: one); please report it with this page"),
+    ],
+)
+def test_a_page_for_which_there_is_no_room_is_named_and_the_next_is_read(read, reader, scans, monkeypatch, error, said):
+    usual = reader.read_page
+
+    def fail(picture):
+        if picture.shape[1] == 20:
+            raise error
+        return usual(picture)
+
+    monkeypatch.setattr(reader, "read_page", fail)
+    for width in (20, 21):
+        page(width).save(scans / f"{width}.png")
+    code, _, err = read(scans)
+    assert (code, reader.read) == (2, [21])
+    assert f"20.png: {said}" in err
+
+
 def test_results_below_the_folder_that_is_read_are_not_read(read, scans):
     page(20).save(scans / "page.png")
     results = scans / "results"

@@ -157,9 +157,10 @@ def _sample(row: dict[str, str], folder: Path) -> Sample:
         raise InputError(f"split {split!r} must be one of {', '.join(SPLITS)}; correct it")
     # As it is called on disk, for others find it by that name.
     name = image.relative_to(folder) if image.is_relative_to(folder) else Path(named)
+    page = (row["page"] or None) if "page" in row else _folder_of(name)
     return Sample(
         name.with_suffix("").as_posix(), normalise(as_seen(row["text"])), split, partial(open_image, image),
-        row.get("writer") or None, row.get("page") or None,
+        row.get("writer") or None, page,
     )  # fmt: skip
 
 
@@ -198,6 +199,14 @@ def in_run(file: Path) -> bool:
 def text_beside(image: Path) -> Path | None:
     """The `.gt.txt` or `.txt` of a picture's name, without or with its ending; None where there is none."""
     return next(_texts_beside(image), None)
+
+
+def has_text(file: Path | None) -> bool:
+    """Whether there is a text file, and anything in it."""
+    try:
+        return file is not None and bool(read_text(file).strip())
+    except InputError:
+        return True  # not one that can be read
 
 
 def texts_without_picture(folder: Path) -> list[Path]:
@@ -249,7 +258,12 @@ def _several_lines(text: str) -> bool:
 def line_beside(folder: Path, image: Path, text: str) -> Sample:
     """The sample of a picture of one line below a folder; pictures in a folder of their own count as those of a page."""
     name = image.relative_to(folder)
-    page = name.parent.as_posix() if name.parent.name.lower() not in ("", *SPLITS) else None
     return Sample(
-        name.with_suffix("").as_posix(), normalise(as_seen(text)), split_of(name), partial(open_image, image), form=page
-    )
+        name.with_suffix("").as_posix(), normalise(as_seen(text)), split_of(name), partial(open_image, image),
+        form=_folder_of(name),
+    )  # fmt: skip
+
+
+def _folder_of(name: Path) -> str | None:
+    """The page of a picture of one line, by its path below a folder of such."""
+    return name.parent.as_posix() if name.parent.name.lower() not in ("", *SPLITS) else None

@@ -41,18 +41,18 @@ def place_words(samples: Sequence[Sample], reader: Reader) -> list[WordLine]:
     known = [(sample, text) for sample, text in texts if not alphabet.missing([text])]
     height, stride = reader.weights.header.height, reader.weights.network.width_stride
     prepared = [prepare(sample.image(), height) for sample, _ in known]
-    placed: list[WordLine | None] = [None] * len(known)
+    peaks: dict[int, Sequence[Peak]] = {}
     batches = batches_of_like_width([line.picture.shape[1] for line in prepared], height, BATCH_PIXELS)
     for batch in tqdm(batches, desc="placing words", leave=False, disable=None):
         images, columns = collate([prepared[index].picture for index in batch], stride)
         probabilities = reader.logits(images).float().softmax(-1).numpy()
         for index, scores, count in zip(batch, probabilities, columns.tolist()):
-            sample, text = known[index]
-            classes = alphabet.encode(text)
+            classes = alphabet.encode(known[index][1])
             if columns_needed(classes) <= count:
-                peaks = align(scores[:count], classes)
-                placed[index] = _word_line(sample, prepared[index], peaks, stride)
-    found = [line for line in placed if line and any(word.box for word in line.words)]
+                peaks[index] = align(scores[:count], classes)
+    # In the order of the pages, which else would be opened anew for each of their lines.
+    placed = (_word_line(known[index][0], prepared[index], peaks[index], stride) for index in sorted(peaks))
+    found = [line for line in placed if any(word.box for word in line.words)]
     if len(found) < len(texts):
         log.warning("words of %d of %d lines could be placed", len(found), len(texts))
     return found

@@ -16,6 +16,7 @@ from htr.alphabet import normalise
 from htr.cli import counted
 from htr.corpora.folder import (
     TABLES,
+    has_text,
     in_run,
     is_page,
     line_beside,
@@ -78,7 +79,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     doubts += of_xml
     pictures = pictures_with_texts(folder)
     # XML may name another one of a page's pictures than the one that has the text.
-    texts = {image.resolve().with_suffix("") for image, file in pictures if file}
+    texts = {image.resolve().with_suffix("") for image, file in pictures if has_text(file)}
     found = len(pages)
     pages = [page for page in pages if not (page.by_htr and page.image.resolve().with_suffix("") in texts)]
     if len(pages) < found:

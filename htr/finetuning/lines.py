@@ -63,7 +63,7 @@ def choose_lines(source: Source, aside: Path, height: int, width_stride: int) ->
         The lines, of the splits train and val.
 
     Raises:
-        InputError: fewer than `FEWEST` lines are left.
+        InputError: fewer than `FEWEST` lines are left, or none to learn from.
         OSError: `aside` cannot be written.
     """
     samples, doubts = _fitting(_used(source.samples), height, width_stride)
@@ -77,6 +77,10 @@ def choose_lines(source: Source, aside: Path, height: int, width_stride: int) ->
         raise InputError(
             f"{source.folder}: has {counted(len(samples), 'line')} to learn from and to check by, too few{because}; give at "
             f"least {FEWEST} different ones with their texts, better a page or two"
+        )
+    if not any(sample.split == "train" for sample in samples):
+        raise InputError(
+            f"{source.folder}: all lines of the split train are set aside, for reasons that {aside} tells; correct them"
         )
     if not any(sample.split == "val" for sample in samples):
         held = hold_out(samples)
@@ -209,7 +213,7 @@ def _fitting(samples: list[Sample], height: int, width_stride: int) -> tuple[lis
             doubts.append(Doubt(sample.id, sample.text, "has a text too long for its picture"))
         else:
             good.append((sample, width))
-        seen.setdefault(key, sample.id)
+            seen[key] = sample.id
     usual = median(width / len(sample.text) for sample, width in good) if good else 1.0
     fitting: list[Sample] = []
     for sample, width in good:

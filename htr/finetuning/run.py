@@ -21,7 +21,7 @@ from htr.finetuning.claim import claim
 from htr.finetuning.lines import choose_lines, learn_all, read_doubts, write_lines
 from htr.finetuning.mixing import mix, mixture_of, write_taught
 from htr.finetuning.recipe import Read, pace, recipe
-from htr.finetuning.unread import keep_unread, read_unread
+from htr.finetuning.unread import keep_unread, read_unread, refuse_transcribed
 from htr.language import AUTO, NONE, LanguageModel, find_models, load_languages
 from htr.reader import Reader
 from htr.training.config import TrainConfig
@@ -126,6 +126,8 @@ def finetune(
     folder = claim(source, out, parent, overrides or [], unread, language)
     corpus = folder / "lines"
     if not (corpus / "lines.tsv").is_file():
+        if unread:
+            refuse_transcribed(unread)
         # Weights of its own: on a GPU it takes them there, and the parent's are mixed on the CPU.
         reader = Reader(load_weights(start), languages)
         found = load_source(source, reader.read_page)

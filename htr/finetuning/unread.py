@@ -20,11 +20,10 @@ from tqdm import tqdm
 
 from htr.batch import Task, find_all_pages, find_files, naming
 from htr.cli import counted
-from htr.corpora.folder import in_run, lines_of_table, pictures_with_texts, table_of
+from htr.corpora.folder import has_text, in_run, lines_of_table, pictures_with_texts, table_of
 from htr.corpora.pages import pages_with_xml
 from htr.corpora.sample import Sample
 from htr.errors import InputError
-from htr.files import read_text
 from htr.finetuning.lines import key_of, write_lines
 from htr.pages.containers import Line
 from htr.pages.crop import crop_line, looks_like_line
@@ -41,6 +40,16 @@ _UNSURE = 0.1
 
 # Lines that are opened and read at once.
 _CHUNK = 100
+
+
+def refuse_transcribed(source: Path) -> None:
+    """Refuses a folder in which everything has a text, before long work: finds no lines.
+
+    Raises:
+        InputError: it is such a folder.
+    """
+    if not _rows(source)[1] and not _pages(source):
+        raise _too_few(source, 0)
 
 
 def keep_unread(
@@ -77,12 +86,16 @@ def keep_unread(
     count = len(lines_of_table(folder / "lines.tsv")[0])
     if count < fewest:
         (folder / "lines.tsv").unlink()
-        has = counted(count, "line") if count else "no lines"
-        raise InputError(
-            f"{source}: has {has} without a text, too few to learn from; give --unread pages of handwriting that nobody transcribed, "
-            "the more the better"
-        )
+        raise _too_few(source, count)
     return count
+
+
+def _too_few(source: Path, count: int) -> InputError:
+    has = counted(count, "line") if count else "no lines"
+    return InputError(
+        f"{source}: has {has} without a text, too few to learn from; give --unread pages of handwriting that nobody transcribed, "
+        "the more the better"
+    )
 
 
 def read_unread(folder: Path, out: Path, reader: Reader, held_out: Collection[str] = ()) -> None:
@@ -127,11 +140,7 @@ def _distinct(samples: Iterable[Sample], known: Collection[str]) -> Iterator[Sam
 
 def _unread(source: Path, reader: Reader, labelled: set[str], but: Collection[str]) -> Iterator[Sample]:
     """Lines without a text, in random order of their pages; those that a table names come first."""
-    table = table_of(source)
-    named, doubts = lines_of_table(table) if table else ([], [])
-    if doubts:
-        log.warning("%s: %s left out (%s)", table, counted(len(doubts), "row"), doubts[0].reason)
-    without = [sample for sample in named if not sample.text]
+    named, without = _rows(source)
     random.Random(0).shuffle(without)
     yield from (sample for sample in without if _opened(sample) is not None)
     names = {*but, *(sample.id for sample in named)}
@@ -146,6 +155,15 @@ def _unread(source: Path, reader: Reader, labelled: set[str], but: Collection[st
         name = task.result.as_posix()
         for number, picture in enumerate(pictures):
             yield Sample(f"{name}-{number:02d}", "", "train", partial(np.asarray, picture), form=name)
+
+
+def _rows(source: Path) -> tuple[list[Sample], list[Sample]]:
+    """The lines of a folder's table, and those of them that have no text."""
+    table = table_of(source)
+    named, doubts = lines_of_table(table) if table else ([], [])
+    if doubts:
+        log.warning("%s: %s left out (%s)", table, counted(len(doubts), "row"), doubts[0].reason)
+    return named, [sample for sample in named if not sample.text]
 
 
 def keys_of(files: Iterable[Path]) -> set[str]:
@@ -197,17 +215,10 @@ def parted_by_text(folder: Path, files: Iterable[Path]) -> tuple[list[Path], lis
     transcribed: list[Path] = []
     for file in found:
         known = names[file].with_suffix("").as_posix() in rows or file.resolve().with_suffix("") in xml
-        (transcribed if known or _has_text(texts[file]) else unread).append(file)
+        (transcribed if known or has_text(texts[file]) else unread).append(file)
     if transcribed:
         log.warning("%s: %s with a text passed over", folder, counted(len(transcribed), "picture"))
     return unread, transcribed
-
-
-def _has_text(file: Path | None) -> bool:
-    try:
-        return file is not None and bool(read_text(file).strip())
-    except InputError:
-        return True  # not one that can be read
 
 
 def _pictures(task: Task, reader: Reader, labelled: set[str]) -> list[np.ndarray]:

@@ -55,7 +55,9 @@ def average(files: Sequence[str | Path], corpora: Sequence[str], out: Path) -> i
         samples = [sample for sample in load_corpus(corpus) if sample.split == "train"]
         if not samples:
             raise InputError(f"{corpus}: has no train lines; say in a column split, or by folders, which they are")
-        chosen += random.Random(0).sample(samples, min(LINES, len(samples)))
+        # In their order, for the lines of a page are cut out of one picture.
+        indices = random.Random(0).sample(range(len(samples)), min(LINES, len(samples)))
+        chosen += [samples[index] for index in sorted(indices)]
     header = loaded[0].header
     lines = [
         prepare(sample.image(), header.height).picture

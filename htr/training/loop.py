@@ -136,6 +136,11 @@ class Progress(TQDMProgressBar):
 class Averaging(EMAWeightAveraging):
     """Exponential moving average of the weights, in place also while `BestWeights` looks at them."""
 
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        # The module comes to the GPU later, and each step would bring its weights back.
+        self._device = trainer.strategy.root_device
+        super().setup(trainer, pl_module, stage)
+
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Lightning takes the average out here, before the figures of the validation are known."""
 

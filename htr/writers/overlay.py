@@ -52,12 +52,13 @@ def draw_overlay(page: Page, picture: Image.Image) -> Image.Image:
         A picture in RGB: the two sides, each page on them at most `SIDE` pixels wide and high, and below them what the
         colours mean.
     """
-    upright = picture.convert("RGB").rotate(-page.turn, expand=True)
-    scale = SIDE / max(upright.size)
-    width, height = (max(round(side * scale), 1) for side in upright.size)
+    scale = SIDE / max(picture.size)
+    size = tuple(max(round(side * scale), 1) for side in picture.size)
+    upright = picture.resize(size, Image.Resampling.LANCZOS).convert("RGB").rotate(-page.turn, expand=True)
+    width, height = upright.size
     left = Image.new("RGB", (GUTTER + width, height), "white")
     right = left.copy()
-    left.paste(upright.resize((width, height), Image.Resampling.LANCZOS), (GUTTER, 0))
+    left.paste(upright, (GUTTER, 0))
     pen, text_pen = ImageDraw.Draw(left, "RGBA"), ImageDraw.Draw(right)
 
     def placed(points: Iterable[Point]) -> list[Point]:

@@ -47,6 +47,14 @@ INVISIBLE = 3
 rl_config.useA85 = 0  # Pictures as text would be a quarter larger.
 
 
+class _Jpeg(ImageReader):
+    """A JPEG that is not unpacked, as reportlab would do to know a picture that comes twice."""
+
+    def getRGBData(self) -> bytes:
+        self._dataA = None
+        return self.fp.getvalue()
+
+
 def write(page: Page, picture: Image.Image) -> bytes:
     """One page, which viewers show upright, in the picture's physical size.
 
@@ -72,7 +80,9 @@ def write(page: Page, picture: Image.Image) -> bytes:
     canvas.setAuthor("")
     canvas.setSubject("")
     canvas.setPageRotation(page.turn)
-    canvas.drawImage(ImageReader(jpeg), 0, 0, *size)
+    image = _Jpeg(jpeg)
+    canvas.drawImage(image, 0, 0, *size)
+    del image.jpeg_fh  # a method of itself, which would keep it in memory
     # From here on in pixels of the picture, with y up.
     canvas.scale(across, down)
     text = canvas.beginText()

@@ -1,3 +1,4 @@
+import shutil
 import unicodedata
 
 import cv2
@@ -32,6 +33,18 @@ def test_table_with_tabs(folder):
 def test_table_with_commas_and_without_splits(folder):
     (folder / "lines.csv").write_text('\ufefffile,text,writer\na.png,"one, two",kate\nval/b.png,three,\n', "utf-8")
     assert rows(folder) == [("a", "one, two", "test", "kate", None), ("val/b", "three", "val", None, None)]
+
+
+def test_pictures_in_folders_of_a_table_without_pages_are_of_these(folder):
+    (folder / "page1").mkdir()
+    shutil.copy(folder / "a.png", folder / "page1" / "01.png")
+    table = ["file,text", "page1/01.png,one", "val/b.png,two", "a.png,three"]
+    (folder / "lines.csv").write_text("\n".join(table))
+    assert [form for *_, form in rows(folder)] == ["page1", None, None]
+    (folder / "lines.csv").write_text(
+        "\n".join(f"{row},{'' if number else 'page'}" for number, row in enumerate(table))
+    )
+    assert [form for *_, form in rows(folder)] == [None, None, None]
 
 
 def test_table_with_semicolons(folder):

@@ -253,7 +253,9 @@ def test_a_text_comes_before_xml_that_htr_itself_wrote(page, name, caplog):
     wrong = Region("text", tuple(replace(line, text="as it was misread") for line in read.lines))
     xml = folder / f"page{WRITERS[name].suffix}"
     xml.write_bytes(WRITERS[name].write(replace(read, regions=(wrong,), file="page.png"), picture))
-    assert {sample.text for sample in load_source(folder, read_page).samples} == {"as it was misread"}
+    for _ in range(2):
+        assert {sample.text for sample in load_source(folder, read_page).samples} == {"as it was misread"}
+        (folder / "page.txt").write_text("\n")  # says nothing
     assert "1 page with XML that htr wrote, whose texts are taken for true though maybe nobody has" in caplog.text
     (folder / "page.txt").write_text("\n".join(TEXTS))
     assert [sample.text for sample in load_source(folder, read_page).samples] == TEXTS

@@ -39,15 +39,18 @@ def test_lines_that_nothing_can_be_learnt_from_are_set_aside(tmp_path):
     good = lines(14)
     odd = [
         replace(good[0], id="again"),
+        replace(lines(16)[15], id="first copy", text=200 * "x"),
+        replace(lines(16)[15], id="right copy"),
         replace(good[1], id="long", image=good[2].image, text=200 * "x"),
         replace(good[1], id="short", image=lines(15)[14].image, text="x"),
         replace(good[1], id="broken", image=refuse),
         replace(good[1], id="blank", image=lambda: np.full((64, 400), 250, np.uint8)),
     ]
     samples, doubts = kept(tmp_path, [*good[:2], *good[3:], *odd])
-    assert len(samples) == 13
+    assert len(samples) == 14
     reasons = {doubt.line: doubt.reason for doubt in doubts}
     assert reasons["again"] == f"is the same picture as {good[0].id}"
+    assert "first copy" in reasons and "right copy" not in reasons
     assert reasons["long"] == "has a text too long for its picture"
     assert "too long or too short" in reasons["short"]
     assert reasons["blank"] == "shows no writing"
@@ -72,6 +75,16 @@ def test_what_was_set_aside_is_listed_also_where_too_little_is_left(tmp_path):
 def test_splits_of_the_source_are_kept_and_its_test_lines_not_touched(tmp_path):
     samples = [replace(s, split=("train", "val", "test")[i % 3]) for i, s in enumerate(lines(30))]
     assert [s.split for s in kept(tmp_path, samples)[0]] == 10 * ["train", "val"]
+
+
+def test_train_lines_that_are_all_set_aside_are_refused(tmp_path):
+    marked = [
+        replace(s, split="val" if i else "train", text=s.text if i else 200 * "x") for i, s in enumerate(lines(12))
+    ]
+    with pytest.raises(
+        InputError, match=r"^letters: all lines of the split train are set aside, .*set-aside\.tsv tells"
+    ):
+        kept(tmp_path, marked)
 
 
 def test_whole_pages_are_held_out():

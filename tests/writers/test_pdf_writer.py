@@ -1,6 +1,8 @@
+import gc
 import re
 import shutil
 import subprocess
+import tracemalloc
 from dataclasses import replace
 
 import pypdfium2
@@ -50,6 +52,23 @@ def test_words_lie_where_they_are_written(degrees, page, turned, blank):
         assert _middle([(left, low), (right, high)]) == pytest.approx(_middle(word.polygon), abs=4)
         if degrees % 90 == 0:
             assert (left, low, right, high) == pytest.approx(word.box, abs=4)
+
+
+def test_a_picture_is_not_unpacked_nor_kept_in_memory():
+    picture = Image.new("RGB", (4000, 3000), "white")  # 36 MB
+    page = Page(*picture.size, (), "blank.png")
+    WRITERS["pdf"].write(page, picture)
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            WRITERS["pdf"].write(page, picture)
+        left, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert left < 1_000_000 and most < 10_000_000
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270, 5])
