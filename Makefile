@@ -63,8 +63,9 @@ train-default: $(INSTALLED) ## train on all collections from a network that read
 	$(BIN)/python -m htr.train --config configs/reader-64.yaml $(SET)
 	$(BIN)/python -m htr.train --config configs/reader-hard.yaml $(SET)
 	$(BIN)/python -m htr.train --config configs/default.yaml $(SET)
+	$(BIN)/python -m htr.train --config configs/default.yaml run=runs/default-short seed=5 minutes=30 $(SET)
 	test -f runs/default/default.safetensors || $(BIN)/python -m htr.average runs/reader-hard/model.safetensors \
-		runs/default/model.safetensors --data $$(sed -n 's/^data: \[\(.*\)\]$$/\1/p' configs/default.yaml | tr -d ,) \
+		runs/default-short/model.safetensors runs/default/model.safetensors runs/default/model.safetensors --data $$(sed -n 's/^data: \[\(.*\)\]$$/\1/p' configs/default.yaml | tr -d ,) \
 		--out runs/default/default.safetensors
 
 study: $(INSTALLED) ## compare starts, amounts of labelled lines and recipes, for many hours; needs data/iam, data/hooker, data/fonts
@@ -94,7 +95,7 @@ recognize: $(INSTALLED) ## show what stands on PAGE=file or folder, or write it 
 
 # Several at a time, each on one core.
 test: $(INSTALLED) ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: $(INSTALLED) ## check the style of the code
 	$(BIN)/ruff check .

@@ -69,7 +69,15 @@ def test_it_learns_and_tells_what_it_did(command_line, source, tmp_path, caplog,
     for file in source.rglob("*.txt"):
         file.write_text(file.read_text(encoding="utf-8").replace("e", ACUTE), encoding="utf-8")
     parent = load_weights("iam")
-    words = [*QUICK, "drawn={}", "epochs=10", "learning_rate=2e-3", "encoder_learning_rate=1e-3", "average=0"]
+    words = [
+        *QUICK,
+        "batch_pixels=300000",
+        "drawn={}",
+        "epochs=6",
+        "learning_rate=2e-3",
+        "encoder_learning_rate=1e-3",
+        "average=0",
+    ]
     if with_unread:
         (tmp_path / "unread").mkdir()
         for number, sample in enumerate(embedded_lines("train", 44)[24:]):
