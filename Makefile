@@ -65,8 +65,8 @@ train-default: $(INSTALLED) ## train on all collections from a network that read
 	$(BIN)/python -m htr.train --config configs/default.yaml $(SET)
 	$(BIN)/python -m htr.train --config configs/default.yaml run=runs/default-short seed=5 minutes=30 $(SET)
 	test -f runs/default/default.safetensors || $(BIN)/python -m htr.average runs/reader-hard/model.safetensors \
-		runs/default-short/model.safetensors runs/default/model.safetensors runs/default/model.safetensors --data $$(sed -n 's/^data: \[\(.*\)\]$$/\1/p' configs/default.yaml | tr -d ,) \
-		--out runs/default/default.safetensors
+		runs/default-short/model.safetensors runs/default/model.safetensors runs/default/model.safetensors \
+		--data $$(sed -n 's/^data: \[\(.*\)\]$$/\1/p' configs/default.yaml | tr -d ,) --out runs/default/default.safetensors
 
 study: $(INSTALLED) ## compare starts, amounts of labelled lines and recipes, for many hours; needs data/iam, data/hooker, data/fonts
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,encoders]'

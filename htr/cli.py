@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import errno
 import io
@@ -56,6 +57,17 @@ def run(main: Callable[[], int | None]) -> None:
         remedy = full if error.errno in FULL else "cannot be used (%s); check its name and permissions"
         complain(InputError(f"{error.filename or 'a file'}: {remedy % error.strerror}"))
         sys.exit(2)
+
+
+def add_language(parser: argparse.ArgumentParser) -> None:
+    """Adds `--language`, as it is where handwriting is read."""
+    parser.add_argument(
+        "--language",
+        default="auto",
+        metavar="L",
+        help="language model that helps: auto (default: English or French, as the lines show), english, french, a file of "
+        "htr.language, or none",
+    )
 
 
 def gpu_failed(error: BaseException | None) -> bool:

@@ -10,7 +10,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from htr.cli import run
+from htr.cli import add_language, run
 from htr.errors import InputError
 from htr.files import make_writable, read_text, write_whole
 
@@ -32,12 +32,7 @@ def main() -> None:
     parser.add_argument(
         "--weights", metavar="W", help="weights: a file, small or iam (default: those that come with htr)"
     )
-    parser.add_argument(
-        "--language",
-        default="auto",
-        metavar="L",
-        help="language model that helps: auto (default), english, french, a file of htr.language, or none",
-    )
+    add_language(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes (default: in runs/)")
     arguments = parser.parse_args()
     if arguments.data is not None and (arguments.leave_out or arguments.distort):
@@ -53,7 +48,6 @@ def main() -> None:
     # Loaded late, so that --help and mistyped arguments answer at once.
     from htr.benchmark.results import collection_of, language_of, pages_of, result_name, write_result
 
-    _tell_taught(arguments.pages if arguments.data is None else arguments.data, arguments.weights)
     if arguments.data is not None:
         from htr.benchmark.lines import evaluate_lines
 
@@ -83,6 +77,7 @@ def main() -> None:
         ]
     if arguments.language != "auto":
         about.append(f"language-{language_of(result).replace(' ', '-')}")
+    _tell_taught(arguments.pages if arguments.data is None else arguments.data, result["weights"])
     print(shown)  # first, for there may be no room for the files
     readings = result.pop("readings")
     out = out or _free(folder / result_name(about, result), result["command"])
@@ -95,17 +90,16 @@ def main() -> None:
     print(f"written to {out}; truth and readings to {out.with_suffix('.tsv')}")
 
 
-def _tell_taught(corpus: str, weights: str | None) -> None:
+def _tell_taught(corpus: str, weights: dict[str, Any]) -> None:
     """Says so where fine-tuning has taught the weights lines of this folder."""
-    from htr.weights import load_weights, taught_from
+    from htr.weights import taught_from
 
     folder = Path(corpus.rpartition(":")[2]).resolve()
-    loaded = load_weights(weights)
-    if corpus != "sample" and folder.name in taught_from(loaded):
+    if corpus != "sample" and folder.name in taught_from(weights["training"]):
         log.warning(
             "%s: has learnt from a folder called %s, and what it has learnt it reads better than other pages; score it on such that "
             "it has not learnt",
-            loaded.file, folder.name,
+            weights["file"], folder.name,
         )  # fmt: skip
 
 

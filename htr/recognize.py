@@ -14,7 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from htr.batch import OVERLAY, Task, find_all_pages, find_files, read_lines, read_pages, refuse_same_results
-from htr.cli import FULL, complain, printable, run
+from htr.cli import FULL, add_language, complain, printable, run
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
 from htr.pages.containers import Page
@@ -132,13 +132,7 @@ def _arguments() -> argparse.Namespace:
         metavar="W",
         help="weights: a file, small or iam (default: those that come with htr)",
     )
-    parser.add_argument(
-        "--language",
-        default="auto",
-        metavar="L",
-        help="language model that helps: auto (default: English or French, as the lines show), english, french, a file of "
-        "htr.language, or none",
-    )
+    add_language(parser)
     arguments = parser.parse_args()
     if not arguments.out:
         for option in ("overlay", "resume"):

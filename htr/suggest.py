@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from htr.batch import find_all_pages, find_files, read_pages, refuse_same_results
-from htr.cli import complain, counted, run
+from htr.cli import add_language, complain, counted, run
 from htr.errors import InputError
 from htr.files import make_writable
 from htr.pages.containers import Page
@@ -30,12 +30,7 @@ def main() -> int:
     parser.add_argument(
         "--weights", metavar="W", help="weights to teach: a file, small or iam (default: those that come with htr)"
     )
-    parser.add_argument(
-        "--language",
-        default="auto",
-        metavar="L",
-        help="language model that helps: auto (default), english, french, a file of htr.language, or none",
-    )
+    add_language(parser)
     arguments = parser.parse_args()
     out: Path = arguments.out
     if arguments.count < 1:

@@ -94,9 +94,9 @@ def data_seen(training: dict[str, Any]) -> list[str]:
 _TAUGHT = "of what was learnt, the rest of parent"
 
 
-def taught_from(weights: Weights) -> list[str]:
-    """Names of the folders whose labelled lines fine-tunings have taught weights, by their header."""
-    trainings = _finetunings(weights.header.training)
+def taught_from(training: dict[str, Any]) -> list[str]:
+    """Names of the folders whose labelled lines fine-tunings have taught weights, by what their header tells of their training."""
+    trainings = _finetunings(training)
     return [name for training in trainings if training.get("train_lines") for name in training["data"]]
 
 

@@ -79,9 +79,9 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     doubts += of_xml
     pictures = pictures_with_texts(folder)
     # XML may name another one of a page's pictures than the one that has the text.
-    texts = {image.resolve().with_suffix("") for image, file in pictures if has_text(file)}
+    texts = {image.resolve().with_suffix(""): file for image, file in pictures if file}
     found = len(pages)
-    pages = [page for page in pages if not (page.by_htr and page.image.resolve().with_suffix("") in texts)]
+    pages = [page for page in pages if not (page.by_htr and has_text(texts.get(page.image.resolve().with_suffix(""))))]
     if len(pages) < found:
         passed = counted(found - len(pages), "page")
         log.warning("%s: %s with XML that htr wrote and a text beside it; the text is taken", folder, passed)

@@ -54,7 +54,7 @@ def claim(
         check_source(source)
     if unread and not unread.is_dir():
         raise InputError(f"{unread}: is no folder; give --unread one with pages that nobody transcribed")
-    if source and source.resolve().name in taught_from(parent):
+    if source and source.resolve().name in taught_from(parent.header.training):
         log.warning(
             "%s: has learnt from a folder of this name, and may know lines that are held out; to learn all of it together, go on from "
             "the weights that it went on from",

@@ -244,6 +244,12 @@ def test_wrong_words_are_named(run, parent, words, complaint, tmp_path):
     assert not (tmp_path / "my.run").exists()
 
 
+def test_a_folder_of_unread_pages_that_all_have_a_text_is_refused_before_pages_are_read(run, source, monkeypatch):
+    monkeypatch.setattr("htr.finetuning.run.load_source", lambda *_: pytest.fail("pages are read"))
+    code, _, err = run(*STAYS, "--unread", source)
+    assert (code, "has no lines without a text, too few to learn from" in err) == (2, True), err
+
+
 def test_a_run_of_other_lines_keeps_its_folder(run, source, tmp_path):
     assert run(*STAYS)[0] == 0
     (source / "page0" / "0.txt").write_text("another text")

@@ -158,10 +158,10 @@ def test_weights_that_have_learnt_are_not_what_the_next_ones_start_from(run, tmp
         facts["parent"] = weights.ancestry()
         save_weights(tmp_path / f"{name}.safetensors", weights.network, replace(weights.header, training=facts))
         weights = load_weights(tmp_path / f"{name}.safetensors")
-    assert taught_from(weights) == ["letters", "letters"]
+    assert taught_from(weights.header.training) == ["letters", "letters"]
     averaged = replace(weights.header, training={"data": ["letters"], "averaged": [weights.ancestry()]})
     save_weights(tmp_path / "both.safetensors", weights.network, averaged)
-    assert taught_from(load_weights(tmp_path / "both.safetensors")) == ["letters", "letters"]
+    assert taught_from(load_weights(tmp_path / "both.safetensors").header.training) == ["letters", "letters"]
     _, out, _ = run(SAMPLE, "--out", tmp_path / "lines", "--count", 2, "--weights", weights.file)
     assert out.endswith('.safetensors --weights "small"\n')
     _, out, _ = run(SAMPLE, "--out", tmp_path / "more", "--count", 2)
