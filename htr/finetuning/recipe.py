@@ -41,9 +41,9 @@ class Pace(NamedTuple):
 _PACE = Pace(1e-3, 1750, 60, 0.65)
 
 # An encoder that has learnt to read needs less. With 100 lines of Hooker and `runs/default-without-hooker/3`, validation CER there
-# falls from 50.5 to 36.1 % all the way, to 36.2 % with 0.9, 36.8 % with 0.8 and 37.6 % with 0.7 of it, with language from 43.4 to 27.5,
-# 27.6, 27.6 and 28.1 %, while that on IAM (every fourth) rises from 3.8 to 6.1, 5.6, 5.2 and 4.9 %: means of three averages of two
-# trainings each.
+# falls from 50.5 to 36.1 % all the way, to 36.2 % with 0.9, 36.8 % with 0.8 and 37.6 % with 0.7 of it, with language from 43.4 to
+# 27.5, 27.6, 27.6 and 28.1 %, while that on IAM (every fourth) rises from 3.8 to 6.1, 5.6, 5.2 and 4.9 %: means of three averages
+# of two trainings each.
 _PACES = {NAME: Pace(2e-4, 1050, 30, 0.8)}
 
 
