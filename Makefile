@@ -7,6 +7,7 @@ PYTHON ?= $(or $(shell for python in python3 python3.12 python3.11 python3.10; d
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+ENCODERS := $(VENV)/encoders
 
 # Where IAM lies; without it, make train and make evaluate use the embedded sample.
 IAM ?=
@@ -66,21 +67,20 @@ train-default: $(INSTALLED) ## train on all collections from a network that read
 	$(BIN)/python -m htr.train --config configs/default.yaml run=runs/default-short seed=5 minutes=30 $(SET)
 	test -f runs/default/default.safetensors || $(BIN)/python -m htr.average runs/reader-hard/model.safetensors \
 		runs/default-short/model.safetensors runs/default/model.safetensors runs/default/model.safetensors \
-		--data $$(sed -n 's/^data: \[\(.*\)\]$$/\1/p' configs/default.yaml | tr -d ,) --out runs/default/default.safetensors
+		--data $$(sed -n '/^data:/,/^[^-]/s/^- //p' runs/default/config.yaml) --out runs/default/default.safetensors
 
-study: $(INSTALLED) ## compare starts, amounts of labelled lines and recipes, for many hours; needs data/iam, data/hooker, data/fonts
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,encoders]'
+study: $(ENCODERS) ## compare starts, amounts of labelled lines and recipes, for many hours; needs data/iam, data/hooker, data/fonts
 	$(BIN)/python -m htr.study $(addprefix configs/studies/,pretraining.yaml transfer-iam.yaml transfer-hooker.yaml recipe.yaml)
 
 train-finder: $(INSTALLED) ## train the finder of lines on the train lines of IAM=folder, or on lines drawn in fonts
 	$(BIN)/python -m htr.train_finder --config configs/finder.yaml "data=[$(CORPUS)]" $(SET)
 
 evaluate: $(INSTALLED) ## score the weights on the test lines of IAM=folder, or of the embedded sample
-	$(BIN)/python -m htr.evaluate --data "$(CORPUS)" $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+	$(BIN)/python -m htr.evaluate --data "$(CORPUS)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(LANGUAGE),--language "$(LANGUAGE)")
 
 evaluate-pages: $(INSTALLED) ## score finding and reading on PAGES=folder with ALTO or PAGE XML, also turned and warped
 	$(if $(PAGES),,$(error give a folder of pages with their ALTO or PAGE XML: make evaluate-pages PAGES=folder))
-	$(BIN)/python -m htr.evaluate --pages "$(PAGES)" --distort $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+	$(BIN)/python -m htr.evaluate --pages "$(PAGES)" --distort $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(LANGUAGE),--language "$(LANGUAGE)")
 
 report: $(INSTALLED) ## measure what reports/ lacks, on the embedded sample and IAM=folder, and draw the report
 	$(BIN)/python -m htr.benchmark --english sample $(if $(IAM),"iam:$(IAM)") $(ENGLISH) $(if $(FRENCH),--french $(FRENCH)) \
@@ -113,4 +113,8 @@ $(INSTALLED): pyproject.toml
 		{ echo "error: htr needs Python 3.10 or newer; give one with PYTHON=..."; exit 2; }
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(ENCODERS): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,encoders]'
 	@touch $@

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import unicodedata
@@ -15,13 +16,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from htr.cli import complain, first_line, gpu_failed, gpu_full, printable, without_gpu
+from htr.cli import complain, counted, first_line, gpu_failed, gpu_full, printable, without_gpu
 from htr.errors import InputError
 from htr.pages.containers import Line, Page, Region
 from htr.pages.images import SUFFIXES, count_pages, grey, open_page, pdf_creator
 
 if TYPE_CHECKING:
     from htr.reader import Reader
+
+log = logging.getLogger(__name__)
 
 OVERLAY = ".overlay.jpg"
 """What the names of pictures end in that show pages beside their reading; in folders they are passed over."""
@@ -59,9 +62,9 @@ Result = tuple[Task, Page | InputError, list[bytes]]
 def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path], Counter[str], list[str]]:
     """Lists the files to read: those given, and the pictures and PDF files in the folders given and those below.
 
-    In folders, files come in the order of their names, page2 before page10. What is hidden there, the folder of results, and
-    those of fine-tunings are not looked at; links to folders are not followed. Pictures of readings are passed over, also where they
-    are named, for `*.jpg` names them too.
+    In folders, files come in the order of their names, page2 before page10. What is hidden there, the folder of results, and those
+    of fine-tunings are not looked at; links to folders are not followed, as a log line says. Pictures of readings are passed over,
+    also where they are named, for `*.jpg` names them too.
 
     Args:
         given: files and folders.
@@ -69,7 +72,7 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
 
     Returns:
         The path of each result below `out`, without a suffix, by the file; how many other files are in the folders, by
-        what their names end in, and links to folders; and what is wrong with folders that hold no such file or cannot be
+        what their names end in; and what is wrong with folders that hold no such file or cannot be
         listed, each of which is said at once.
 
     Raises:
@@ -102,6 +105,7 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
                 f"{out}: is the folder that is read; choose another one for the results with --out, or name the pictures in it"
             )
         found: list[Path] = []
+        links: list[str] = []
         wrong, own = len(broken), False
         for folder, folders, names in os.walk(path, onerror=unlisted):
             folders[:] = [
@@ -113,11 +117,18 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
             pictures = [name for name in openable if not is_result(Path(folder, name))]
             own = own or len(pictures) < len(openable)
             others.update(Path(name).suffix.lower() or name for name in set(names).difference(pictures))
-            others.update("link" for name in folders if os.path.islink(Path(folder, name)))
+            links += [name for name in folders if os.path.islink(Path(folder, name))]
             found += [Path(folder, name) for name in pictures]
         if not found and wrong == len(broken):
             none = "pictures or PDF files but those that htr made" if own else "pictures or PDF files"
             broken.append(InputError(f"{path}: holds no {none}; give the folder that they are in"))
+        if links:
+            log.warning(
+                "%s: %s to folders not followed (%s); put pictures there that are meant",
+                path,
+                counted(len(links), "link"),
+                min(links),
+            )
         for file in sorted(found, key=_natural):
             add(file, file.relative_to(path).with_name(file.stem))
     if not results:

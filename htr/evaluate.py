@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import json
 import logging
 from pathlib import Path
 from typing import Any
 
 from htr.cli import add_language, run
 from htr.errors import InputError
-from htr.files import make_writable, read_text, write_whole
+from htr.files import make_writable, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +45,7 @@ def main() -> None:
     folder = out.parent if out else Path("runs")
     make_writable(folder)
     # Loaded late, so that --help and mistyped arguments answer at once.
-    from htr.benchmark.results import collection_of, language_of, pages_of, result_name, write_result
+    from htr.benchmark.results import collection_of, free_name, language_of, pages_of, result_name, write_result
 
     if arguments.data is not None:
         from htr.benchmark.lines import evaluate_lines
@@ -80,7 +79,7 @@ def main() -> None:
     _tell_taught(arguments.pages if arguments.data is None else arguments.data, result["weights"])
     print(shown)  # first, for there may be no room for the files
     readings = result.pop("readings")
-    out = out or _free(folder / result_name(about, result), result["command"])
+    out = out or free_name(folder / result_name(about, result), result["command"])
     write_result(out, result)
     rows = io.StringIO(newline="")
     table_writer = csv.DictWriter(rows, readings[0], dialect="excel-tab")
@@ -92,28 +91,19 @@ def main() -> None:
 
 def _tell_taught(corpus: str, weights: dict[str, Any]) -> None:
     """Says so where fine-tuning has taught the weights lines of this folder."""
+    from htr.batch import OF_RUN
     from htr.weights import taught_from
 
+    taught = set(taught_from(weights["training"]))
     folder = Path(corpus.rpartition(":")[2]).resolve()
-    if corpus != "sample" and folder.name in taught_from(weights["training"]):
+    # Its parts may be scored, and the copies in the folder of a fine-tuning, all of which it learns in the end.
+    known = next((name for name in reversed(folder.parts) if name in taught or name.endswith(OF_RUN)), None)
+    if corpus != "sample" and taught and known:
         log.warning(
-            "%s: has learnt from a folder called %s, and what it has learnt it reads better than other pages; score it on such that "
-            "it has not learnt",
-            weights["file"], folder.name,
+            "%s: has learnt from a folder, and %s may be it or in it: what it has learnt it reads better than other pages; score "
+            "it on such that it has not learnt",
+            weights["file"], folder,
         )  # fmt: skip
-
-
-def _free(file: Path, command: str) -> Path:
-    """The file, or another of a name like it where that holds the result of another command."""
-    names = [file, *(file.with_stem(f"{file.stem}-{number}") for number in range(2, 1000))]
-    return next(name for name in names if not name.exists() or _command_of(name) == command)
-
-
-def _command_of(file: Path) -> str | None:
-    try:
-        return json.loads(read_text(file)).get("command")
-    except (InputError, ValueError, AttributeError):  # no result
-        return None
 
 
 def table(result: dict[str, Any]) -> str:

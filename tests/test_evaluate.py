@@ -123,13 +123,18 @@ def test_weights_that_were_taught_a_folder_of_this_name_are_told_of(run, iam_fol
     header = replace(weights.header, training={**taught, "parent": weights.ancestry()})
     save_weights(tmp_path / "my.safetensors", weights.network, header)
     shutil.copytree(iam_folder, tmp_path / "letters")
-    for folder, name in (("letters", "my.safetensors"), ("letters", "iam"), (iam_folder, "my.safetensors")):
-        words = ["--data", f"iam:{tmp_path / folder}", "--weights", tmp_path / name if "." in name else name]
-        assert run(*words, "--language", "none", "--out", tmp_path / f"{len(caplog.records)}{name}.json")[0] == 0
-    told = [
-        record.getMessage() for record in caplog.records if "has learnt from a folder called" in record.getMessage()
-    ]
-    assert len(told) == 1 and "my.safetensors: has learnt from a folder called letters" in told[0]
+    for below in ("letters/train", "my.run/lines"):
+        shutil.copytree(iam_folder, tmp_path / below)
+    places = [tmp_path / "letters", tmp_path / "letters/train", tmp_path / "my.run/lines", iam_folder]
+    for number, (folder, name) in enumerate(
+        [*((place, tmp_path / "my.safetensors") for place in places), (places[0], "iam")]
+    ):
+        words = ["--data", f"iam:{folder}", "--weights", name, "--language", "none"]
+        assert run(*words, "--out", tmp_path / f"{number}.json")[0] == 0
+    told = [record.getMessage() for record in caplog.records if "has learnt from a folder" in record.getMessage()]
+    assert [f"my.safetensors: has learnt from a folder, and {place} may be it" in message for place, message in zip(places, told)] == [
+        True, True, True,
+    ]  # fmt: skip
 
 
 def test_lines_and_pages_exclude_each_other(run, tmp_path):

@@ -190,7 +190,7 @@ def test_hostile_files_in_a_folder_are_all_named_and_the_others_read(read, tmp_p
     assert (tmp_path / "texts" / "folder.png" / "inside.txt").read_text() == "40\n"
 
 
-def test_a_folder_is_read_in_the_order_of_numbers_and_mirrored(read, reader, tmp_path, scans):
+def test_a_folder_is_read_in_the_order_of_numbers_and_mirrored(read, reader, tmp_path, scans, caplog):
     (scans / "box 2").mkdir()
     (scans / ".hidden").mkdir()
     for name, width in {"page10.png": 20, "Page2.png": 12, "box 2/page1.png": 11, ".hidden/page1.png": 13}.items():
@@ -202,7 +202,8 @@ def test_a_folder_is_read_in_the_order_of_numbers_and_mirrored(read, reader, tmp
     assert code == 0
     assert reader.read == [30, 11, 12, 20]
     assert files_below(tmp_path / "texts") == ["Page2.txt", "box 2/page1.txt", "first.txt", "page10.txt"]
-    assert "pages: 4 read; other files passed over: 2 (1 .txt, 1 link)" in err
+    assert "pages: 4 read; other files passed over: 1 (1 .txt)" in err
+    assert f"{scans}: 1 link to folders not followed (link)" in caplog.text
 
 
 def test_copies_of_lines_that_fine_tuning_keeps_are_not_read(read, reader, scans):

@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     arguments = parser.parse_args()
     make_writable(arguments.out)
-    from htr.benchmark.results import collection_of, interval, result_name, write_result
+    from htr.benchmark.results import collection_of, free_name, interval, result_name, write_result
 
     given = arguments.data, arguments.lines, arguments.weights, arguments.general, arguments.unread, arguments.imagenet
     for result in evaluate_finetuning(*given):
@@ -193,7 +193,7 @@ def main() -> None:
             str(row["lines"]),
             *(["unread"] if arguments.unread else []),
         )
-        file = arguments.out / result_name(parts, result)
+        file = free_name(arguments.out / result_name(parts, result), result["command"])
         write_result(file, result)
         print(f"written to {file}")
 

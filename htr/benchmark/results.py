@@ -16,7 +16,8 @@ from htr.benchmark.provenance import VERSION
 from htr.cli import counted
 from htr.corpora import label
 from htr.encoders import NAME as PPOCR_ENCODER
-from htr.files import write_whole
+from htr.errors import InputError
+from htr.files import read_text, write_whole
 from htr.language import AUTO, NONE
 from htr.weights import MODELS, data_seen, sha256
 
@@ -87,6 +88,19 @@ def result_name(about: Sequence[str], result: Result) -> str:
         result["date"],
     ]
     return "_".join(parts) + ".json"
+
+
+def free_name(file: Path, command: str) -> Path:
+    """The file, or another of a name like it where that holds the result of another command."""
+    names = [file, *(file.with_stem(f"{file.stem}-{number}") for number in range(2, 1000))]
+    return next(name for name in names if not name.exists() or _command_of(name) == command)
+
+
+def _command_of(file: Path) -> str | None:
+    try:
+        return json.loads(read_text(file)).get("command")
+    except (InputError, ValueError, AttributeError):  # no result
+        return None
 
 
 def write_result(file: Path, result: Result) -> None:

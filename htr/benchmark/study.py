@@ -150,6 +150,9 @@ def run_study(path: Path, folder: Path) -> Path:
             f"{path}: score: {study.score['data']} has no {study.score['split']} lines; choose another split"
         )
     file = folder / f"{path.stem}.json"
+    if _complete_by_other_code(file, study, cells):
+        log.warning("%s: holds all runs, by other code than this; to have them done anew, delete it", file)
+        return file
     elsewhere, others = 0, []
     for number, cell in enumerate(cells, 1):
         key = settings_sha256(cell.config, study.score)
@@ -226,6 +229,16 @@ def _same_start(config: TrainConfig, run: dict[str, Any]) -> bool:
     """Whether a run began with the weights that its start stands for now, as far as these are there."""
     file = Path(config.start or "")
     return not file.is_file() or sha256(file) in run["start"]
+
+
+def _complete_by_other_code(file: Path, study: Study, cells: list[Cell]) -> bool:
+    """Whether a result needs nothing but that its code, one and the same, were this one."""
+    runs = _runs(file)
+    done = [(cell, runs.get(settings_sha256(cell.config, study.score))) for cell in cells]
+    if not all(run and _same_start(cell.config, run) for cell, run in done):
+        return False
+    codes = {run.get("code") for _, run in done if run}
+    return len(codes) == 1 and codes != {code_sha256(LEARNING)}
 
 
 def _runs(file: Path) -> dict[str, dict[str, Any]]:

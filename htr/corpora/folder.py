@@ -19,7 +19,7 @@ from htr.corpora.pages import split_of
 from htr.corpora.sample import Doubt, Sample, as_seen
 from htr.errors import InputError
 from htr.files import files_below, read_text, same_file
-from htr.pages.images import SUFFIXES, open_image
+from htr.pages.images import SUFFIXES, by_worth, open_image
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +174,10 @@ def pictures_with_texts(folder: Path) -> list[tuple[Path, Path | None]]:
     pictures: dict[Path, tuple[Path, Path | None]] = {}
     doubled: list[Path] = []
     images = [file for file in files_below(folder) if file.suffix.lower() in SUFFIXES and not is_result(file)]
-    for image in sorted(images, key=lambda image: (image.with_suffix("") != _stem(image), image)):
+    worth = {ending: place for place, ending in enumerate(by_worth(SUFFIXES))}
+    for image in sorted(
+        images, key=lambda image: (image.with_suffix("") != _stem(image), worth[image.suffix.lower()], image)
+    ):
         stem, found = _stem(image), (image, text_beside(image))
         if stem not in pictures:
             pictures[stem] = found

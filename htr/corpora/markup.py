@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -20,7 +22,7 @@ from htr.corpora.sample import BROKEN, Doubt, as_seen
 from htr.errors import InputError
 from htr.files import folders_in, same_file
 from htr.pages.containers import Line, Page, Point, Region, around
-from htr.pages.images import NEW_SUBFILE_TYPE, REDUCED_OR_MASK, SUFFIXES, count_pages, open_image
+from htr.pages.images import NEW_SUBFILE_TYPE, REDUCED_OR_MASK, SUFFIXES, by_worth, count_pages, open_image
 
 # Folders that XML lies in, beside those of the pictures or below them.
 _OF_XML, _OF_PICTURES = (
@@ -30,6 +32,9 @@ _OF_XML, _OF_PICTURES = (
 
 # How far a line reaches from its baseline where the truth does not tell, in parts of the distance of lines.
 _ABOVE, _BELOW = 0.6, 0.25
+
+# A polygon shows the slope of its line if it is so many times as wide as it is high.
+_LONG = 3
 
 # Where ALTO names the programs that it passed through, the last one last.
 _SOFTWARE = "{*}Description/{*}Processing/{*}processingSoftware/{*}softwareName"
@@ -124,8 +129,8 @@ def read_xml(file: Path, source: Path) -> Truth | None:
             raise InputError("tells places in millimetres or inches, but not the size of the page; export it in pixels")
         size = picture_size(image)
     regions = [element for element in pages[0].iter() if element.find("{*}TextLine") is not None]
-    order = {region: place for place, region in enumerate(_order(pages[0].find("{*}ReadingOrder")))}
-    regions.sort(key=lambda region: order.get(region.get("id"), len(order)))
+    order = _places(pages[0], (pages[0] if is_page else root).find("{*}ReadingOrder"))
+    regions.sort(key=order.__getitem__)
     doubts: list[Doubt] = []
     shapes = [
         [shape for line in region.findall("{*}TextLine") if (shape := _shape(line, is_page, doubts))]
@@ -143,7 +148,8 @@ def scaled_page(regions: list[list[Line]], size: tuple[float, float], image: Pat
     """The page of some lines whose places belong to a page of that width and height, and transcribed lines outside of it."""
     width, height = picture_size(image)
     x_scale, y_scale = width / size[0], height / size[1]
-    if abs(x_scale / y_scale - 1) > 0.01:
+    # A pixel may be lost in rounding.
+    if abs(x_scale / y_scale - 1) > max(0.01, 1 / min(width, height)):
         raise InputError(
             f"is of a picture of {size[0]:g} x {size[1]:g} pixels, but {image} has {width} x {height}, "
             "which is another shape; put the right picture there, or save it as it is shown if a camera turned it"
@@ -198,7 +204,10 @@ def _baseline_in(polygon: Points, height: float | None) -> Points:
     if height is not None:
         return (left, height), (right, height)
     moments = cv2.moments(np.array(polygon, np.float32))
-    area, slope = abs(moments["m00"]), moments["mu11"] / moments["mu20"]
+    area = abs(moments["m00"])
+    # Of a short one, such as a figure, the slope is that of its letters.
+    long = (right - left) ** 2 > _LONG * area and moments["mu20"] > 0
+    slope = min(max(moments["mu11"] / moments["mu20"], -1), 1) if long else 0
     middle_x, middle_y = moments["m10"] / moments["m00"], moments["m01"] / moments["m00"] + area / (right - left) / 4
     return tuple((x, middle_y + slope * (x - middle_x)) for x in (left, right))
 
@@ -239,13 +248,16 @@ def _find_image(file: Path, named: str, source: Path) -> Path:
             for folder in folders_in(file.parent.parent)
             if folder.name.lower() in _OF_PICTURES or folder.name.upper().startswith("OCR-D-IMG")
         ]
-    if name != path and not Path(path).is_absolute() and ".." not in Path(path).parts:
-        # Named from the folder of the whole export.
+    if name != path and not Path(path).is_absolute():
+        # Named from the folder of the XML, or of the whole export.
+        folders.insert(0, Path(os.path.normpath(file.parent / path)).parent)
         above = [folder for folder in file.parents if folder.is_relative_to(source)]
-        folders += [(folder / path).parent for folder in above]
-    for candidate in [name, stripped, *(file.stem + suffix for suffix in sorted(SUFFIXES))]:
+        folders += [(folder / path).parent for folder in above if ".." not in Path(path).parts]
+    # It may have been saved anew since.
+    others = [stem + ending for stem in (Path(stripped).stem, file.stem) if stem for ending in by_worth(SUFFIXES)]
+    for candidate in filter(None, [name, stripped, unquote(stripped), *others]):
         for folder in folders:
-            if candidate and (image := same_file(folder / candidate)):
+            if image := same_file(folder / candidate):
                 return image
     raise InputError(f"its picture {stripped or file.stem} is not there; put it beside the XML, or change the XML")
 
@@ -257,10 +269,21 @@ def _size(page: Element, names: tuple[str, str]) -> tuple[float, float] | None:
     return (width, height) if width > 0 else None
 
 
+def _places(page: Element, order: Element | None) -> dict[Element, int]:
+    """Where in the reading order the parts of a page are; what it does not name, such as a table's cells, is where that is in which it
+    lies, or at the end."""
+    named = {name: place for place, name in enumerate(_order(order))}
+    places = {page: len(named)}
+    for part in page.iter():
+        for child in part:
+            places[child] = named.get(child.get("id") or child.get("ID"), places[part])
+    return places
+
+
 def _order(group: Element | None) -> Iterator[str | None]:
-    """The ids of regions as PAGE's reading order tells it, groups within groups included."""
+    """The ids of regions as the reading order of PAGE or ALTO tells it, groups within groups included."""
     for child in sorted(group if group is not None else (), key=lambda child: int(child.get("index") or 0)):
-        yield child.get("regionRef")
+        yield child.get("regionRef") or child.get("REF")
         yield from _order(child)
 
 
@@ -301,7 +324,7 @@ def _page_place(line: Element) -> tuple[Points | None, Points | None]:
 
 
 def _page_text(line: Element) -> str:
-    text = _unicode(line) or " ".join(filter(None, map(_unicode, line.findall("{*}Word"))))
+    text = _unicode(line) or " ".join(filter(None, map(_page_word, line.findall("{*}Word"))))
     struck = [False] * len(text)
     for style in _STYLE.findall(line.get("custom", "")):
         values = dict(_VALUE.findall(style))
@@ -311,10 +334,14 @@ def _page_text(line: Element) -> str:
     return _WORD.sub(lambda word: "#" if all(struck[word.start() : word.end()]) else word[0], text)
 
 
+def _page_word(word: Element) -> str:
+    return _unicode(word) or "".join(map(_unicode, word.findall("{*}Glyph")))
+
+
 def _unicode(element: Element) -> str:
-    """The text of a line or word of PAGE; of several the first, which is that of the lowest index."""
+    """The text of a line, word or character of PAGE; of several the first that is not empty, by their index."""
     texts = sorted(element.findall("{*}TextEquiv"), key=lambda text: int(text.get("index") or 0))
-    return (texts[0].findtext("{*}Unicode") or "") if texts else ""
+    return next(filter(None, (text.findtext("{*}Unicode") for text in texts)), "")
 
 
 def _alto_place(line: Element) -> tuple[Points | float | None, Points | None]:
@@ -340,9 +367,11 @@ def _alto_text(line: Element) -> str:
     gap = "" if any(kind == "SP" for kind, _ in parts) else " "
     text = gap.join(" " if kind == "SP" else part.get("CONTENT", "") for kind, part in parts)
     hyphen = line.find("{*}HYP")
-    if hyphen is not None and not text.endswith(("-", *BROKEN)):
+    if hyphen is not None:
         # Mostly told as a soft one, though it is seen.
-        text += hyphen.get("CONTENT", "").replace("\u00ad", "") or "-"
+        mark = hyphen.get("CONTENT", "").replace("\u00ad", "") or "-"
+        if not text.endswith((mark, "-", *BROKEN)):
+            text += mark
     return text
 
 

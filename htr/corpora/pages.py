@@ -207,7 +207,8 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
         image = truth.image
         doubts += [doubt._replace(line=file.relative_to(folder).as_posix()) for doubt in truth.doubts]
         # The folder of the XML alone may have been given, with the pictures above it.
-        name = image.relative_to(folder) if image.is_relative_to(folder) else Path(image.name)
+        of_xml = file.relative_to(folder).with_name(image.name)
+        name = image.relative_to(folder) if image.is_relative_to(folder) else of_xml
         if truth.page.lines:
             known = name.with_suffix("").as_posix()
             pages.append(PageTruth(known, image, truth.page, split_of(name), by_htr=truth.by_htr))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -88,18 +88,22 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     tell_own(folder, pages)
     transcribed = line_samples(pages)
     # A page of which no line is transcribed may have its text beside it.
-    known = {sample.id for sample in samples} | {sample.form for sample in transcribed}
+    taken: dict[str | None, list[str]] = defaultdict(list)
+    for name, sample in [*((one.id, one) for one in samples), *((one.form, one) for one in transcribed)]:
+        taken[name].append(sample.text)
     samples += transcribed
     for page in pages:
         empty = sum(not line.text for line in page.page.lines)
-        if empty and page.id in known:
+        if empty and page.id in taken:
             doubts.append(Doubt(page.id, "", f"has {counted(empty, 'line')} without a text"))
     doubts += [Doubt(sample.id, sample.text, _LEFTWARDS) for sample in samples if _from_right_to_left(sample.text)]
     samples = [sample for sample in samples if not _from_right_to_left(sample.text)]
-    without = 0
+    without, overruled = 0, []
     for image, file in tqdm(pictures, desc="reading pages", leave=False, disable=None):
         name = image.relative_to(folder).with_suffix("").as_posix()
-        if name in known:
+        if name in taken:
+            if _says_else(file, taken[name]):
+                overruled.append(name)
             continue
         if file is None:
             without += not in_run(image.relative_to(folder))
@@ -118,6 +122,12 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
                 samples.append(line_beside(folder, image, text))
         except InputError as error:
             doubts.append(Doubt(name, "", f"cannot be used: {error}"))
+    if overruled:
+        log.warning(
+            "%s: of %s, the text beside it is passed over, since a table or XML has another one of it (%s); take that away if "
+            "the text beside it is the right one",
+            folder, counted(len(overruled), "picture"), overruled[0],
+        )  # fmt: skip
     if without:
         log.warning("%s: %d pictures have no text beside them and are left out", folder, without)
     if lone := texts_without_picture(folder):
@@ -133,6 +143,15 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
         )
     with_texts = {sample.form for sample in transcribed}
     return Source(folder, samples, doubts, tuple(page.image for page in pages if page.id in with_texts))
+
+
+def _says_else(file: Path | None, texts: list[str]) -> bool:
+    """Whether a file has a text that is not the one of these lines."""
+    try:
+        written = normalise(as_seen(read_text(file))) if file else ""
+    except InputError:
+        return False
+    return written != "" and written != normalise(" ".join(texts))
 
 
 def _from_right_to_left(text: str) -> bool:

@@ -469,6 +469,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.seed < 0:
         raise InputError(f"--seed: {args.seed} is below 0; give 0 or more")
+    if args.out.exists():
+        raise InputError(f"{args.out}: is there already; choose another --out, or remove it")
     lines = SyntheticLines(handwriting_fonts(args.fonts), Texts())
     sheet = _sheet(lines, args.seed)
     try:

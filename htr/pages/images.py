@@ -6,7 +6,7 @@ import io
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -38,6 +38,9 @@ SUFFIXES = frozenset(
 )
 """What the names of files that can be opened end in; the content decides, whatever the name."""
 
+# Of pictures whose names differ in their endings alone, those of these endings are mostly copies, the last ones the poorest.
+_COPIES = *_OF_JPEG, *_OF_HEIC, ".webp", ".gif", ".pdf"
+
 _FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 # How a picture is turned upright that lies as EXIF says.
 _TURNS = {
@@ -47,6 +50,9 @@ _TURNS = {
 # Scanners' colour profiles may be larger than Pillow takes single ones for sound; of all together it stops at this.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 _PHOTOMETRIC = 262  # TIFF: 0 = white is 0
+# Deep grey is scaled by the value that so many percent of a picture do not pass: a broken pixel or two may be far above.
+_BRIGHTEST = 99.9
+
 NEW_SUBFILE_TYPE, REDUCED_OR_MASK = 254, 0b101  # TIFF: bits of the tag that say what a picture is in the file
 
 
@@ -275,15 +281,21 @@ def _frames(image: Image.Image) -> Iterator[Exception | None]:
             raise InputError("is an animation; save the page as a PNG")
         yield None
         return
+    pages = 0
     for index in range(MAX_PAGES + 1):
         try:
             image.seek(index)
         except EOFError:
+            if index and not pages:  # all are marked as small copies
+                image.seek(0)
+                yield None
             return
         except (OSError, SyntaxError, ValueError, TypeError, KeyError) as error:
+            pages += 1
             yield error
             continue
         if not image.tag_v2.get(NEW_SUBFILE_TYPE, 0) & REDUCED_OR_MASK:
+            pages += 1
             yield None
 
 
@@ -323,6 +335,11 @@ def _draw(document: PdfDocument, number: int, dpi: float) -> Image.Image:
     return picture
 
 
+def by_worth(endings: Iterable[str]) -> list[str]:
+    """Endings of pictures of one name, that of the one to take first."""
+    return sorted(endings, key=lambda ending: (ending in _COPIES and _COPIES.index(ending) + 1, ending))
+
+
 def can_hold_writing(picture: np.ndarray) -> bool:
     """Whether a picture of shape (height, width) is large enough to be read."""
     return min(picture.shape) >= MIN_SIDE
@@ -354,11 +371,13 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def _eight_bit(values: np.ndarray) -> np.ndarray:
-    """Scales deep grey to 8 bit: from 1 for real numbers up to 1, else from the 8, 12 or 16 bit that the values need."""
+    """Scales deep grey to 8 bit: from 1 for real numbers up to 1, else from the 8, 10, 12 or 16 bit that the values need, but for
+    single ones that are higher."""
     values = np.fmax(values, 0)
-    highest = float(values.max(initial=0))
+    some = values[:: max(1, values.shape[0] // 1000), :: max(1, values.shape[1] // 1000)]
+    highest = float(np.percentile(some, _BRIGHTEST)) if some.size else 0.0
     if values.dtype.kind == "f" and highest <= 1:
         white = 1.0
     else:
-        white = next((white for white in (255.0, 4095.0, 65535.0) if highest <= white), highest)
+        white = next((white for white in (255.0, 1023.0, 4095.0, 65535.0) if highest <= white), highest)
     return cv2.convertScaleAbs(values, alpha=255 / white)

@@ -89,7 +89,8 @@ def _refuse_other_network(weights: Weights, first: Weights) -> None:
     for name, value in ours.items():
         if value != theirs.get(name):
             raise InputError(
-                f"{weights.file}: its {name} is another than that of {first.file}; give weights that went on from one file"
+                f"{weights.file}: its {name} is another than that of {first.file}; give weights that went on from one file and "
+                "know the same characters"
             )
 
 

@@ -66,7 +66,8 @@ def train_finder(config: FinderConfig) -> dict[str, Any]:
         timer = Timer()
         keeper = KeepWeights(weights, SegmenterHeader(config.encoder, config.channels, facts), timer)
         trainer = make_trainer(config, folder, keeper, timer)
-        fit(trainer, FinderTraining(network, config), ComposedPages(lines, held_out, config), checkpoint)
+        pages = ComposedPages(lines, held_out, config)
+        fit(trainer, FinderTraining(network, config), pages, checkpoint, f"batch={max(1, config.batch // 2)}")
         refuse_unvalidated(folder, keeper.facts)
         trainer.strategy.barrier()
         summary = {

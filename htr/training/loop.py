@@ -81,8 +81,10 @@ def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
         raise InputError(f"trainer: {first_line(error)}; see the options of Lightning's Trainer") from None
 
 
-def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, checkpoint: Path | None) -> None:
-    """Runs the training, from the state in `checkpoint` if there is one.
+def fit(
+    trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, checkpoint: Path | None, smaller: str
+) -> None:
+    """Runs the training, from the state in `checkpoint` if there is one; `smaller` is a value that halves its batches.
 
     Raises:
         InputError: the run folder can no longer be written, memory is short, or an option of Lightning's does not suit the data.
@@ -102,8 +104,8 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
         except (OSError, RuntimeError) as error:
             if isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _NO_MEMORY):
                 raise InputError(
-                    f"{trainer.default_root_dir}: memory is short; halve batch_pixels (or, of a finder, batch), or take fewer "
-                    "workers, and give another run"
+                    f"{trainer.default_root_dir}: memory is short; give {smaller} or fewer workers, and another run= (to "
+                    "htr.finetune, another --out)"
                 ) from None
             # PyTorch's writer of files does not say why it failed.
             if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):

@@ -73,7 +73,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         module = Training(network, alphabet, config)
         best = BestWeights(folder / "model.safetensors", header)
         trainer = make_trainer(config, folder, best)
-        fit(trainer, module, lines, checkpoint)
+        fit(trainer, module, lines, checkpoint, f"batch_pixels={config.batch_pixels // 2}")
         refuse_unvalidated(folder, best.epoch)
         return _finish(folder, config, trainer, module, lines, best)
 

@@ -33,7 +33,7 @@ def test_what_is_measured_is_written_at_once_with_a_file_for_each_number_of_line
                 raise InputError("stopped")
             run = {"lines": count, "minutes": 1, "tuned": scores, "ImageNet": scores}
             machine = {"processor": "AMD EPYC", "threads": 2, "precision": "bf16"}
-            about = {"weights": {"sha256": "0123456789"}, "machine": machine, "date": "2026-01-01"}
+            about = {"weights": {"sha256": "0123456789"}, "machine": machine, "date": "2026-01-01", "command": "c"}
             yield {"start": scores, "runs": [run], **about}
 
     monkeypatch.setattr(finetuning, "evaluate_finetuning", measured)

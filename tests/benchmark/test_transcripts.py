@@ -20,7 +20,7 @@ def measure(tmp_path, monkeypatch, command_line):
     """Lays the texts beside what was read at some places, and gives what the command says and the counts it writes."""
     monkeypatch.setattr("htr.benchmark.provenance.provenance", lambda *_, **__: {
         "weights": {"sha256": "5" * 64}, "machine": {"processor": "AMD EPYC", "threads": 2, "precision": "bf16"},
-        "date": "2026-01-01",
+        "date": "2026-01-01", "command": "python -m htr.benchmark.transcripts",
     })  # fmt: skip
     (tmp_path / "letters").mkdir()
     write_page(tmp_path / "letters", "page", list(zip(TEXTS, PLACES)))

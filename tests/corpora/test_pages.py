@@ -267,6 +267,40 @@ def test_places_are_those_on_a_turned_picture_as_it_is_shown(tmp_path, ending):
         load_pages(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("xml", "named", "picture"),
+    [
+        ("gt/a.xml", "../scans/a.png", "scans/a.png"),
+        ("corrected/a.xml", "../a.png", "a.png"),
+        ("a.page.xml", "a.tif", "a.jpg"),  # saved anew since
+        ("a.xml", "my%20page.png", "my page.png"),
+    ],
+)
+def test_pictures_are_found_from_the_xml_and_under_another_ending(tmp_path, xml, named, picture):
+    for name in (xml, picture):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+    cv2.imwrite(str(tmp_path / picture), np.full((300, 400), 255, np.uint8))
+    (tmp_path / xml).write_text(PAGE.replace("C:\\scans\\scan.png", named))
+    assert [truth.image for truth in load_pages(str(tmp_path))] == [tmp_path / picture]
+
+
+def test_of_a_scan_and_its_copies_the_scan_is_taken(folder):
+    (folder / "scan.xml").write_text(PAGE.replace("C:\\scans\\scan.png", "scan"))
+    cv2.imwrite(str(folder / "scan.jpg"), np.full((60, 80), 255, np.uint8))
+    Image.new("L", (400, 300)).save(folder / "scan.pdf", save_all=True, append_images=[Image.new("L", (400, 300))])
+    assert [truth.image.name for truth in load_pages(str(folder))] == ["scan.png"]
+
+
+def test_the_folder_of_the_xml_tells_the_split_where_it_is_given_alone(tmp_path):
+    for split in ("train", "test"):
+        for name in ("page", "."):
+            (tmp_path / name / split).mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / split / "scan.png"), np.full((300, 400), 255, np.uint8))
+        (tmp_path / "page" / split / "scan.xml").write_text(PAGE)
+    pages = load_pages(str(tmp_path / "page"))
+    assert [(truth.id, truth.split) for truth in pages] == [("test/scan", "test"), ("train/scan", "train")]
+
+
 def test_the_folder_of_the_xml_may_be_given(folder):
     (folder / "page").mkdir()
     (folder / "page" / "scan.xml").write_text(PAGE)
@@ -334,6 +368,7 @@ def test_a_hyphen_that_alto_tells_as_a_soft_one_is_seen(folder, content, hyphen)
     ("words", "text"),
     [
         ('<String CONTENT="wor-"/><HYP CONTENT="-"/>', "two wor-"),
+        ('<String CONTENT="wor="/><HYP CONTENT="="/>', "two wor="),
         ('<String CONTENT="Haupt\u00ac"/>', "two Haupt-"),
         ('<String CONTENT="Haupt\u00ac"/><HYP CONTENT="\u00ac"/>', "two Haupt-"),
         ('<String CONTENT="words"/><String CONTENT=","/><SP/><String CONTENT="too"/>', "two words, too"),
@@ -464,3 +499,49 @@ def test_a_line_with_neither_an_inside_nor_a_length_is_set_aside(folder):
 def test_regions_that_the_reading_order_leaves_out_come_last(folder):
     (folder / "scan.xml").write_text(PAGE.replace('<RegionRefIndexed index="1" regionRef="r1"/>', ""))
     assert [line.text for line in load_pages(str(folder))[0].page.lines] == ["first words", "", "last"]
+
+
+def test_cells_of_a_table_stand_where_the_reading_order_has_the_table(folder):
+    table = '<TableRegion id="r3"><TableCell id="c1"><TextLine id="l4"><Baseline points="20,450 420,450"/><TextEquiv><Unicode>cell'
+    table += "</Unicode></TextEquiv></TextLine></TableCell></TableRegion></Page>"
+    order = '<RegionRefIndexed index="2" regionRef="r1"/><RegionRefIndexed index="1" regionRef="r3"/>'
+    text = PAGE.replace("</Page>", table).replace('<RegionRefIndexed index="1" regionRef="r1"/>', order)
+    (folder / "scan.xml").write_text(text)
+    assert [line.text for line in load_pages(str(folder))[0].page.lines] == ["first words", "", "cell", "last"]
+
+
+def test_the_reading_order_of_alto_counts(folder):
+    blocks = ESCRIPTORIUM.replace("</TextBlock>", """</TextBlock><TextBlock ID="b2"><TextLine ID="l3" BASELINE="20 200 380 200"
+        HPOS="20" VPOS="170" WIDTH="360" HEIGHT="40"><String CONTENT="first"/></TextLine></TextBlock>""")  # fmt: skip
+    order = "".join(f'<ElementRef ID="{block}r" REF="{block}"/>' for block in ("b2", "b1"))
+    order = f'<ReadingOrder><OrderedGroup ID="o">{order}</OrderedGroup></ReadingOrder>'
+    (folder / "scan.xml").write_text(blocks.replace("<Layout>", f"{order}<Layout>"), encoding="utf-8")
+    assert [line.text for line in load_pages(str(folder))[0].page.lines] == ["first", "L'été à Paris", ""]
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        "226,190 252,190 224,330 196,330",  # a figure that leans
+        "0,2 4,4 4,2 2,6 6,6 0,6",  # one that crosses itself
+    ],
+)
+def test_a_short_line_without_a_baseline_is_level(folder, points):
+    (folder / "scan.xml").write_text(PAGE.replace("20,300 420,320 420,360 20,340", points))
+    (_, y0), (_, y1) = load_pages(str(folder))[0].page.lines[-1].baseline
+    assert y0 == y1
+
+
+def test_a_text_may_stand_in_another_place_than_the_first(folder):
+    empty = '<TextEquiv index="0"><Unicode>last</Unicode>'
+    (folder / "scan.xml").write_text(PAGE.replace(empty, '<TextEquiv index="0"><Unicode/>').replace("wrong", "right"))
+    assert load_pages(str(folder))[0].page.lines[-1].text == "right"
+    glyphs = "".join(f"<Glyph><TextEquiv><Unicode>{letter}</Unicode></TextEquiv></Glyph>" for letter in "first")
+    (folder / "scan.xml").write_text(PAGE.replace("<TextEquiv><Unicode>first</Unicode></TextEquiv>", glyphs))
+    assert load_pages(str(folder))[0].page.lines[0].text == "first words"
+
+
+def test_a_thin_picture_may_lose_a_pixel_in_rounding(tmp_path):
+    cv2.imwrite(str(tmp_path / "scan.png"), np.full((30, 200), 255, np.uint8))
+    (tmp_path / "scan.xml").write_text(ALTO_2.replace('WIDTH="400" HEIGHT="300"', 'WIDTH="1003" HEIGHT="148"'))
+    assert load_pages(str(tmp_path))[0].page.width == 200

@@ -128,7 +128,7 @@ def test_a_page_may_have_xml(tmp_path):
     assert source.pages == (tmp_path / "page.png",)
 
 
-def test_all_kinds_may_lie_together_and_none_is_passed_over(page):
+def test_all_kinds_may_lie_together_and_none_is_passed_over(page, caplog):
     folder, read_page = page
     (folder / "page.txt").write_text("\n".join(TEXTS))
     write_page(folder, "second", [("read from its xml", (20, 30, 560, 70))])
@@ -139,9 +139,15 @@ def test_all_kinds_may_lie_together_and_none_is_passed_over(page):
     (folder / "lines.csv").write_text("file;text\na.png;some words\n")
     (folder / "a.txt").write_text("not these words")
     (folder / "b.txt").write_text("a line beside the table")
+    write_page(folder, "third", [("in both", (20, 30, 560, 70)), ("alike", (20, 90, 560, 130))])
+    (folder / "third.txt").write_text("in both\nalike\n")
     source = load_source(folder, read_page)
-    texts = ["some words", "read from its xml", "a line beside the table", *TEXTS]
+    texts = ["some words", "read from its xml", "in both", "alike", "a line beside the table", *TEXTS]
     assert [sample.text for sample in source.samples] == texts
+    assert (
+        "of 2 pictures, the text beside it is passed over, since a table or XML has another one of it (a)"
+        in caplog.text
+    )
 
 
 def test_a_table_of_lines(tmp_path):

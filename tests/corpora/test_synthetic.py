@@ -187,6 +187,8 @@ def test_the_sheet_is_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["synthetic", "--out", str(sheet), "--seed", "3"])
     synthetic.main()
     assert cv2.imread(str(sheet), cv2.IMREAD_GRAYSCALE).std() > 10
+    with pytest.raises(InputError, match="sheet.png: is there already"):
+        synthetic.main()
 
 
 def test_a_sheet_that_cannot_be_written_is_said(tmp_path, monkeypatch):

@@ -101,6 +101,18 @@ def test_exif_that_is_none_costs_no_picture():
     assert np.array_equal(np.asarray(open_page(file.getvalue())), GREY)
 
 
+def test_a_broken_pixel_makes_no_deep_picture_dark():
+    for values, too_high in (
+        (GREY.astype(np.uint16) * 16, 65535),
+        (GREY.astype(np.uint16) * 4, 65535),
+        ((GREY / 255).astype(np.float32), 1.02),
+    ):
+        values[0, 0] = too_high
+        file = io.BytesIO()
+        Image.fromarray(values).save(file, "TIFF")
+        assert np.abs(np.asarray(open_page(file.getvalue())).astype(int) - GREY)[1:].max() <= 1
+
+
 def test_deep_grey_of_which_white_is_zero_is_no_negative():
     file = io.BytesIO()
     Image.fromarray(65535 - GREY.astype(np.uint16) * 257).save(file, "TIFF", tiffinfo={262: 0})
@@ -276,6 +288,14 @@ def test_small_copies_of_pages_in_a_tiff_are_no_pages():
     file = tiff([noise(0), small, noise(2)])
     assert count_pages(file) == 2
     assert np.array_equal(open_page(file, 2), noise(2))
+
+
+def test_a_tiff_that_says_of_all_its_pictures_that_they_are_copies_has_a_page():
+    page = noise(0)
+    page.encoderinfo = {"tiffinfo": {254: 1}}
+    file = tiff([page])
+    assert count_pages(file) == 1
+    assert np.array_equal(open_page(file), noise(0))
 
 
 def test_each_page_of_a_tiff_has_its_own_orientation():

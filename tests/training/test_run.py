@@ -154,7 +154,7 @@ def test_short_memory_is_said_in_a_sentence(tiny_config, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(Training, "training_step", fails)
-    with pytest.raises(InputError, match="memory is short; halve batch_pixels"):
+    with pytest.raises(InputError, match="memory is short; give batch_pixels=50000 or fewer workers"):
         train(load_config(CONFIG, tiny_config))
 
 
