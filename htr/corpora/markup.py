@@ -40,10 +40,10 @@ _LONG = 3
 _SOFTWARE = "{*}Description/{*}Processing/{*}processingSoftware/{*}softwareName"
 
 # How Transkribus says how parts of a line are written. A word that is crossed out is `#`, as in IAM.
-_STYLE, _VALUE, _WORD = (
+_STYLE, _VALUE, _PART = (
     re.compile(r"textStyle\s*\{([^}]*)\}"),
     re.compile(r"(\w+)\s*:\s*(\d+|true)\b"),
-    re.compile(r"\w+(?:[^\w\s]+\w+)*"),
+    re.compile(r"(?P<word>(?<!\S)[^\w\s]+(?!\S)|\w+(?:[^\w\s]+\w+)*)|[^\w\s]"),
 )
 
 Points = tuple[Point, ...]
@@ -331,7 +331,14 @@ def _page_text(line: Element) -> str:
         if values.get("strikethrough") == "true" and {"offset", "length"} <= values.keys():
             start, end = int(values["offset"]), int(values["offset"]) + int(values["length"])
             struck[start:end] = [True] * len(struck[start:end])
-    return _WORD.sub(lambda word: "#" if all(struck[word.start() : word.end()]) else word[0], text)
+
+    def seen(part: re.Match[str]) -> str:
+        if not all(struck[part.start() : part.end()]):
+            return part[0]
+        # Marks that are crossed out together with a word are no part of what is seen.
+        return "#" if part["word"] else ""
+
+    return _PART.sub(seen, text)
 
 
 def _page_word(word: Element) -> str:

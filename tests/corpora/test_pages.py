@@ -390,6 +390,10 @@ def test_words_that_transkribus_says_are_crossed_out_become_the_mark_for_such(fo
     line = PAGE.replace('<TextLine id="l1">', f'<TextLine id="l1" custom="{style}">')
     (folder / "scan.xml").write_text(line.replace(">last<", ">one two six, seven\u00ac<"), encoding="utf-8")
     assert load_pages(str(folder))[0].page.lines[-1].text == "one # #, seven-"
+    # Of "(two six," the brackets and the comma are crossed out with the words.
+    text = line.replace(">last<", ">one (two six, seven<").replace("length:7", "length:9")
+    (folder / "scan.xml").write_text(text, encoding="utf-8")
+    assert load_pages(str(folder))[0].page.lines[-1].text == "one # # seven"
 
 
 @pytest.mark.parametrize("with_text", ["OCR-D-GT-A", "OCR-D-GT-B"])
