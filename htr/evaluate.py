@@ -97,8 +97,7 @@ def _tell_taught(corpus: str, weights: dict[str, Any]) -> None:
     taught = set(taught_from(weights["training"]))
     folder = Path(corpus.rpartition(":")[2]).resolve()
     # Its parts may be scored, and the copies in the folder of a fine-tuning, all of which it learns in the end.
-    known = next((name for name in reversed(folder.parts) if name in taught or name.endswith(OF_RUN)), None)
-    if corpus != "sample" and taught and known:
+    if corpus != "sample" and taught and any(name in taught or name.endswith(OF_RUN) for name in folder.parts):
         log.warning(
             "%s: has learnt from a folder, and %s may be it or in it: what it has learnt it reads better than other pages; score "
             "it on such that it has not learnt",

@@ -272,7 +272,7 @@ def _size(page: Element, names: tuple[str, str]) -> tuple[float, float] | None:
 def _places(page: Element, order: Element | None) -> dict[Element, int]:
     """Where in the reading order the parts of a page are; what it does not name, such as a table's cells, is where that is in which it
     lies, or at the end."""
-    named = {name: place for place, name in enumerate(_order(order))}
+    named = {name: place for place, name in enumerate(filter(None, _order(order)))}
     places = {page: len(named)}
     for part in page.iter():
         for child in part:

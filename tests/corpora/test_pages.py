@@ -508,7 +508,7 @@ def test_regions_that_the_reading_order_leaves_out_come_last(folder):
 def test_cells_of_a_table_stand_where_the_reading_order_has_the_table(folder):
     table = '<TableRegion id="r3"><TableCell id="c1"><TextLine id="l4"><Baseline points="20,450 420,450"/><TextEquiv><Unicode>cell'
     table += "</Unicode></TextEquiv></TextLine></TableCell></TableRegion></Page>"
-    order = '<RegionRefIndexed index="2" regionRef="r1"/><RegionRefIndexed index="1" regionRef="r3"/>'
+    order = '<RegionRefIndexed index="2" regionRef="r1"/><RegionRefIndexed index="1" regionRef="r3"/><OrderedGroupIndexed index="3"/>'
     text = PAGE.replace("</Page>", table).replace('<RegionRefIndexed index="1" regionRef="r1"/>', order)
     (folder / "scan.xml").write_text(text)
     assert [line.text for line in load_pages(str(folder))[0].page.lines] == ["first words", "", "cell", "last"]
