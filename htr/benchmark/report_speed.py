@@ -250,7 +250,9 @@ def _beside_others(peers: list[Result]) -> Iterator[Block]:
         yield Text(". ".join(notes) + ".")
     if peers:
         yield Text(
-            "htr reads with its language models here, each line alone; of many lines, it knows better in which language they are."
+            "htr reads with its language models here, each line alone; of many lines, it knows better in which language they are. "
+            "Its memory is that of a process that has read one line, and it started three times, of which the middle one counts; the "
+            "others have read all lines of a collection, and started once."
         )
 
 

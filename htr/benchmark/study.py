@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock
 
 from htr.benchmark.lines import evaluate_lines
-from htr.benchmark.provenance import LEARNING, VERSION, code_sha256
+from htr.benchmark.provenance import LEARNING, VERSION, code_sha256, labels_sha256
 from htr.benchmark.results import write_result
 from htr.corpora import label, load_corpus
 from htr.errors import InputError
@@ -145,19 +145,27 @@ def run_study(path: Path, folder: Path) -> Path:
     """
     study, cells = load_study(path)
     # A mistyped one is found before the first run, not after it.
-    if not any(sample.split == study.score["split"] and sample.text for sample in load_corpus(study.score["data"])):
+    scored = [
+        sample for sample in load_corpus(study.score["data"]) if sample.split == study.score["split"] and sample.text
+    ]
+    if not scored:
         raise InputError(
             f"{path}: score: {study.score['data']} has no {study.score['split']} lines; choose another split"
         )
     file = folder / f"{path.stem}.json"
-    if _complete_by_other_code(file, study, cells):
+    labels = labels_sha256((sample.id, sample.text) for sample in scored)
+    if _complete_by_other_code(file, study, cells, labels):
         log.warning("%s: holds all runs, by other code than this; to have them done anew, delete it", file)
         return file
     elsewhere, others = 0, []
     for number, cell in enumerate(cells, 1):
         key = settings_sha256(cell.config, study.score)
         runs = _runs(file)
-        if key in runs and runs[key].get("code") == code_sha256(LEARNING) and _same_start(cell.config, runs[key]):
+        if (
+            key in runs
+            and runs[key].get("code") == code_sha256(LEARNING)
+            and _still_true(cell.config, runs[key], labels)
+        ):
             continue
         log.warning(
             "run %d of %d: %s, %g of the train lines, seed %d",
@@ -225,17 +233,18 @@ def _refuse_other_code(run: Path) -> None:
         raise OtherRun
 
 
-def _same_start(config: TrainConfig, run: dict[str, Any]) -> bool:
-    """Whether a run began with the weights that its start stands for now, as far as these are there."""
+def _still_true(config: TrainConfig, run: dict[str, Any], labels: str) -> bool:
+    """Whether a run was scored on the lines of this checksum, and began with the weights that its start stands for now, as far as
+    these are there."""
     file = Path(config.start or "")
-    return not file.is_file() or sha256(file) in run["start"]
+    return run.get("labels_sha256") == labels and (not file.is_file() or sha256(file) in run["start"])
 
 
-def _complete_by_other_code(file: Path, study: Study, cells: list[Cell]) -> bool:
+def _complete_by_other_code(file: Path, study: Study, cells: list[Cell], labels: str) -> bool:
     """Whether a result needs nothing but that its code, one and the same, were this one."""
     runs = _runs(file)
     done = [(cell, runs.get(settings_sha256(cell.config, study.score))) for cell in cells]
-    if not all(run and _same_start(cell.config, run) for cell, run in done):
+    if not all(run and _still_true(cell.config, run, labels) for cell, run in done):
         return False
     codes = {run.get("code") for _, run in done if run}
     return len(codes) == 1 and codes != {code_sha256(LEARNING)}

@@ -116,6 +116,7 @@ def _placed_words(corpus: str, weights: str | None, lines: Collection[str] | Non
 
 
 def label(corpus: str) -> str:
-    """The name of a corpus without the folders of this machine."""
+    """The name of a corpus without the folders of this machine; `pages:data/letters/pages` becomes `pages:letters`."""
     kind, _, path = corpus.partition(":")
-    return f"{kind}:{Path(path).name}" if path else kind
+    parts = Path(path).absolute().parts if kind == "pages" else (Path(path).name,)
+    return f"{kind}:{next((part for part in reversed(parts) if part != 'pages'), 'pages')}" if path else kind

@@ -51,10 +51,15 @@ def train(config: TrainConfig) -> dict[str, Any]:
         InputError: the data or a value cannot be used, the run folder belongs to another run, there was no validation, or memory is
             short.
     """
+    if config.minutes and config.trainer.get("check_val_every_n_epoch", 1) != 1:
+        raise InputError(
+            "trainer: check_val_every_n_epoch: with minutes, the end may come in any epoch, and would not be looked at; leave one of "
+            "both out"
+        )
     folder = Path(config.run)
     start = _start(config)
     samples = _chosen(config)
-    learnt = fingerprint(samples, start)
+    learnt = fingerprint([sample for sample in samples if sample.split != "test"], start)
     if summary := finished(folder, config, learnt):
         return summary
     with claim(folder, config, learnt) as checkpoint:

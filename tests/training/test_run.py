@@ -135,6 +135,8 @@ def test_a_training_without_a_validation_says_so(tiny_config):
     config = load_config(CONFIG, [*tiny_config, "trainer.check_val_every_n_epoch=1000"])
     with pytest.raises(InputError, match="ended before its first validation, so there are no weights"):
         train(config)
+    with pytest.raises(InputError, match="check_val_every_n_epoch: with minutes, the end may come in any epoch"):
+        train(replace(config, minutes=1.0))
 
 
 @pytest.mark.parametrize(
