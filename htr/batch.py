@@ -10,13 +10,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from traceback import clear_frames
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from htr.cli import complain, counted, first_line, gpu_failed, gpu_full, printable, without_gpu
+from htr.cli import complain, counted, first_line, gpu_failed, gpu_full, memory_short, printable, without_gpu
 from htr.errors import InputError
 from htr.pages.containers import Line, Page, Region
 from htr.pages.images import SUFFIXES, count_pages, grey, open_page, pdf_creator
@@ -291,14 +292,17 @@ class naming:
         pass
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, Exception) and not gpu_failed(error):
+            # The error keeps the frames in which it arose: they would hold the page's arrays while the next one is read.
+            clear_frames(trace)
         if isinstance(error, InputError):
             raise InputError(f"{self.task.name}: {error}") from None
-        if isinstance(error, MemoryError):
+        if gpu_full(error):  # which may have room for the next
+            raise InputError(f"{self.task.name}: {without_gpu(error)}") from None
+        if memory_short(error):
             raise InputError(
                 f"{self.task.name}: the memory is too small for it; scale it down, or close other programs"
             ) from None
-        if gpu_full(error):  # which may have room for the next
-            raise InputError(f"{self.task.name}: {without_gpu(error)}") from None
         if isinstance(error, Exception) and not gpu_failed(error):
             raise InputError(
                 f"{self.task.name}: could not be read ({type(error).__name__}: {first_line(error)}); please report it with this page"

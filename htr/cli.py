@@ -80,6 +80,21 @@ def gpu_full(error: BaseException | None) -> bool:
     return isinstance(error, RuntimeError) and "CUDA out of memory" in str(error)
 
 
+# How PyTorch and OpenCV say so on a CPU, and the system, which may have ended a process that loads lines.
+_NO_MEMORY = (
+    "not enough memory",
+    "Cannot allocate memory",
+    "Insufficient memory",
+    "is killed by signal: Killed",
+    "is killed by signal: Bus error",
+)
+
+
+def memory_short(error: BaseException | None) -> bool:
+    """Whether an error is of a computer that has too little memory left."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
+
+
 def without_gpu(error: BaseException) -> str:
     """What to say of such errors."""
     return (

@@ -239,6 +239,10 @@ def test_a_gpu_that_cannot_be_used_ends_it_with_a_word(read, reader, scans, monk
             "the GPU cannot be used (CUDA out of memory. Tried to",
         ),
         (MemoryError(), "the memory is too small for it; scale it down, or close other programs"),
+        (
+            RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate"),
+            "the memory is too small for it",
+        ),
         (ValueError("one\ntwo"), "could not be read (ValueError: one); please report it with this page"),
     ],
 )

@@ -33,6 +33,10 @@ _MOST_END_EDITS = 0.67
 # that were found as one are twice), and lines of a page below which order tells little.
 _MOST_IN_ORDER, _AS_LONG, _FEWEST = 0.75, 1.5, 4
 
+# Words that nobody wrote on a line are looked for, up to so many, at either end; what share of their characters they alone cost as
+# edits; and below how many edits the others are read well.
+_WORDS_MORE, _ALL_OF_IT, _READ_WELL = 3, 0.9, 0.3
+
 # Punctuation read apart from the first or the last word.
 _MARKS_APART = re.compile(r"^([^\w\s]+)\s+|\s+([^\w\s]+)$")
 
@@ -133,7 +137,19 @@ def _in_order(rows: Sequence[int | None], index: int, count: int) -> bool:
 def _may_be(reading: str, match: Match) -> bool:
     """Whether nothing in a line speaks against a text that stands in its place."""
     shorter, longer = sorted((len(reading), len(match.text)))
-    return match.edits < _MOST_IN_ORDER and longer <= _AS_LONG * shorter
+    return match.edits < _MOST_IN_ORDER and longer <= _AS_LONG * shorter and not _has_more(reading, match.text)
+
+
+def _has_more(reading: str, text: str) -> bool:
+    """Whether a text has words before or after those of a line that is read well, such as a number that an editor gave it."""
+    words, edits = text.split(), Levenshtein.distance(reading, text)
+    for count in range(1, min(_WORDS_MORE, len(words) - 1) + 1):
+        for rest in (" ".join(words[count:]), " ".join(words[:-count])):
+            # Of a word that was read, however wrongly, the reading would keep the letters.
+            spared = edits - Levenshtein.distance(reading, rest)
+            if spared >= _ALL_OF_IT * (len(text) - len(rest)) and _share(reading, rest) < _READ_WELL:
+                return True
+    return False
 
 
 def _parted(readings: Sequence[str], text: str) -> list[str]:

@@ -16,8 +16,8 @@ _CONFUSIONS = 12
 # More lines help much where the second half of the lines took so large a share of the errors away.
 _MUCH, _LITTLE = 0.15, 0.05
 
-# Held-out lines below which chance decides that.
-_FEW = 8
+# Held-out lines below which chance decides that, and whether a language harms by so few characters.
+_FEW, _CHANCE = 8, 5
 
 _INTERVALS = "In brackets: 95 % bootstrap intervals over lines."
 _LOST = "Lines in fonts were learnt on the way too, so that other people's hands may have lost more than they show."
@@ -51,6 +51,8 @@ def more_lines(outcome: Outcome) -> str:
         return f"{seen}: more lines will help."
     if gain > _LITTLE:
         return f"{seen}: more lines will help a little."
+    if gain < -_LITTLE:
+        return f"{seen}, which says nothing of more lines."
     return f"{seen}: more lines of this kind would hardly help."
 
 
@@ -170,9 +172,13 @@ def _values(config: dict[str, Any]) -> str:
 
 
 def language_harms(outcome: Outcome) -> bool:
-    """Whether the new weights read the held-out lines worse with the help of the language models."""
-    scores, helped = outcome.after["scores"], outcome.after["scores_with_language"]
-    return bool(outcome.language) and helped["CER"]["value"] > scores["CER"]["value"]
+    """Whether the new weights read the held-out lines worse with the help of the language models, and not by a few characters where
+    there are few lines."""
+    if not outcome.language:
+        return False
+    plain, helped = (outcome.after[scores]["CER"]["value"] for scores in ("scores", "scores_with_language"))
+    wrong = (helped - plain) / 100 * outcome.after["characters"]
+    return wrong > (_CHANCE if outcome.lines["held out"] < _FEW else 0)
 
 
 def _language(outcome: Outcome) -> str:

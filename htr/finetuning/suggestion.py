@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -57,14 +57,23 @@ def choose(candidates: Iterable[Candidate], count: int) -> list[Candidate]:
         candidates: to choose from.
         count: how many are wanted at most.
     """
-    left = list(candidates)
-    seen: Counter[str] = Counter()
-    chosen: list[Candidate] = []
-    while left and len(chosen) < count:
-        values = [sum(doubt * _WORN ** seen[character] for character, doubt in each.doubts) for each in left]
-        chosen.append(left.pop(int(np.argmax(values))))
-        seen.update(character for character, _ in chosen[-1].doubts)
-    return chosen
+    lines = list(candidates)
+    characters = dict.fromkeys(character for line in lines for character, _ in line.doubts)
+    places = {character: place for place, character in enumerate(characters)}
+    # Of each line and character, as there may be hundreds of thousands of lines.
+    doubts = np.zeros((len(lines), len(places)), np.float32)
+    for line, row in zip(lines, doubts):
+        for character, doubt in line.doubts:
+            row[places[character]] += doubt
+    worth = np.ones(len(places), np.float32)
+    chosen: list[int] = []
+    for _ in range(min(count, len(lines))):
+        values = doubts @ worth
+        values[chosen] = -1
+        chosen.append(int(values.argmax()))
+        for character, _ in lines[chosen[-1]].doubts:
+            worth[places[character]] *= _WORN
+    return [lines[index] for index in chosen]
 
 
 def keys_of_lines(page: Page, picture: Image.Image) -> bytes:

@@ -197,15 +197,28 @@ def _join_across(cores: list[Core], wide: bool) -> list[Core]:
 
 
 def _run_on(cores: list[Core], first: Core, second: Core) -> bool:
-    """Whether a line right above or below runs on where there is a space between two pieces: then it is no gutter."""
+    """Whether lines right above or below run on where there is a space between two pieces: then it is no gutter, unless more of them
+    have a space there as well, as columns do below a heading."""
     middle = (first.right + second.left) / 2
     row = (float(first.middle(first.right)) + float(second.middle(second.left))) / 2
-    return any(
-        core.left < first.right
-        and core.right > second.left
-        and core.letter < abs(float(core.middle(middle)) - row) < 10 * first.letter
-        for core in cores
-    )
+    across: list[float] = []
+    before: list[float] = []
+    beyond: list[float] = []
+    for core in cores:
+        level = float(core.middle(np.clip(middle, core.left, core.right)))
+        if core.letter < abs(level - row) < 10 * first.letter:
+            if core.left < first.right and core.right > second.left:
+                across.append(level)
+            else:
+                (before if core.right <= middle else beyond).append(level)
+    spaces: list[float] = []
+    for level in before:
+        beside, counted = (
+            any(abs(level - other) < first.letter for other in levels) for levels in (beyond, [*across, *spaces])
+        )
+        if beside and not counted:
+            spaces.append(level)
+    return len(across) > len(spaces)
 
 
 def _is_speck(core: Core, cores: list[Core]) -> bool:

@@ -14,6 +14,8 @@ _MARGIN = 0.45  # a column narrower than this share of its neighbour is a margin
 
 _MOST = 0.6  # of the rows of a text, so many have a number, a date or a sum where that is no note
 
+_ALONE = 3  # so many have a row for one above or below all rows
+
 _ACROSS = 0.25  # a line runs across both columns if so much of it lies in each
 
 _FOLD = 3.0  # the empty middle of a double page is wider than so many small letters are high
@@ -150,7 +152,8 @@ def _find_gutter(lines: list[_Placed]) -> float | None:
         beyond = [line for line in lines if line.left > edge]
         if not (left and beyond):
             continue
-        x = (edge + min(line.left for line in beyond)) / 2
+        start = min(line.left for line in beyond)
+        x = (edge + start) / 2
         top, bottom = _shared(left, beyond)
         # Only lines beside others make columns; a few lines that stop early do not.
         beside = min(sum(top <= line.row <= bottom for line in side) for side in (left, beyond))
@@ -158,11 +161,12 @@ def _find_gutter(lines: list[_Placed]) -> float | None:
         across = [line for line in lines if line.left <= edge < line.right]
         crossing = sum(top <= line.row <= bottom for line in across) if beside > 2 else len(across)
         score = beside - crossing
-        width = min(line.left for line in beyond) - edge
+        width = start - edge
         # A note counts as two rows beside two, where no line of the page reaches under it.
         if not across and (_is_note(left, beyond) or _is_note(beyond, left)):
             beside, score = 2, max(score, 1)
-        if _keep_rows([line for line in lines if line.right <= x], [line for line in lines if line.left >= x]):
+        # Longer lines on the left are on the rows of the others too, as long as they end before these.
+        if _keep_rows([line for line in lines if line.left <= edge and line.right <= start], beyond):
             continue
         if beside >= 2 and width > 0.5 * letter and score > best_score:
             best, best_score = x, score
@@ -194,13 +198,16 @@ def _keep_rows(left: list[_Placed], right: list[_Placed]) -> bool:
 
 def _are_labels(lines: list[_Placed], text: list[_Placed]) -> bool:
     """Whether narrow lines beside others are the numbers, dates or sums of their rows: each is on one, and they are on most, or mostly
-    on single ones. A note that happens to keep the rows of the text is on a few that follow each other.
+    on single ones. A note that happens to keep the rows of the text is on a few that follow each other. Above the first row and below
+    the last, a few may stand alone: a year, a heading, a total.
     """
     if not _is_narrow(lines, text):
         return False
     rows = sorted(text, key=lambda line: line.row)
-    owners = [[index for index, row in enumerate(rows) if _in_one_row(line, row)] for line in lines]
-    if not all(owners):
+    of_lines = [[index for index, row in enumerate(rows) if _in_one_row(line, row)] for line in lines]
+    owners = [owner for owner in of_lines if owner]
+    alone = [line for line, owner in zip(lines, of_lines) if not owner]
+    if any(rows[0].row < line.row < rows[-1].row for line in alone) or _ALONE * len(alone) > len(owners):
         return False
     on = sorted({owner[0] for owner in owners})
     runs = 1 + sum(later - earlier > 1 for earlier, later in pairwise(on))

@@ -14,20 +14,13 @@ from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheck
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from htr.cli import memory_short
 from htr.errors import InputError, first_line
 from htr.files import written_whole
 from htr.machine import use_bfloat16
 from htr.training.config import Config
 
 log = logging.getLogger(__name__)
-
-# What PyTorch and the system say on a CPU, and where the system has ended a process that loads lines.
-_NO_MEMORY = (
-    "not enough memory",
-    "Cannot allocate memory",
-    "is killed by signal: Killed",
-    "is killed by signal: Bus error",
-)
 
 
 def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
@@ -102,7 +95,7 @@ def fit(
                 raise InputError(f"trainer: {first_line(error)}; see the options of Lightning's Trainer") from None
             raise
         except (OSError, RuntimeError) as error:
-            if isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _NO_MEMORY):
+            if isinstance(error, torch.OutOfMemoryError) or memory_short(error):
                 raise InputError(
                     f"{trainer.default_root_dir}: memory is short; give {smaller} or fewer workers, and another run= (to "
                     "htr.finetune, another --out)"

@@ -123,3 +123,17 @@ def test_order_alone_makes_no_text_right():
     )
     others = [misread(line[::-1], 0.9, number) for number, line in enumerate(LINES)]
     assert not any(match.sure for match in match_lines(others, "\n".join(LINES)))
+
+
+@pytest.mark.parametrize(
+    "numbered", ["{number} {line}", "[l. {number}] {line}", "{line} [word illegible]", "{line} {number}.25"]
+)
+def test_what_an_editor_adds_to_lines_is_not_learnt(numbered):
+    """In the order of the page, though all that is written there is read well."""
+    readings = [misread(line, 0.05, number) for number, line in enumerate(LINES)]
+    text = "\n".join(numbered.format(number=number, line=line) for number, line in enumerate(LINES, 1))
+    assert not any(match.sure for match in match_lines(readings, text))
+    text = "\n".join(
+        numbered.format(number=number, line=line) if number == 2 else line for number, line in enumerate(LINES)
+    )
+    assert [match.text for match in match_lines(readings, text) if match.sure] == [*LINES[:2], *LINES[3:]]

@@ -18,7 +18,7 @@ from htr.corpora.embedded import embedded_lines
 from htr.errors import InputError
 from htr.finetuning.claim import claim
 from htr.finetuning.recipe import Read, pace, recipe
-from htr.finetuning.report import more_lines
+from htr.finetuning.report import language_harms, more_lines
 from htr.finetuning.run import _mended, _passes
 from htr.network import Recogniser
 from htr.reader import Reader
@@ -424,11 +424,22 @@ def test_the_end_comes_after_a_look_at_the_held_out_lines(source, parent, tmp_pa
         (8, 40.0, "more lines will help."),
         (8, 46.0, "more lines will help a little"),
         (8, 49.0, "more lines of this kind would hardly help"),
+        (8, 60.0, "which says nothing of more lines"),
     ],
 )
 def test_whether_more_lines_would_help(held_out, whole, word):
     curve = [{"lines": 0, "CER": 60.0}, {"lines": 20, "CER": 50.0}, {"lines": 40, "CER": whole}]
     assert word in more_lines(SimpleNamespace(curve=curve, lines={"held out": held_out}, unread=None))
+
+
+@pytest.mark.parametrize(
+    ("held_out", "helped", "harms"), [(3, 12.0, False), (3, 40.0, True), (20, 12.0, True), (20, 9.0, False)]
+)
+def test_a_few_characters_in_a_few_lines_do_not_speak_against_a_language(held_out, helped, harms):
+    scores = {name: {"CER": {"value": value}} for name, value in (("scores", 10.0), ("scores_with_language", helped))}
+    after = {**scores, "characters": 50 * held_out}
+    outcome = SimpleNamespace(language=["english"], after=after, lines={"held out": held_out})
+    assert language_harms(outcome) is harms
 
 
 @pytest.mark.parametrize(

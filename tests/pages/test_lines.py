@@ -223,3 +223,10 @@ def test_iam_forms(shared_iam, finder):
         between = [box for box in found if boxes[0][1] < (box[1] + box[3]) / 2 < boxes[-1][3]]
         assert len(between) == len(boxes)
         assert all(max(overlap(box, line) for line in between) > 0.5 for box in boxes)
+
+
+def test_a_heading_does_not_join_the_columns_below_it(finder):
+    page = paper(1100, 1500)
+    heading = write(page, ("a heading that runs across both of the columns below",), top=120, left=150)
+    left, right = (write(page, top=260, left=place) for place in (100, 850))
+    assert_same(finder.find(page), heading + left + right)

@@ -155,6 +155,20 @@ def test_numbers_dates_and_sums_stay_on_their_rows(left, right, step):
     assert order(text + far, size=(1500, 1000)) == [("text", " ".join(f"a{row} n{row}" for row in range(9)))]
 
 
+def test_sums_beside_lines_of_any_length_and_what_stands_above_or_below_them_keep_their_rows():
+    ends = [700, 800, 750, 1150, 720, 780, 1180, 760, 740, 790]
+    entries = [line(f"a{row}", 200, end, 100 + 60 * row) for row, end in enumerate(ends)]
+    sums = [line(f"s{row}", 1400, 1500, 104 + 60 * row) for row in range(10)]
+    names = " ".join(f"a{row} s{row}" for row in range(10))
+    assert order(entries + sums, size=(1700, 2400)) == [("text", names)]
+    total, heading = line("total", 1390, 1510, 790), line("pounds", 1390, 1510, 20)
+    assert order([*entries, *sums, total, heading], size=(1700, 2400)) == [("text", f"pounds {names} total")]
+    dates = [line(f"d{row}", 50, 150, 104 + 120 * row) for row in range(5)]
+    year = line("1887", 50, 160, 30)
+    names = " ".join(f"d{row // 2} a{row}" if row % 2 == 0 else f"a{row}" for row in range(10))
+    assert order([*entries, *dates, year], size=(1700, 2400)) == [("text", f"1887 {names}")]
+
+
 def test_a_note_on_the_rows_of_ruled_paper_is_one():
     note = column("n", 50, 220, 280, 3)
     assert order(column("a", 300, 900, 100, 10) + note)[1] == ("margin", "n0 n1 n2")
