@@ -292,9 +292,10 @@ class naming:
         pass
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if isinstance(error, Exception) and not gpu_failed(error):
-            # The error keeps the frames in which it arose: they would hold the page's arrays while the next one is read.
-            clear_frames(trace)
+        if not isinstance(error, Exception) or gpu_failed(error):
+            return
+        # The error keeps the frames in which it arose: they would hold the page's arrays while the next one is read.
+        clear_frames(trace)
         if isinstance(error, InputError):
             raise InputError(f"{self.task.name}: {error}") from None
         if gpu_full(error):  # which may have room for the next
@@ -303,10 +304,9 @@ class naming:
             raise InputError(
                 f"{self.task.name}: the memory is too small for it; scale it down, or close other programs"
             ) from None
-        if isinstance(error, Exception) and not gpu_failed(error):
-            raise InputError(
-                f"{self.task.name}: could not be read ({type(error).__name__}: {first_line(error)}); please report it with this page"
-            ) from error
+        raise InputError(
+            f"{self.task.name}: could not be read ({type(error).__name__}: {first_line(error)}); please report it with this page"
+        ) from error
 
 
 def _natural(path: Path) -> tuple[list[list[str | int]], Path]:

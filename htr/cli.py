@@ -90,7 +90,7 @@ _NO_MEMORY = (
 )
 
 
-def memory_short(error: BaseException | None) -> bool:
+def memory_short(error: Exception) -> bool:
     """Whether an error is of a computer that has too little memory left."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
 

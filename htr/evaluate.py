@@ -45,7 +45,8 @@ def main() -> None:
     folder = out.parent if out else Path("runs")
     make_writable(folder)
     # Loaded late, so that --help and mistyped arguments answer at once.
-    from htr.benchmark.results import collection_of, free_name, language_of, pages_of, result_name, write_result
+    from htr.benchmark.results import collection_of, free_name, language_of, result_name, write_result
+    from htr.corpora import pages_of
 
     if arguments.data is not None:
         from htr.benchmark.lines import evaluate_lines

@@ -27,10 +27,10 @@ from htr.benchmark.lines import evaluate_lines, named_rates
 from htr.benchmark.pages import Truth, compare, evaluate_pages, finder_facts, load_truths, rates
 from htr.benchmark.peers import PEERS, Peer, PeerProcess, PeerReading, Unreadable, installed
 from htr.benchmark.provenance import FINDING, READING, code_sha256, labels_sha256, language_facts, provenance
-from htr.benchmark.results import Result, Results, collection_of, load_results, pages_of, result_name, write_result
+from htr.benchmark.results import Result, Results, collection_of, load_results, result_name, write_result
 from htr.benchmark.speed import first_result, measure_speed
 from htr.cli import counted
-from htr.corpora import label, load_corpus
+from htr.corpora import label, load_corpus, pages_of
 from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.files import write_whole

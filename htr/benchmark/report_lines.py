@@ -26,10 +26,10 @@ from htr.benchmark.results import (
     language_of,
     named_language,
     named_reader,
-    pages_of,
     reader_of,
 )
 from htr.cli import counted
+from htr.corpora import pages_of
 from htr.language import AUTO, NONE
 from htr.weights import DEFAULT
 

@@ -16,10 +16,10 @@ from htr.benchmark.results import (
     named_language,
     named_machine,
     named_reader,
-    pages_of,
     reader_of,
 )
 from htr.cli import counted
+from htr.corpora import pages_of
 
 
 def whole_pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from htr.benchmark.provenance import VERSION
 from htr.cli import counted
-from htr.corpora import label
+from htr.corpora import label, pages_of
 from htr.encoders import NAME as PPOCR_ENCODER
 from htr.errors import InputError
 from htr.files import read_text, write_whole
@@ -161,12 +161,6 @@ def collection_of(data: str) -> str:
     """A short name for a corpus: `sample`, `iam`, `letters`; of pages also which ones, as `pages_of` says."""
     kind, _, path = data.partition(":")
     return f"pages-{pages_of(path)}" if kind == "pages" else label(data).rpartition(":")[2]
-
-
-def pages_of(source: str) -> str:
-    """A short name for pages with their truth: `data/letters/pages` becomes `letters`."""
-    path = Path(source.rpartition(":")[2]).absolute()
-    return next((part for part in reversed(path.parts) if part != "pages"), "pages")
 
 
 def reader_of(result: Result) -> str:

@@ -127,7 +127,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     arguments = parser.parse_args()
     make_writable(arguments.out)
-    from htr.benchmark.results import free_name, pages_of, result_name, write_result
+    from htr.benchmark.results import free_name, result_name, write_result
+    from htr.corpora import pages_of
 
     result = evaluate_transcripts(arguments.pages, arguments.count, arguments.weights, arguments.language)
     for name, counts in result["results"].items():

@@ -118,5 +118,10 @@ def _placed_words(corpus: str, weights: str | None, lines: Collection[str] | Non
 def label(corpus: str) -> str:
     """The name of a corpus without the folders of this machine; `pages:data/letters/pages` becomes `pages:letters`."""
     kind, _, path = corpus.partition(":")
-    parts = Path(path).absolute().parts if kind == "pages" else (Path(path).name,)
-    return f"{kind}:{next((part for part in reversed(parts) if part != 'pages'), 'pages')}" if path else kind
+    return f"{kind}:{pages_of(path) if kind == 'pages' else Path(path).name}" if path else kind
+
+
+def pages_of(source: str) -> str:
+    """A short name for pages with their truth: `data/letters/pages` becomes `letters`."""
+    path = Path(source.rpartition(":")[2]).absolute()
+    return next((part for part in reversed(path.parts) if part != "pages"), "pages")
