@@ -64,8 +64,8 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
     """Lists the files to read: those given, and the pictures and PDF files in the folders given and those below.
 
     In folders, files come in the order of their names, page2 before page10. What is hidden there, the folder of results, and those
-    of fine-tunings are not looked at; links to folders are not followed, as a log line says. Pictures of readings are passed over,
-    also where they are named, for `*.jpg` names them too.
+    of fine-tunings are not looked at; links to folders are not followed, as a log line says. What htr made of readings is passed over,
+    also where it is named, for `letters/*` names it too.
 
     Args:
         given: files and folders.
@@ -96,12 +96,15 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
         raise InputError("an empty name was given; name a picture, a PDF file or a folder")
     for path in map(Path, given):
         if not os.path.isdir(path):
-            if path.name.endswith(OVERLAY):
+            beside = out and path.suffix.lower() not in SUFFIXES and _same(path.parent, out)
+            if beside or (os.path.isfile(path) and is_result(path)):  # which `letters/*` names too
                 others[path.suffix.lower()] += 1
             else:
                 add(path, Path(path.stem if path.stem.strip(".") else path.name))  # of `...png` it is `..`
             continue
         if out and _same(path, out):
+            if len(given) > 1:
+                continue
             raise InputError(
                 f"{out}: is the folder that is read; choose another one for the results with --out, or name the pictures in it"
             )
@@ -157,7 +160,9 @@ def find_all_pages(files: dict[Path, Path]) -> tuple[list[Task], list[str]]:
         except InputError as error:
             broken.append(str(error))
             complain(error)
-    results = _told_apart(files, counts)
+    # What is no picture, such as a text beside one, has no result whose name it could share.
+    named = {file: result for file, result in files.items() if file in counts or file.suffix.lower() in SUFFIXES}
+    results = _told_apart(named, counts)
     return [task for file, pages in counts.items() for task in _pages_of(file, pages, results[file])], broken
 
 
@@ -213,15 +218,19 @@ def read_pages(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence
 
 def read_lines(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence[Maker]) -> Iterator[Result]:
     """Reads pictures of one line each, many at once; `dpi` is that of pages of PDF files."""
-    chunk: list[tuple[Task, Image.Image | InputError]] = []
+    chunk: list[tuple[Task, Image.Image | InputError, np.ndarray | None]] = []
     pixels = 0
     for task in tasks:
+        picture: Image.Image | InputError
+        lightness = None
         try:
             picture = open_page(task.file, task.number, dpi, task.name)
-            pixels += picture.width * picture.height
+            with naming(task):
+                lightness = grey(np.asarray(picture))
+            pixels += lightness.size
         except InputError as error:
             picture = error
-        chunk.append((task, picture))
+        chunk.append((task, picture, lightness))
         if pixels > _CHUNK_PIXELS or task is tasks[-1]:
             yield from _read_chunk(reader, chunk, makers)
             chunk, pixels = [], 0
@@ -237,15 +246,15 @@ def _read_page(reader: Reader, task: Task, dpi: int, makers: Sequence[Maker]) ->
 
 
 def _read_chunk(
-    reader: Reader, chunk: Sequence[tuple[Task, Image.Image | InputError]], makers: Sequence[Maker]
+    reader: Reader, chunk: Sequence[tuple[Task, Image.Image | InputError, np.ndarray | None]], makers: Sequence[Maker]
 ) -> Iterator[Result]:
-    pictures = [grey(np.asarray(picture)) for _, picture in chunk if isinstance(picture, Image.Image)]
+    pictures = [lightness for _, _, lightness in chunk if lightness is not None]
     try:
         lines = reader.read_lines(pictures)
     except Exception:  # of one of them, which is found below
         lines = [None] * len(pictures)
     read = zip(pictures, lines)
-    for task, picture in chunk:
+    for task, picture, _ in chunk:
         if isinstance(picture, InputError):
             yield task, picture, []
             continue

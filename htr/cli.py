@@ -25,8 +25,11 @@ _UNUSABLE = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG})
 
 def run(main: Callable[[], int | None]) -> None:
     """Runs a command line: an `InputError`, a full disk, a place that is not ours or a GPU that does not work becomes one line on
-    stderr and exit code 2, Ctrl-C exit code 130; a `~` that the shell left stands for the home folder."""
-    sys.argv[1:] = map(from_home, sys.argv[1:])
+    stderr and exit code 2, Ctrl-C exit code 130; a `~` that the shell left stands for the home folder, and `-scan.jpg` is a file if it
+    is there."""
+    sys.argv[1:] = [
+        f"./{word}" if word[:1] == "-" and os.path.exists(word) else from_home(word) for word in sys.argv[1:]
+    ]
     keep_memory()
     keep_kernels()
     screen = logging.StreamHandler(sys.stderr)
@@ -80,11 +83,12 @@ def gpu_full(error: BaseException | None) -> bool:
     return isinstance(error, RuntimeError) and "CUDA out of memory" in str(error)
 
 
-# How PyTorch and OpenCV say so on a CPU, and the system, which may have ended a process that loads lines.
+# How PyTorch, OpenCV and NumPy say so on a CPU, and the system, which may have ended a process that loads lines.
 _NO_MEMORY = (
     "not enough memory",
     "Cannot allocate memory",
     "Insufficient memory",
+    "Unable to allocate",
     "is killed by signal: Killed",
     "is killed by signal: Bus error",
 )

@@ -77,7 +77,10 @@ def main() -> None:
         ]
     if arguments.language != "auto":
         about.append(f"language-{language_of(result).replace(' ', '-')}")
-    _tell_taught(arguments.pages if arguments.data is None else arguments.data, result["weights"])
+    pages = arguments.pages
+    _tell_taught(
+        arguments.data or (pages if pages.startswith("iam:") else f"pages:{pages}"), result["split"], result["weights"]
+    )
     print(shown)  # first, for there may be no room for the files
     readings = result.pop("readings")
     out = out or free_name(folder / result_name(about, result), result["command"])
@@ -90,15 +93,22 @@ def main() -> None:
     print(f"written to {out}; truth and readings to {out.with_suffix('.tsv')}")
 
 
-def _tell_taught(corpus: str, weights: dict[str, Any]) -> None:
-    """Says so where fine-tuning has taught the weights lines of this folder."""
+def _tell_taught(corpus: str, split: str | None, weights: dict[str, Any]) -> None:
+    """Says so where fine-tuning has taught the weights lines of this folder.
+
+    It learns no test lines where others are train lines, by their folders or in a table.
+    """
     from htr.batch import OF_RUN
+    from htr.corpora import load_corpus
     from htr.weights import taught_from
 
     taught = set(taught_from(weights["training"]))
     folder = Path(corpus.rpartition(":")[2]).resolve()
     # Its parts may be scored, and the copies in the folder of a fine-tuning, all of which it learns in the end.
-    if corpus != "sample" and taught and any(name in taught or name.endswith(OF_RUN) for name in folder.parts):
+    if corpus == "sample" or not taught or not any(name in taught or name.endswith(OF_RUN) for name in folder.parts):
+        return
+    parted = split == "test" and not corpus.startswith("iam:")
+    if not parted or not any(sample.split == "train" for sample in load_corpus(corpus)):
         log.warning(
             "%s: has learnt from a folder, and %s may be it or in it: what it has learnt it reads better than other pages; score "
             "it on such that it has not learnt",

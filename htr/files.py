@@ -24,6 +24,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{secrets.token_hex(6)}.partial")
     try:
         yield partial
+        with partial.open("rb+") as written:  # else a power cut may leave an empty file in its place
+            os.fsync(written.fileno())
         os.replace(partial, path)
     except BaseException as error:
         partial.unlink(missing_ok=True)

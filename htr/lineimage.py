@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from htr.pages.ink import passes_for_negative
+
 WIDTH_STEP = 64
 """Batches are padded to a multiple of this many pixels, so that few distinct shapes occur."""
 
@@ -152,9 +154,7 @@ def _shrink(grey: np.ndarray, height: int) -> np.ndarray:
 
 def ink_of(grey: np.ndarray) -> np.ndarray:
     """Shape (h, w), uint8: how dark each pixel is against its paper, 255 = as dark as the line's dark strokes."""
-    # Paper covers most of a line, so the middle grey is nearer to the paper's end of the range than to the ink's.
-    dark, middle, light = np.percentile(grey, [1, 50, 99])
-    if middle - dark < light - middle:
+    if passes_for_negative(grey):
         grey = 255 - grey
     size = max(3, grey.shape[0] // 3) | 1
     paper = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, np.ones((size, size), np.uint8), borderType=cv2.BORDER_REPLICATE)

@@ -45,7 +45,7 @@ def main() -> int:
         raise InputError(f"--format {arguments.format}: each of several pages needs a file of its own; give --out DIR")
     missing: set[Path] = set()
     if out:
-        tasks, missing = _unwritten(tasks, files, out, makers, arguments.resume)
+        tasks, missing = _unwritten(tasks, out, makers, arguments.resume)
     there = total - len(tasks) - len(broken)
     results: Iterable = ()
     if tasks:
@@ -133,7 +133,7 @@ def _arguments() -> argparse.Namespace:
         help="weights: a file, small or iam (default: those that come with htr)",
     )
     add_language(parser)
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     if not arguments.out:
         for option in ("overlay", "resume"):
             if getattr(arguments, option):
@@ -145,13 +145,11 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _unwritten(
-    tasks: list[Task], files: Iterable[Path], out: Path, suffixes: Iterable[str], resume: bool
-) -> tuple[list[Task], set[Path]]:
+def _unwritten(tasks: list[Task], out: Path, suffixes: Iterable[str], resume: bool) -> tuple[list[Task], set[Path]]:
     """The pages of which results are still to be written, and these; no file that is there, and none of two of a name, is
     written over."""
     refuse_same_results(tasks, out)
-    given = set(map(os.path.realpath, files))
+    given = {os.path.realpath(task.file) for task in tasks}
     unwritten = []
     missing: set[Path] = set()
     for task in tasks:

@@ -31,7 +31,7 @@ def main() -> int:
         "--weights", metavar="W", help="weights to teach: a file, small or iam (default: those that come with htr)"
     )
     add_language(parser)
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     out: Path = arguments.out
     if arguments.count < 1:
         raise InputError(f"--count: {arguments.count} is no number of lines; give 1 or more")

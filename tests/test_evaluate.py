@@ -15,6 +15,7 @@ from standin import StandIn, line, write_page
 from htr import evaluate
 from htr.benchmark import pages
 from htr.benchmark.details import details
+from htr.corpora.embedded import embedded_lines
 from htr.corpora.iam import load_iam
 from htr.language import find_models
 from htr.metrics import score
@@ -135,6 +136,27 @@ def test_weights_that_were_taught_a_folder_of_this_name_are_told_of(run, iam_fol
     assert [f"my.safetensors: has learnt from a folder, and {place} may be it" in message for place, message in zip(places, told)] == [
         True, True, True,
     ]  # fmt: skip
+
+
+def test_test_lines_beside_train_lines_were_not_taught(run, tmp_path, caplog):
+    weights = load_weights("iam")
+    taught = {"data": ["letters"], "train_lines": 12, "averaged": "0.65 of what was learnt, the rest of parent"}
+    save_weights(
+        tmp_path / "my.safetensors",
+        weights.network,
+        replace(weights.header, training={**taught, "parent": weights.ancestry()}),
+    )
+    (sample,) = embedded_lines("test", 1)
+    for name in ("train", "test"):
+        (tmp_path / "letters" / name).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "letters" / name / "line.png"), sample.image())
+        (tmp_path / "letters" / name / "line.gt.txt").write_text(sample.text)
+    words = ["--data", f"lines:{tmp_path / 'letters'}", "--weights", tmp_path / "my.safetensors", "--language", "none"]
+    assert run(*words, "--out", tmp_path / "1.json")[0] == 0
+    assert "has learnt from a folder" not in caplog.text
+    (tmp_path / "letters" / "train").rename(tmp_path / "letters" / "more")
+    assert run(*words, "--out", tmp_path / "2.json")[0] == 0
+    assert "has learnt from a folder" in caplog.text
 
 
 def test_lines_and_pages_exclude_each_other(run, tmp_path):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from htr.corpora.embedded import embedded_lines
-from htr.lineimage import MAX_WIDTH, WIDTH_STEP, collate, prepare, without_rules
+from htr.lineimage import MAX_WIDTH, WIDTH_STEP, collate, ink_of, prepare, without_rules
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +111,18 @@ def test_rules_are_taken_out_and_strokes_that_cross_them_stay():
     assert cleaned[written > 0].mean() > 250
     assert (cleaned[written == 0] > 0).sum() < 0.1 * (rule[written == 0] > 0).sum()
     assert np.array_equal(without_rules(written), written)
+
+
+@pytest.mark.parametrize("width", [800, 1500])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_single_figure_in_a_wide_field_is_no_white_writing(width, seed):
+    """Its ink is less than a hundredth of the picture, which the grain of paper outweighs."""
+    rng = np.random.default_rng(seed)
+    picture = np.full((70, width), 225, np.uint8)
+    cv2.line(picture, (width // 2, 18), (width // 2 - 4, 52), 60, 3, cv2.LINE_AA)
+    # The grain has more light specks than dark ones.
+    noisy = picture + rng.normal(0, 2, picture.shape) + 12 * (rng.random(picture.shape) < 0.02)
+    grey = noisy.clip(0, 255).astype(np.uint8)
+    ink = ink_of(grey)
+    assert ink[18:52, width // 2 - 6 : width // 2 + 6].max() > 200
+    assert (np.delete(ink, slice(width // 2 - 12, width // 2 + 12), 1) > 100).mean() < 0.001

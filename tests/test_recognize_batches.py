@@ -397,6 +397,36 @@ def test_a_page_is_no_result_of_itself(read, scans):
     assert (scans / "letter.pdf").read_bytes() == content
 
 
+@pytest.mark.parametrize("form", ["text", "pdf", "page2013"])
+def test_all_files_of_a_folder_named_go_on_beside_their_results(read, reader, scans, form):
+    for number, width in enumerate((20, 21, 99), 1):
+        page(width).save(scans / f"{number}.png")
+    (scans / "notes.xml").write_text("<notes/>")
+    out = scans / "page" if form == "page2013" else scans
+
+    def named():
+        return sorted(scans.iterdir())
+
+    options = "--format", form, "--overlay", "--out", out
+    assert read(*named(), *options)[0] == 130
+    written = files_below(scans)
+    page(22).save(scans / "3.png")
+    assert read(*named(), *options)[0] == 2  # what is there is not written over
+    reader.read.clear()
+    code, _, err = read(*named(), *options, "--resume")
+    # The notes are no picture where results go elsewhere.
+    assert (code, reader.read) == (0 if out == scans else 2, [22]), err
+    assert len(files_below(scans)) == len(written) + 2
+
+
+def test_files_may_stand_behind_options_and_begin_with_a_dash(read, reader, tmp_path, scans, monkeypatch):
+    monkeypatch.chdir(scans)
+    for name, width in (("a.png", 20), ("-1.png", 21), ("-hands.png", 22)):
+        page(width).save(scans / name)
+    code, _, err = read("-hands.png", "--out", tmp_path / "texts", "a.png", "-1.png")
+    assert (code, reader.read) == (0, [22, 20, 21]), err
+
+
 def test_a_page_that_is_given_twice_is_read_once(read, reader, tmp_path, scans, monkeypatch):
     page(20).save(scans / "page.png")
     monkeypatch.chdir(tmp_path)

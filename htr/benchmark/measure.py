@@ -27,7 +27,7 @@ from htr.benchmark.lines import evaluate_lines, named_rates
 from htr.benchmark.pages import Truth, compare, evaluate_pages, finder_facts, load_truths, rates
 from htr.benchmark.peers import PEERS, Peer, PeerProcess, PeerReading, Unreadable, installed
 from htr.benchmark.provenance import FINDING, READING, code_sha256, labels_sha256, language_facts, provenance
-from htr.benchmark.results import Result, Results, collection_of, load_results, result_name, write_result
+from htr.benchmark.results import COUNTS_AS, Result, Results, collection_of, load_results, result_name, write_result
 from htr.benchmark.speed import first_result, measure_speed
 from htr.cli import counted
 from htr.corpora import label, load_corpus, pages_of
@@ -132,12 +132,11 @@ def _known(results: Sequence[Result], weights: str, **values: Any) -> bool:
     """Whether a result of these weights, of the code as it is, on this machine is there, with these values."""
     machine = describe("cuda" if torch.cuda.is_available() else "cpu")
     language = language_facts(AUTO)
+    values |= {"language": language, "code": code_sha256(READING)}
     return any(
         result["weights"]["sha256"] == _checksum(weights)
-        and result["language"] == language
-        and result.get("code") == code_sha256(READING)
         and all(result["machine"][name] == machine[name] for name in ("processor", "threads", "precision"))
-        and all(result.get(name) == value for name, value in values.items())
+        and all({**result, **result.get(COUNTS_AS, {})}.get(name) == value for name, value in values.items())
         for result in results
     )
 

@@ -12,12 +12,14 @@ from htr.benchmark.blocks import Block, Heading, Plot, Table, Text, as_html, wri
 from htr.benchmark.report_lines import accuracy, in_short, overview, tested
 from htr.benchmark.report_speed import own_hand, speed, whole_pages
 from htr.benchmark.results import (
+    COUNTS_AS,
     DAMAGE,
     KINDS,
     Result,
     Results,
     collection_of,
     comes_along,
+    counted_code,
     leave_out,
     load_results,
     named_language,
@@ -261,9 +263,9 @@ def _other_code(shown: list[Result]) -> Iterator[Block]:
     for key, does in _CODES.items():
         kinds: dict[str, dict[str, None]] = {}
         for result in shown:
-            if key in result:
+            if code := counted_code(result, key):
                 kind = "validation lines" if result.get("split") == "val" else result["kind"]
-                kinds.setdefault(result[key], {})[kind] = None
+                kinds.setdefault(code, {})[kind] = None
         if len(kinds) > 1:
             told = "; ".join(f"`{code[:8]}`: {', '.join(of)}" for code, of in kinds.items())
             yield Text(
@@ -284,7 +286,10 @@ def _averaged(training: dict[str, Any]) -> str:
 def _versions(result: Result) -> str:
     machine = result["machine"]
     further = "".join(f", {name} `{result[name][:8]}`" for name in _CODES if name != "code" and name in result)
+    later = result.get(COUNTS_AS, {})
+    counted = ", ".join(f"{name} `{later[name][:8]}`" for name in _CODES if name in later)
+    because = f"; not measured anew, and counted as of {counted}: {later['because']}" if counted else ""
     return (
         f"Python {machine['python']}, torch {machine['torch']}, timm {machine['timm']}, htr {machine['htr']}, code "
-        f"`{result.get('code', 'unknown')[:8]}`{further}"
+        f"`{result.get('code', 'unknown')[:8]}`{further}{because}"
     )

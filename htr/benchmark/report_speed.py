@@ -10,6 +10,7 @@ from htr.benchmark.blocks import Block, Heading, Table, Text
 from htr.benchmark.results import (
     Result,
     collection_of,
+    exchanged_models,
     has_seen,
     interval,
     measured_by,
@@ -335,6 +336,8 @@ def _taught(reader: str, name: str, general: str, results: list[Result]) -> Iter
         ["learnt from lines", "minutes of training (in all)", *(kind + helped for kind in kinds for helped in helps)],
         rows,
     )
+    if others := exchanged_models(newest):
+        yield Text(f"Read with language models of which one is not that which comes along: {', '.join(others)}.")
     if any("²" in row[0] for row in rows):
         yield Text("² By an earlier state of the code, or language models; see the end.")
     new = start.get("new characters", {"count": 0})

@@ -18,7 +18,7 @@ from htr.corpora import label, pages_of
 from htr.encoders import NAME as PPOCR_ENCODER
 from htr.errors import InputError
 from htr.files import read_text, write_whole
-from htr.language import AUTO, NONE
+from htr.language import AUTO, NONE, find_models
 from htr.weights import MODELS, data_seen, sha256
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,10 @@ DAMAGE = ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, 
 
 KINDS = tuple(_NEEDED)
 """What a result can be of."""
+
+COUNTS_AS = "counts as"
+"""What a result, or a run of a study, is given by hand where code has changed and was shown to give the same: checksums of the later
+code, by name, and `because`, how that was shown. Its own checksums stay."""
 
 Result = dict[str, Any]
 
@@ -174,6 +178,21 @@ def comes_along(result: Result) -> bool:
     return reader_of(result) in _shipped().values()
 
 
+def exchanged_models(result: Result) -> list[str]:
+    """The language models behind a result that have the names of such as come along, and are others."""
+    models = (result["language"] or {}).get("models", {})
+    return [
+        f"{Path(name).stem} {checksum[:8]}"
+        for name, checksum in models.items()
+        if _shipped_models().get(name, checksum) != checksum
+    ]
+
+
+@cache
+def _shipped_models() -> dict[str, str]:
+    return {file.name: sha256(file) for file in find_models(AUTO)}
+
+
 @cache
 def _shipped() -> dict[str, str]:
     """Names of the weights that come along, by their checksum."""
@@ -217,7 +236,13 @@ def newest_runs(results: list[Result]) -> list[Result]:
 
 def measured_by(result: Result) -> list[Any]:
     """What must be the same in fine-tunings that compare exactly."""
-    return [result.get(name) for name in ("code", "learning code", "language")]
+    return [*(counted_code(result, name) for name in ("code", "learning code")), result.get("language")]
+
+
+def counted_code(result: Result, name: str = "code") -> str | None:
+    """The checksum of the code by which a result, or a run of a study, counts as made: its own, or that of later code which was shown
+    to give the same; see `COUNTS_AS`."""
+    return result.get(COUNTS_AS, {}).get(name, result.get(name))
 
 
 def _values(result: Result, *keys: str) -> str:

@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from htr.benchmark.lines import evaluate_lines
 from htr.benchmark.provenance import LEARNING, VERSION, code_sha256, labels_sha256
-from htr.benchmark.results import write_result
+from htr.benchmark.results import counted_code, write_result
 from htr.corpora import label, load_corpus
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
@@ -163,7 +163,7 @@ def run_study(path: Path, folder: Path) -> Path:
         runs = _runs(file)
         if (
             key in runs
-            and runs[key].get("code") == code_sha256(LEARNING)
+            and counted_code(runs[key]) == code_sha256(LEARNING)
             and _still_true(cell.config, runs[key], labels)
         ):
             continue
@@ -246,7 +246,7 @@ def _complete_by_other_code(file: Path, study: Study, cells: list[Cell], labels:
     done = [(cell, runs.get(settings_sha256(cell.config, study.score))) for cell in cells]
     if not all(run and _still_true(cell.config, run, labels) for cell, run in done):
         return False
-    codes = {run.get("code") for _, run in done if run}
+    codes = {counted_code(run) for _, run in done if run}
     return len(codes) == 1 and codes != {code_sha256(LEARNING)}
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from htr.benchmark import plots
 from htr.benchmark.blocks import Block, Heading, Plot, Table, Text, as_markdown, write_plots
-from htr.benchmark.results import DAMAGE, collection_of, interval
+from htr.benchmark.results import DAMAGE, collection_of, counted_code, interval
 from htr.benchmark.study import load_result
 from htr.errors import InputError
 from htr.files import write_whole
@@ -113,7 +113,7 @@ def study_blocks(result: dict[str, Any], level: int = 2) -> Iterator[Block]:
             f"{result['title']}: CER on {_validation(result)} while training, of one seed",
             f"{result['study']}-learning",
         )
-    if len({run.get("code") for run in runs}) > 1:
+    if len({counted_code(run) for run in runs}) > 1:
         yield Text(
             "**Some of the runs are of other code than the others**, with other preparation or training: measure them again."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
@@ -23,6 +24,8 @@ from htr.errors import InputError
 from htr.files import folders_in, same_file
 from htr.pages.containers import Line, Page, Point, Region, around
 from htr.pages.images import NEW_SUBFILE_TYPE, REDUCED_OR_MASK, SUFFIXES, by_worth, count_pages, open_image
+
+log = logging.getLogger(__name__)
 
 # Folders that XML lies in, beside those of the pictures or below them.
 _OF_XML, _OF_PICTURES = (
@@ -141,6 +144,11 @@ def read_xml(file: Path, source: Path) -> Truth | None:
     writers = [root.findtext("{*}Metadata/{*}Creator", ""), *(name.text or "" for name in root.iterfind(_SOFTWARE))]
     # Transkribus leaves the creator's name as it is.
     by_htr = writers[-1].split()[:1] == ["htr"] and root.find("{*}Metadata/{*}TranskribusMetadata") is None
+    if not by_htr and _is_turned_over(image):
+        log.warning(
+            "%s: a camera turned it upside down, which some programs do not look at; if its lines do not fit, save it as it is shown",
+            image,
+        )
     return Truth(image, page, doubts + outside, is_page, by_htr)
 
 
@@ -192,6 +200,17 @@ def picture_size(image: Path) -> tuple[int, int]:
         pass  # no picture for Pillow: a PDF, or a file to be complained of
     height, width = open_image(image).shape
     return width, height
+
+
+def _is_turned_over(image: Path) -> bool:
+    """Whether a picture is shown upside down or mirrored, by its EXIF, which leaves its shape as it is."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(image) as picture:
+                return picture.getexif().get(ExifTags.Base.Orientation) in (2, 3, 4)
+    except Exception:  # decoders raise nearly everything on damaged data
+        return False
 
 
 def rectangle(left: float, top: float, width: float, height: float) -> Points:

@@ -54,8 +54,8 @@ def choose_lines(source: Source, aside: Path, height: int, width_stride: int) ->
     picture's columns, or is far too long or short for its width.
 
     Args:
-        source: the lines. If some are of the split train, those of test are left alone; otherwise all are used. Those of val are
-            held out; where none is, or all are, some of them (`hold_out`).
+        source: the lines. If some are of the split train, those of test are left alone; otherwise all are used but those in a
+            folder called test. Those of val are held out; where none is, or all are, some of them (`hold_out`).
         aside: gets all lines that are set aside, those of the source included.
         height, width_stride: of the network.
 
@@ -182,9 +182,18 @@ def _used(samples: list[Sample]) -> list[Sample]:
             left = counted(len(samples) - len(used), "line")
             log.warning("%s of the split test (or of none) left alone, since others are of the split train", left)
         return used
+    used = [sample for sample in samples if not _in_test(sample)]
+    if 0 < len(used) < len(samples):
+        log.warning("%s in a folder called test left alone", counted(len(samples) - len(used), "line"))
+        samples = used
     # Where all lie in a folder that is called val, none is meant to be held out.
     chosen = any(sample.split != "val" for sample in samples)
     return [sample if chosen and sample.split == "val" else replace(sample, split="train") for sample in samples]
+
+
+def _in_test(sample: Sample) -> bool:
+    """Whether a line is of the split test by its folder, rather than since nothing says of which it is."""
+    return sample.split == "test" and "test" in map(str.lower, Path(sample.id).parts[:-1])
 
 
 def _fitting(samples: list[Sample], height: int, width_stride: int) -> tuple[list[Sample], list[Doubt]]:

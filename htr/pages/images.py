@@ -49,7 +49,7 @@ _TURNS = {
 }  # fmt: skip
 # Scanners' colour profiles may be larger than Pillow takes single ones for sound; of all together it stops at this.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
-_PHOTOMETRIC = 262  # TIFF: 0 = white is 0
+_PHOTOMETRIC, _DNG_VERSION = 262, 50706  # TIFF: 0 = white is 0; a raw photograph has the other
 # Deep grey is scaled by the value that so many percent of a picture do not pass: a broken pixel or two may be far above.
 _BRIGHTEST = 99.9
 
@@ -281,14 +281,22 @@ def _frames(image: Image.Image) -> Iterator[Exception | None]:
             raise InputError("is an animation; save the page as a PNG")
         yield None
         return
+    if _DNG_VERSION in image.tag_v2:
+        raise InputError("is a raw photograph; export it as JPEG")
     pages = 0
     for index in range(MAX_PAGES + 1):
         try:
-            image.seek(index)
+            with warnings.catch_warnings():
+                # Of a file that ends within its list of pages, which Pillow takes for one of fewer, it only warns.
+                warnings.filterwarnings("error", "Corrupt EXIF data", UserWarning)
+                image.seek(index)
         except EOFError:
             if index and not pages:  # all are marked as small copies
                 image.seek(0)
                 yield None
+            return
+        except UserWarning as error:
+            yield error
             return
         except (OSError, SyntaxError, ValueError, TypeError, KeyError) as error:
             pages += 1
@@ -376,7 +384,7 @@ def _eight_bit(values: np.ndarray) -> np.ndarray:
     values = np.fmax(values, 0)
     some = values[:: max(1, values.shape[0] // 1000), :: max(1, values.shape[1] // 1000)]
     highest = float(np.percentile(some, _BRIGHTEST)) if some.size else 0.0
-    if values.dtype.kind == "f" and highest <= 1:
+    if values.dtype.kind == "f" and highest <= 2:  # sharpened, paper may be above 1
         white = 1.0
     else:
         white = next((white for white in (255.0, 1023.0, 4095.0, 65535.0) if highest <= white), highest)

@@ -8,15 +8,18 @@ import numpy as np
 WORK_PIXELS = 2_200_000
 """A4 at 150 dpi: finer pictures only cost time."""
 
+_FLAT = 24  # grey levels within which nearly all of a picture is paper
+
 _MIN_CONTRAST = 20  # grey levels of 255 by which ink is darker than its paper, at least
 
 
-def ink_mask(grey: np.ndarray, negative: bool | None = None) -> tuple[np.ndarray, float]:
+def ink_mask(grey: np.ndarray, negative: bool | None = None, faint: bool = False) -> tuple[np.ndarray, float]:
     """Tells ink from paper.
 
     Args:
         grey: shape (height, width), uint8, 0 = black.
         negative: whether the writing is white on black; judged from the picture if None.
+        faint: take for ink what is a little darker than paper, however dark the rest of the ink is.
 
     Returns:
         The mask, uint8, 1 = ink, and its size relative to the picture.
@@ -27,7 +30,7 @@ def ink_mask(grey: np.ndarray, negative: bool | None = None) -> tuple[np.ndarray
     if is_negative(small) if negative is None else negative:
         small = 255 - small
     darkness = 255 - cv2.divide(small, find_paper(small), scale=255)
-    threshold, _ = cv2.threshold(darkness, 0, 255, cv2.THRESH_OTSU)
+    threshold = 0.0 if faint else cv2.threshold(darkness, 0, 255, cv2.THRESH_OTSU)[0]
     return (darkness > max(threshold, _MIN_CONTRAST)).astype(np.uint8), zoom
 
 
@@ -47,7 +50,7 @@ def is_negative(grey: np.ndarray, where: np.ndarray | None = None) -> bool:
 
 
 def passes_for_negative(grey: np.ndarray) -> bool:
-    """What `htr.lineimage.ink_of` takes a line for, which looks at the line as a whole."""
+    """Whether a line, looked at as a whole, seems to be white on black, as `htr.lineimage.ink_of` then takes it."""
     return _lighter(grey)
 
 
@@ -56,7 +59,10 @@ def _thinned(picture: np.ndarray) -> np.ndarray:
 
 
 def _lighter(values: np.ndarray) -> bool:
+    # Paper covers most of a line, so the middle is nearer to the paper's end of the range than to the ink's.
     dark, middle, light = np.percentile(values, [1, 50, 99]) if values.size else (0, 0, 0)
+    if max(middle - dark, light - middle) < _FLAT and values.size:  # a single figure in a wide field is less than that
+        dark, light = np.percentile(values, [0.05, 99.95])
     return bool(middle - dark < light - middle)
 
 

@@ -283,8 +283,13 @@ def _outline(upright: np.ndarray, seen: _Seen) -> tuple[list[Line], list[float],
         cv2.fillPoly(owners, [np.round(edges * ratio).astype(np.int32)], number)
         frames.append(Frame.of(np.stack([x, middle + core.letter / 2], 1) * ratio))
     lines, letters, printed = [], [], []
+    faint = None
     for number, (core, frame) in enumerate(zip(seen.cores, frames), 1):
         line = _outline_one(mask, owners, number, frame, core.letter * ratio)
+        if line is None:
+            # Pencil on a page with ink, for one.
+            faint = ink_mask(upright, seen.negative, faint=True)[0] if faint is None else faint
+            line = _outline_one(faint, owners, number, frame, core.letter * ratio)
         if line is None:
             continue
         scaled = [within([(x / zoom, y / zoom) for x, y in points], upright.shape) for points in line]

@@ -97,7 +97,7 @@ def _find_fold(lines: list[_Placed], width: int, height: int) -> float | None:
             )
             # A single page, photographed on a table, has its margin anywhere.
             margin = aside > _CENTRAL * width and (_is_note(*sides) or _is_note(*sides[::-1]))
-            if not margin and not _keep_rows(*sides):
+            if not margin and not (_keep_rows(*sides) and _near_or_flush(*sides)):
                 # One of two pages may have a margin that is wider than the fold.
                 folds.append(((line.left - reached) * (1 - 6 * aside / width), middle))
         reached = line.right if reached == np.inf else max(reached, line.right)
@@ -126,13 +126,21 @@ def _blocks(lines: list[_Placed]) -> list[_Block]:
         for note, part in sorted(zip(notes, parted), key=lambda pair: pair[0]):
             blocks.extend(block._replace(note=note or block.note) for block in part)
 
-    for line in sorted(lines, key=lambda line: line.row):
-        inside = min(gutter - line.left, line.right - gutter)
-        if inside > _ACROSS * (line.right - line.left):
-            # It runs across both columns and parts what is above from what is below.
+    waiting = sorted(lines, key=lambda line: line.row)
+    across = [
+        line for line in waiting if min(gutter - line.left, line.right - gutter) > _ACROSS * (line.right - line.left)
+    ]
+    # What runs across both columns takes the number, date or sum of its row with it.
+    rows, taken = [], list(across)
+    for line in across:
+        rows.append([line, *(other for other in waiting if other not in taken and _is_beside(other, line))])
+        taken += rows[-1]
+    for line in waiting:
+        if line in across:
+            # It parts what is above from what is below.
             close()
-            blocks.append(_Block([line], across=True))
-        else:
+            blocks.append(_Block(_rows(rows[across.index(line)]), across=True))
+        elif line not in taken:
             (left if line.left + line.right < 2 * gutter else right).append(line)
     close()
     return blocks
@@ -191,27 +199,44 @@ def _is_narrow(lines: list[_Placed], text: list[_Placed]) -> bool:
     return _width(lines) < _MARGIN * max(line.right - line.left for line in text)
 
 
+def _is_beside(line: _Placed, text: _Placed) -> bool:
+    """Whether a narrow line stands in the row of another, before or behind it."""
+    apart = line.right <= text.left or line.left >= text.right
+    return apart and _is_narrow([line], [text]) and _in_one_row(line, text)
+
+
 def _keep_rows(left: list[_Placed], right: list[_Placed]) -> bool:
     """Whether two sides are read row by row, as one has the numbers, dates or sums of the other."""
     return _are_labels(left, right) or _are_labels(right, left)
 
 
+def _near_or_flush(left: list[_Placed], right: list[_Placed]) -> bool:
+    """Whether numbers or dates stand near the lines to their right, or sums end flush: short lines of a facing page do neither."""
+    letter = float(np.median([line.letter for line in left + right]))
+    if _are_labels(left, right) and min(line.left for line in right) - max(line.right for line in left) < 12 * letter:
+        return True
+    ends, starts = np.std([line.right for line in right]), np.std([line.left for line in right])
+    return _are_labels(right, left) and bool(ends <= starts + letter / 4)
+
+
 def _are_labels(lines: list[_Placed], text: list[_Placed]) -> bool:
     """Whether narrow lines beside others are the numbers, dates or sums of their rows: each is on one, and they are on most, or mostly
     on single ones. A note that happens to keep the rows of the text is on a few that follow each other. Above the first row and below
-    the last, a few may stand alone: a year, a heading, a total.
+    the last, a few may stand alone: a year, a heading, a total; between them only where most rows have one: a subtotal.
     """
-    if not _is_narrow(lines, text):
+    # Each by itself, for pounds, shillings and pence are several columns.
+    if max(line.right - line.left for line in lines) >= _MARGIN * max(line.right - line.left for line in text):
         return False
     rows = sorted(text, key=lambda line: line.row)
     of_lines = [[index for index, row in enumerate(rows) if _in_one_row(line, row)] for line in lines]
     owners = [owner for owner in of_lines if owner]
     alone = [line for line, owner in zip(lines, of_lines) if not owner]
-    if any(rows[0].row < line.row < rows[-1].row for line in alone) or _ALONE * len(alone) > len(owners):
-        return False
     on = sorted({owner[0] for owner in owners})
+    most = len(on) >= _MOST * len(rows)
+    if _ALONE * len(alone) > len(owners) or (not most and any(rows[0].row < line.row < rows[-1].row for line in alone)):
+        return False
     runs = 1 + sum(later - earlier > 1 for earlier, later in pairwise(on))
-    return len(on) >= _MOST * len(rows) or len(on) < 2 * runs
+    return most or len(on) < 2 * runs
 
 
 def _in_one_row(line: _Placed, other: _Placed) -> bool:

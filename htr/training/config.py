@@ -81,7 +81,7 @@ class TrainConfig(RunConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_bounds({
-            "share": (0, 1), "curriculum": (0, 1), "height": (16, 256), "lstm_layers": (1, 8), "lstm_units": (1, 4096),
+            "share": (0, 1), "curriculum": (0, 1), "height": (32, 256), "lstm_layers": (1, 8), "lstm_units": (1, 4096),
             "neck_channels": (1, 4096), "dropout": (0, 0.95), "batch_pixels": (1024, 10**10), "shortcut": (0, 10),
             "augmentation": (0, 3),
         })  # fmt: skip

@@ -124,6 +124,8 @@ class LineData(Dataset):
 class WidthBatches(Sampler):
     """Batches of lines of like width, each of at most so many pixels (a longer line is alone), in a new order each epoch.
 
+    All epochs have as many as the first: where there would be more, each may hold some hundredths more pixels.
+
     Yields lists of (index, seed, width) for `LineData`. With several processes each takes every n-th batch, and all the same
     number of them.
 
@@ -201,14 +203,15 @@ class WidthBatches(Sampler):
         widths = [max(SHORTEST, round(width * factor)) for width, factor in zip(widths, factors)]
         batches = batches_of_like_width(widths, self.height, self.batch_pixels, _SPREAD)
         self.count = self.count or len(batches)
+        looser = 1.0
+        while len(batches) > self.count:
+            looser *= 1.01
+            batches = batches_of_like_width(widths, self.height, round(looser * self.batch_pixels), looser * _SPREAD)
         # Lightning leaves the validation out in an epoch with fewer batches than the first.
         while len(batches) < self.count:
             largest = max(batches, key=len)
             # Where each holds a single line, that comes twice.
             batches.append([largest.pop() for _ in range(len(largest) // 2)] or list(largest))
-        while len(batches) > self.count:
-            batches.sort(key=len)
-            batches[:2] = [batches[0] + batches[1]]
         # Where more are drawn than there are indices, the seeds still tell them apart.
         real = len(self.widths)
         asked = [index if index < real else real + (index - real) % self.drawn for index in range(len(widths))]

@@ -32,7 +32,7 @@ from htr.machine import describe
 from htr.network import load_pretrained
 from htr.pages.segmenter import Segmenter, SegmenterHeader, save_segmenter
 from htr.training.config import FinderConfig
-from htr.training.folder import claim, fingerprint, finished, refuse_unvalidated
+from htr.training.folder import claim, fingerprint, finished, refuse_gone, refuse_unvalidated
 from htr.training.loop import fit, make_trainer
 from htr.weights import sha256
 
@@ -69,6 +69,7 @@ def train_finder(config: FinderConfig) -> dict[str, Any]:
         pages = ComposedPages(lines, held_out, config)
         fit(trainer, FinderTraining(network, config), pages, checkpoint, f"batch={max(1, config.batch // 2)}")
         refuse_unvalidated(folder, keeper.facts)
+        refuse_gone(weights)
         trainer.strategy.barrier()
         summary = {
             **facts,

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import cv2
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -94,14 +95,14 @@ def fit(
             if isinstance(error, MisconfigurationException) or "val_check_interval" in str(error):
                 raise InputError(f"trainer: {first_line(error)}; see the options of Lightning's Trainer") from None
             raise
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, MemoryError, cv2.error) as error:
             if isinstance(error, torch.OutOfMemoryError) or memory_short(error):
                 raise InputError(
                     f"{trainer.default_root_dir}: memory is short; give {smaller} or fewer workers, and another run= (to "
                     "htr.finetune, another --out)"
                 ) from None
             # PyTorch's writer of files does not say why it failed.
-            if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):
+            if not isinstance(error, OSError) and "PytorchStreamWriter" not in str(error):
                 raise
             reason = getattr(error, "strerror", None) or "the disk may be full"
             raise InputError(

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from htr.cli import printable
-from htr.pages.containers import Line, Page, Point, Region, Word
+from htr.pages.containers import Character, Line, Page, Point, Region, Word
 
 VERSION = version("htr")
 """Of this package, as files name it."""
@@ -40,6 +40,31 @@ def outline(region: Region) -> list[Point]:
     """The polygon around the lines of a region: their convex hull, so that columns on a skewed page stay apart."""
     points = np.array([point for line in region.lines for point in line.polygon], np.float32)
     return [(float(x), float(y)) for x, y in cv2.convexHull(points)[:, 0]]
+
+
+def within_line(part: Word | Character, line: Line) -> tuple[Point, ...]:
+    """The polygon of a word or character as far as it lies within that of its line: PAGE XML wants no part to reach beyond its parent.
+
+    Sutherland and Hodgman, "Reentrant polygon clipping" (1974), https://doi.org/10.1145/360767.360802: the line's polygon is cut along
+    each side of the part's, which is convex and runs clockwise. All of the part's where nothing is left.
+    """
+    points = list(line.polygon)
+    for start, end in zip(part.polygon, (*part.polygon[1:], part.polygon[0])):
+        # How far each point lies inside of this side, in some unit.
+        depths = [
+            (end[0] - start[0]) * (y - start[1]) - (end[1] - start[1]) * (x - start[0])
+            for x, y in points
+        ]  # fmt: skip
+        kept: list[Point] = []
+        for index, (point, depth) in enumerate(zip(points, depths)):
+            before, depth_before = points[index - 1], depths[index - 1]
+            if (depth < 0) != (depth_before < 0):
+                share = depth_before / (depth_before - depth)
+                kept.append(tuple(one + share * (other - one) for one, other in zip(before, point)))
+            if depth >= 0:
+                kept.append(point)
+        points = kept
+    return tuple(points) if len(points) > 2 else part.polygon
 
 
 def words_of(line: Line) -> tuple[Word, ...]:

@@ -60,6 +60,11 @@ def test_a_report_is_measured_once_and_drawn(echo, tmp_path, iam_folder, command
     # What other code measured no longer counts.
     monkeypatch.setattr(measure, "code_sha256", lambda modules: "0" * 64)
     assert not measure._known(load_results(out).lines, "default")
+    # Unless that was shown to give the same.
+    (lines,) = load_results(out).lines
+    same = {"counts as": {"code": "0" * 64, "because": "it reads the same"}}
+    assert measure._known([lines | same], "default", split="test")
+    assert not measure._known([lines | same], "default", split="val")
 
 
 def test_comments_do_not_make_code_another(tmp_path, monkeypatch):

@@ -497,7 +497,8 @@ def test_how_much_can_be_taken_without_checking_is_told_of_enough_lines(folder):
     def result(lines, shares_of_errors):
         curve = [{"share": 100 * (number + 1) / 50, "CER": rate} for number, rate in enumerate(shares_of_errors)]
         told = lines_result(lines=lines, data=f"lines:of{lines}")
-        told["details"]["accepted"]["curve"] = curve
+        # Told exactly of one per cent, beside the curve, whose points are lines apart.
+        told["details"]["accepted"] |= {"curve": curve, "share": 20.4 if lines == 1000 else 0.0, "confidence": 0.9}
         return told
 
     # 1 % of the errors in the first fifth of the lines, 3 % in the next two, then 30.
@@ -538,6 +539,14 @@ def test_which_results_are_of_other_code_is_told(folder):
     other = "differs between results (`aaaaaaaa`: lines, peers; `bbbbbbbb`: validation lines)"
     page = (folder / "report.md").read_text()
     assert told in page or other in page
+    # Later code that was shown to give the same counts, and the report says how that was shown.
+    same = {"counts as": {"code": "b" * 64, "because": "all readings are the same"}}
+    (folder / "letters.json").write_text(json.dumps(lines_result(code="a" * 64, **same)))
+    (folder / "peers.json").unlink()
+    draw_report(folder)
+    page = (folder / "report.md").read_text()
+    assert "differs between results" not in page
+    assert "code `aaaaaaaa`; not measured anew, and counted as of code `bbbbbbbb`: all readings are the same" in page
 
 
 @pytest.mark.parametrize("mark", ["", "¹"])

@@ -267,6 +267,18 @@ def test_places_are_those_on_a_turned_picture_as_it_is_shown(tmp_path, ending):
         load_pages(str(tmp_path))
 
 
+def test_a_picture_that_a_camera_turned_upside_down_is_told_of(folder, caplog):
+    picture = folder / "scan.png"
+    (folder / "scan.xml").write_text(ESCRIPTORIUM, encoding="utf-8")
+    pages_with_xml(folder)
+    assert "upside down" not in caplog.text
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3
+    Image.open(picture).save(picture, exif=exif)
+    pages_with_xml(folder)
+    assert f"{picture}: a camera turned it upside down" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("xml", "named", "picture"),
     [

@@ -150,6 +150,15 @@ def test_lines_of_no_split_beside_train_lines_are_left_alone_and_counted(tmp_pat
     assert len(written) == 10 and "2 lines of the split test (or of none) left alone" in caplog.text
 
 
+def test_lines_in_a_folder_called_test_are_left_alone(tmp_path, caplog):
+    samples = lines(12)
+    with caplog.at_level("WARNING"):
+        written, _ = kept(tmp_path, [*samples[:10], *(replace(s, id=f"Test/{s.id}") for s in samples[10:])])
+    assert {s.id for s in written} == {s.id for s in samples[:10]} and "2 lines in a folder called test" in caplog.text
+    # Where all lie there, all are meant.
+    assert len(kept(tmp_path, [replace(s, id=f"test/{s.id}") for s in samples])[0]) == 12
+
+
 def test_lines_of_no_page_among_pages_are_not_all_held_out():
     samples = [replace(s, form=f"p{i // 40}" if i < 120 else None) for i, s in enumerate(lines(128))]
     held = [sample.form for sample in samples if sample.id in hold_out(samples)]

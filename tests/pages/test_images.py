@@ -113,6 +113,12 @@ def test_a_broken_pixel_makes_no_deep_picture_dark():
         assert np.abs(np.asarray(open_page(file.getvalue())).astype(int) - GREY)[1:].max() <= 1
 
 
+def test_paper_a_little_above_one_is_white():
+    file = io.BytesIO()
+    Image.fromarray((GREY / GREY.max() * 1.004).astype(np.float32)).save(file, "TIFF")
+    assert np.asarray(open_page(file.getvalue())).max() == 255
+
+
 def test_deep_grey_of_which_white_is_zero_is_no_negative():
     file = io.BytesIO()
     Image.fromarray(65535 - GREY.astype(np.uint16) * 257).save(file, "TIFF", tiffinfo={262: 0})
@@ -329,6 +335,25 @@ def test_of_a_tiff_cut_short_the_pages_before_the_cut_are_opened(compression):
     assert [np.array_equal(open_page(file, number), noise(number - 1)) for number in (1, 2)] == [True, True]
     with pytest.raises(InputError, match="damaged or cut short"):
         open_page(file, pages)
+
+
+def test_a_tiff_that_ends_within_its_list_of_pages_is_not_one_of_fewer():
+    file = tiff([noise(seed) for seed in range(3)], compression="tiff_lzw")
+    with Image.open(io.BytesIO(file)) as image:
+        image.seek(2)
+        starts = [image._frame_pos[number] for number in range(3)]
+    cut = file[: starts[2] + 40]
+    assert count_pages(cut) == 3
+    assert np.array_equal(open_page(cut, 2), noise(1))
+    with pytest.raises(InputError, match="damaged or cut short"):
+        open_page(cut, 3)
+
+
+def test_a_raw_photograph_is_not_read_by_its_small_copy():
+    page = noise(0)
+    page.encoderinfo = {"tiffinfo": {254: 1, 50706: b"\x01\x04\x00\x00"}}
+    with pytest.raises(InputError, match="is a raw photograph; export it as JPEG"):
+        open_page(tiff([page]))
 
 
 def pdf(*sizes, **options):

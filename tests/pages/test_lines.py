@@ -143,6 +143,13 @@ def test_shadow_and_uneven_light(finder):
     assert_same(finder.find(page), truth)
 
 
+@pytest.mark.parametrize("pencil", [180, 210])
+def test_pencil_on_a_page_with_ink(finder, pencil):
+    page = paper(1150)
+    truth = write(page, ink=20) + write(page, top=150 + 5 * PITCH, ink=pencil)
+    assert_same(finder.find(page), truth)
+
+
 def test_paper_on_a_dark_table(finder):
     page = paper()
     truth = write(page)

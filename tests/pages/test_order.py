@@ -169,6 +169,47 @@ def test_sums_beside_lines_of_any_length_and_what_stands_above_or_below_them_kee
     assert order([*entries, *dates, year], size=(1700, 2400)) == [("text", f"1887 {names}")]
 
 
+def test_pounds_shillings_and_pence_stay_on_their_rows():
+    entries = [line(f"a{row}", 100, 500 + 20 * (row % 3), 100 + 60 * row) for row in range(8)]
+    sums = [
+        line(f"{name}{row}", left, left + 60, 100 + step + 60 * row)
+        for left, step, name in ((620, 3, "L"), (740, -2, "s"), (860, 4, "d"))
+        for row in range(8)
+    ]
+    assert order(entries + sums) == [("text", " ".join(f"a{row} L{row} s{row} d{row}" for row in range(8)))]
+
+
+def test_a_subtotal_or_a_year_between_rows_leaves_them_whole():
+    entries = [line(f"a{row}", 200, 800, 100 + 60 * row + (40 if row > 3 else 0)) for row in range(8)]
+    sums = [line(f"s{row}", 880, 960, 102 + 60 * row + (40 if row > 3 else 0)) for row in range(8)]
+    rows = [f"a{row} s{row}" for row in range(8)]
+    subtotal = line("subtotal", 870, 960, 329)
+    assert order([*entries, *sums, subtotal]) == [("text", " ".join([*rows[:4], "subtotal", *rows[4:]]))]
+    dates = [line(f"d{row}", 40, 120, entry.baseline[0][1] - 2) for row, entry in enumerate(entries)]
+    year = line("1887", 40, 120, 329)
+    rows = [f"d{row} a{row}" for row in range(8)]
+    assert order([*entries, *dates, year]) == [("text", " ".join([*rows[:4], "1887", *rows[4:]]))]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_list_on_the_rows_of_a_facing_page_is_read_by_itself(side):
+    """An open notebook, whose rules go on across the fold."""
+    ends = [350, 290, 330, 260, 310, 340, 280, 300]
+    near, far = ((100, 1100), (1100, 100))[side == "right"]
+    items = [line(f"a{row}", near, near + end - 100, 100 + 60 * row) for row, end in enumerate(ends)]
+    prose = column("b", far, far + 780, 100, 12)
+    texts = [" ".join(line.text for line in lines) for lines in ((items, prose) if side == "left" else (prose, items))]
+    assert [text for _, text in order(items + prose, size=(2000, 1400))] == texts
+
+
+def test_an_entry_across_two_columns_keeps_its_sum():
+    names, notes = column("a", 50, 300, 100, 7), column("b", 400, 700, 102, 7)
+    sums = [line(f"s{row}", 850, 920, 98 + 60 * row) for row in range(7)]
+    del names[3], notes[3]
+    read = " ".join(text for _, text in order([*names, *notes, *sums, line("ab3", 50, 700, 280)]))
+    assert "ab3 s3" in read
+
+
 def test_a_note_on_the_rows_of_ruled_paper_is_one():
     note = column("n", 50, 220, 280, 3)
     assert order(column("a", 300, 900, 100, 10) + note)[1] == ("margin", "n0 n1 n2")

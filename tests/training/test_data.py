@@ -6,7 +6,7 @@ import pytest
 from htr.alphabet import Alphabet
 from htr.corpora.iam import load_iam
 from htr.errors import InputError
-from htr.lineimage import collate
+from htr.lineimage import collate, padded_width
 from htr.training.augmentation import SHORTEST, augment, augmentation, stretch
 from htr.training.data import LineData, Lines, WidthBatches
 
@@ -25,6 +25,16 @@ def test_batches_hold_every_line_once_and_keep_to_the_pixels():
     for batch in batches:
         images, _ = collate([stretch(np.zeros((64, WIDTHS[index]), np.uint8), width) for index, _, width in batch], 8)
         assert images.numel() <= 300_000 or len(batch) == 1
+
+
+@pytest.mark.parametrize("lines", [6, 130, 500])
+def test_later_epochs_keep_to_the_pixels_nearly(lines):
+    sampler = WidthBatches(WIDTHS[:lines], 64, 300_000, seed=1, strength=1.0)
+    for epoch in range(20):
+        sampler.set_epoch(epoch)
+        for batch in sampler:
+            padded = 64 * len(batch) * max(padded_width(width) for _, _, width in batch)
+            assert padded <= 1.15 * 300_000 or len(batch) == 1
 
 
 def test_a_few_lines_of_many_widths_do_not_come_one_by_one():

@@ -4,6 +4,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import cv2
+import numpy as np
 import pytest
 
 from htr.corpora.markup import read_xml
@@ -192,6 +194,31 @@ def test_places_stay_on_the_page(page, blank, make_line):
     # The outermost pixels: kraken refuses points beyond them.
     assert {x for x, _ in places} >= {0, 999} and {y for _, y in places} >= {0, 699}
     assert all(0 <= x <= 999 and 0 <= y <= 699 for x, y in places)
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 5])
+def test_words_and_letters_lie_within_their_line(degrees, page, turned, blank, make_line):
+    line = make_line("rising line", 300, 200)  # whose polygon falls off to the right, and is lower in the middle
+    outer = ((300, 202), (400, 215), (520, 220), (520, 232), (300, 238))
+    (line,) = turned(replace(page, regions=(Region("text", (replace(line, polygon=outer),)),)), degrees).lines
+    page = replace(page, regions=(Region("text", (line,)),))
+    root = _written("page", page, blank)
+    (within,) = [_points(element.find("Coords")) for element in root.iter("TextLine")]
+    parts = [_points(part.find("Coords")) for tag in ("Word", "Glyph") for part in root.iter(tag)]
+    assert len(parts) == 2 + 10
+    for part in parts:
+        # As OCR-D checks it: within one and a half pixels.
+        assert min(cv2.pointPolygonTest(within, point, True) for point in part.tolist()) > -1.5
+        assert cv2.contourArea(part) > 100
+    if not degrees:
+        # The second word, from 440 on, between (440, 216.7) and (520, 220), and (440, 234.2) and (520, 232).
+        assert {tuple(point) for point in parts[1].tolist()} == {(440, 217), (520, 220), (520, 232), (440, 234)}
+
+
+def _points(element) -> np.ndarray:
+    return np.array(
+        [[float(number) for number in point.split(",")] for point in element.get("points").split()], np.float32
+    )
 
 
 class Browser(HTMLParser):
