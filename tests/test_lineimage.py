@@ -120,9 +120,21 @@ def test_a_single_figure_in_a_wide_field_is_no_white_writing(width, seed):
     rng = np.random.default_rng(seed)
     picture = np.full((70, width), 225, np.uint8)
     cv2.line(picture, (width // 2, 18), (width // 2 - 4, 52), 60, 3, cv2.LINE_AA)
-    # The grain has more light specks than dark ones.
-    noisy = picture + rng.normal(0, 2, picture.shape) + 12 * (rng.random(picture.shape) < 0.02)
+    # Grain whose light end is longer than its dark one.
+    noisy = picture + rng.gamma(16, 0.6, picture.shape)
     grey = noisy.clip(0, 255).astype(np.uint8)
     ink = ink_of(grey)
     assert ink[18:52, width // 2 - 6 : width // 2 + 6].max() > 200
     assert (np.delete(ink, slice(width // 2 - 12, width // 2 + 12), 1) > 100).mean() < 0.001
+
+
+def test_pencil_on_paper_with_light_specks_is_no_white_writing():
+    rng = np.random.default_rng(0)
+    picture = np.full((64, 1200), 205, np.uint8)
+    for x in range(40, 1160, 22):
+        cv2.line(picture, (x, 20), (x + 8, 44), 188, 3)
+    noisy = picture + rng.normal(0, 2, picture.shape)
+    noisy.reshape(-1)[rng.choice(noisy.size, 60, replace=False)] += 45
+    ink = ink_of(noisy.clip(0, 255).astype(np.uint8))
+    strokes = cv2.erode((picture == 188).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    assert np.median(ink[strokes]) > 150 and np.median(ink[picture == 205]) < 60

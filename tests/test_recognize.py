@@ -310,6 +310,8 @@ def test_make_hands_on_what_it_is_given(monkeypatch):
     given = command("recognize", "PAGE=a.png", "OUT=texts", "FORMAT=alto", "LANGUAGE=french", "ARGS=--resume --overlay")
     assert given[:6] == ["htr.recognize", '"a.png"', "--language", '"french"', "--format", '"alto"']
     assert given[6:] == ["--out", '"texts"', "--resume", "--overlay"]
+    for name in ("DATA", "OUT", "PAGE", "ARGS"):
+        monkeypatch.setenv(name, "of another program")
     given = command("finetune", "LANGUAGE=none")
     assert given == ["htr.finetune", '"data/sample"', "--out", '"runs/my.safetensors"', "--language", '"none"']
 

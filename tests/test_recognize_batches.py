@@ -298,7 +298,7 @@ def test_pictures_that_an_earlier_reading_left_there_are_no_pages(read, reader, 
     assert read(scans / "a.png", scans / "a.overlay.jpg", "--out", tmp_path / "again")[0] == 0
     assert files_below(tmp_path / "again") == ["a.txt"]
     code, _, err = read(scans / "a.overlay.jpg")
-    assert (code, "a.overlay.jpg: is a picture that htr made of a reading; give the page itself" in err) == (2, True)
+    assert (code, "a.overlay.jpg: is what htr made of a reading; give the page itself" in err) == (2, True)
     code, _, err = read(scans / "searchable", "--out", tmp_path / "none")
     assert (code, "searchable: holds no pictures or PDF files but those that htr made" in err) == (2, True)
 
@@ -417,6 +417,20 @@ def test_all_files_of_a_folder_named_go_on_beside_their_results(read, reader, sc
     # The notes are no picture where results go elsewhere.
     assert (code, reader.read) == (0 if out == scans else 2, [22]), err
     assert len(files_below(scans)) == len(written) + 2
+
+
+def test_a_wrong_name_beside_the_results_is_said(read, reader, scans, tmp_path):
+    page(20).save(scans / "a.png")
+    page(21).save(scans / "scan001", "PNG")
+    for words, complaint in [
+        ([scans / "b"], "b: no such file"),
+        ([scans / "b", scans / "a.png"], "b: no such file"),
+        ([scans, tmp_path], "is the folder that is read"),
+    ]:
+        code, _, err = read(*words, "--out", scans)
+        assert code == 2 and complaint in err
+    reader.read.clear()
+    assert read(scans / "scan001", "--out", scans, "--resume")[0] == 0 and reader.read == [21]
 
 
 def test_files_may_stand_behind_options_and_begin_with_a_dash(read, reader, tmp_path, scans, monkeypatch):

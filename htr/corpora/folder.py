@@ -115,6 +115,7 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
     reader = csv.reader(rows, delimiter=mark, quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL, strict=True)
     samples: list[Sample] = []
     doubts: list[Doubt] = []
+    named: dict[str, int] = {}
     quoted = 0
     try:
         columns = [name.strip().lower() for name in next(reader, [])]
@@ -126,10 +127,17 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
             if not any(map(str.strip, fields)):
                 continue
             try:
+                # Excel leaves fields out at the end of rows that have nothing there.
+                if {"file", "text"} <= set(columns[: len(fields)]):
+                    fields += [""] * (len(columns) - len(fields))
                 if len(fields) != len(columns):
                     raise InputError("has more or fewer fields than there are columns; correct it")
                 row = dict(zip(columns, fields))
-                samples.append(_sample(row, table.parent))
+                sample = _sample(row, table.parent)
+                number = reader.line_num + first - 1
+                if (earlier := named.setdefault(f"{sample.id} {Path(row['file']).suffix}", number)) != number:
+                    raise InputError(f"names the picture that line {earlier} names; take one of them out")
+                samples.append(sample)
                 # With a comma in it or doubled quotes, as spreadsheets put them.
                 quoted += tabs and bool(re.fullmatch(r'".*(,|"").*"', row["text"]))
             except InputError as error:

@@ -20,7 +20,7 @@ HANDWRITING = (
     "Yellowtail",
     "Zeyada",
 )
-"""The handwriting fonts that come as packages with htr, and with `pip install 'htr[synthetic]'`, by family name."""
+"""The handwriting fonts that come as packages with htr, by family name."""
 
 SUFFIXES = ".ttf", ".otf", ".woff", ".woff2"
 """What the names of font files end in."""

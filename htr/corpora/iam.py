@@ -54,11 +54,15 @@ def load_iam(path: str | Path) -> list[Sample]:
 
 
 def _load(path: str | Path) -> list[Sample]:
-    if str(path) == HUB_NAME:
+    if str(path) == HUB_NAME and not Path(path).exists():
         return _load_parquet(_download())
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such folder; data/README.md tells how to get IAM and where to put it")
+    if path.is_file() and path.suffix != ".parquet":
+        raise InputError(
+            f"{path}: is no folder of the database; give the folder that holds its ascii and lines folders"
+        )
     if path.is_file() or (not (path / "ascii").is_dir() and any(path.rglob("*.parquet"))):
         return _load_parquet([path] if path.is_file() else sorted(path.rglob("*.parquet")))
     return _load_official(path)
@@ -194,7 +198,7 @@ def xml_texts(file: Path) -> dict[str, str]:
             line.get("id", ""): normalise(html.unescape(line.get("text", "")))
             for line in ElementTree.parse(file).iter("line")
         }
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise InputError(f"{file}: not well-formed XML ({error}); copy it again from the database") from None
 
 
@@ -260,7 +264,10 @@ def _download() -> list[Path]:
         huggingface_hub.HfApi().dataset_info(HUB_NAME, timeout=10)
         folder = fetch()
     except Exception as error:
-        raise InputError(
-            f"{HUB_NAME}: the hub does not answer ({first_line(error)}); go online, or give a folder of its parquet files"
-        ) from None
+        try:
+            folder = fetch(local_files_only=True)  # what it answered once
+        except Exception:
+            raise InputError(
+                f"{HUB_NAME}: the hub does not answer ({first_line(error)}); go online, or give a folder of its parquet files"
+            ) from None
     return sorted(Path(folder).rglob("*.parquet"))

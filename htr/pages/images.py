@@ -281,7 +281,7 @@ def _frames(image: Image.Image) -> Iterator[Exception | None]:
             raise InputError("is an animation; save the page as a PNG")
         yield None
         return
-    if _DNG_VERSION in image.tag_v2:
+    if _DNG_VERSION in image.tag_v2 and image.tag_v2.get(NEW_SUBFILE_TYPE, 0) & REDUCED_OR_MASK:
         raise InputError("is a raw photograph; export it as JPEG")
     pages = 0
     for index in range(MAX_PAGES + 1):

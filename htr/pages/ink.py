@@ -8,7 +8,7 @@ import numpy as np
 WORK_PIXELS = 2_200_000
 """A4 at 150 dpi: finer pictures only cost time."""
 
-_FLAT = 24  # grey levels within which nearly all of a picture is paper
+_GRAIN = 3  # within so many standard deviations, grain of paper and nothing else is seen
 
 _MIN_CONTRAST = 20  # grey levels of 255 by which ink is darker than its paper, at least
 
@@ -60,8 +60,11 @@ def _thinned(picture: np.ndarray) -> np.ndarray:
 
 def _lighter(values: np.ndarray) -> bool:
     # Paper covers most of a line, so the middle is nearer to the paper's end of the range than to the ink's.
-    dark, middle, light = np.percentile(values, [1, 50, 99]) if values.size else (0, 0, 0)
-    if max(middle - dark, light - middle) < _FLAT and values.size:  # a single figure in a wide field is less than that
+    if not values.size:
+        return False
+    dark, middle, light = np.percentile(values, [1, 50, 99])
+    grain = 1.5 * np.median(np.abs(values - middle))  # its standard deviation, where it is as Gauss has it
+    if max(middle - dark, light - middle) <= _GRAIN * grain:  # a single figure in a wide field is less than a hundredth
         dark, light = np.percentile(values, [0.05, 99.95])
     return bool(middle - dark < light - middle)
 

@@ -25,6 +25,7 @@ SEEN_PIXELS = 1_000_000
 
 _MIN_CELLS = 6  # a core of fewer cells is a speck
 _MIN_LENGTH = 1.2  # a core shorter than this many letter heights is a speck
+_PRINTED, _WRITTEN = 0.6, 0.2  # shares of a core that seem to be print above which it is, and below which it is writing
 _MAX_GAP = 3.0  # widest space, in letter heights, across which two pieces of a core are one line
 _MAX_WIDE_GAP = 11.0  # the same where a line above or below runs on
 _CHUNK = 12.0  # letter heights between two corners of a polygon
@@ -150,6 +151,9 @@ def _split(
         parts = _components(part)
         if sum(len(part[0]) for part in parts) > 0.3 * len(rows):
             return [core for part in parts for core in _split(part, probable, printed, threshold + 0.1)]
+    if cut := _end_of_print(columns, printed[rows, columns], thickness):
+        sides = columns < cut, columns >= cut
+        return [core for side in sides for core in _split((rows[side], columns[side]), probable, printed, threshold)]
     centres = (lowest + highest + 1) / 2 * STRIDE
     x = (left + np.arange(len(lowest)) + 0.5) * STRIDE
     weights = np.where(filled > 0, probable.shape[0] / 1e3 + filled, 0)
@@ -158,6 +162,29 @@ def _split(
     degree = 0 if length < 3 * letter else 1 if length < 10 * letter else 2 if length < 22 * letter else 3
     curve = np.polyfit(x / 100, np.where(filled > 0, centres, 0), degree, w=weights)
     return [Core(curve, left * STRIDE, left * STRIDE + length, letter, float(printed[rows, columns].mean()))]
+
+
+def _end_of_print(columns: np.ndarray, printed: np.ndarray, letter: float) -> int | None:
+    """The column of cells that parts a printed label from an entry written behind or before it, where both would pass for print,
+    which is not read.
+
+    Args:
+        columns: of the cells of a core.
+        printed: how likely each is print.
+        letter: height of the small letters, in cells.
+    """
+    if printed.mean() <= _PRINTED:
+        return None
+    order = np.argsort(columns, kind="stable")
+    total = np.cumsum(printed[order])
+    counts = np.arange(1, len(order))
+    before, after = total[:-1] / counts, (total[-1] - total[:-1]) / (len(order) - counts)
+    # As Otsu's threshold parts dark from light.
+    best = int((counts * (len(order) - counts) * (before - after) ** 2).argmax())
+    cut = columns[order[best + 1]]
+    length = columns.max() + 1 - cut if after[best] < before[best] else cut - columns.min()
+    parted = columns.min() < cut and min(before[best], after[best]) < _WRITTEN and length > _MIN_LENGTH * letter
+    return int(cut) if parted else None
 
 
 def _join(cores: list[Core]) -> list[Core]:
@@ -185,7 +212,7 @@ def _join_across(cores: list[Core], wide: bool) -> list[Core]:
             # Pieces that nearly touch may begin with a quote or end with a comma; lines are farther apart than this.
             apart = (1.2 if gap < 1.5 * letter else 0.9) * letter
             middle = core.left - gap / 2
-            if abs(_onward(core, middle, slope) - _onward(other, middle, slope)) > apart:
+            if abs(_onward(core, middle, slope) - _onward(other, middle, slope)) > apart or _would_hide(core, other):
                 continue
             if gap < _MAX_GAP * letter or (wide and _run_on(cores, other, core)):
                 best, best_gap = index, gap
@@ -194,6 +221,13 @@ def _join_across(cores: list[Core], wide: bool) -> list[Core]:
         else:
             joined[best] = _merge(joined[best], core)
     return joined
+
+
+def _would_hide(first: Core, second: Core) -> bool:
+    """Whether two pieces together would pass for print, which is not read, though one is writing: an entry behind a printed label."""
+    written = min(first, second, key=lambda core: core.printed)
+    long = written.right - written.left > _MIN_LENGTH * written.letter
+    return long and written.printed < _WRITTEN and _merge(first, second).printed > _PRINTED
 
 
 def _run_on(cores: list[Core], first: Core, second: Core) -> bool:
@@ -295,7 +329,7 @@ def _outline(upright: np.ndarray, seen: _Seen) -> tuple[list[Line], list[float],
         scaled = [within([(x / zoom, y / zoom) for x, y in points], upright.shape) for points in line]
         lines.append(Line(*scaled))
         letters.append(core.letter / seen.zoom)
-        printed.append(core.printed > 0.6)
+        printed.append(core.printed > _PRINTED)
     return lines, letters, printed
 
 

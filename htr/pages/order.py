@@ -18,6 +18,8 @@ _ALONE = 3  # so many have a row for one above or below all rows
 
 _ACROSS = 0.25  # a line runs across both columns if so much of it lies in each
 
+_SUM = 8.0  # sums in several columns are narrower than so many small letters are high
+
 _FOLD = 3.0  # the empty middle of a double page is wider than so many small letters are high
 
 # Within this share of the picture's width from its middle, what parts a narrow side from a wide one is a fold all the same.
@@ -41,7 +43,7 @@ class _Block(NamedTuple):
     Attributes:
         lines: in reading order.
         note: whether they are a note in the margin.
-        across: whether it is a single line that runs across two columns.
+        across: whether it is a line that runs across two columns, with the number, date or sum of its row.
     """
 
     lines: list[_Placed]
@@ -131,9 +133,11 @@ def _blocks(lines: list[_Placed]) -> list[_Block]:
         line for line in waiting if min(gutter - line.left, line.right - gutter) > _ACROSS * (line.right - line.left)
     ]
     # What runs across both columns takes the number, date or sum of its row with it.
+    columns = [line for line in waiting if line not in across]
     rows, taken = [], list(across)
     for line in across:
-        rows.append([line, *(other for other in waiting if other not in taken and _is_beside(other, line))])
+        beside = [other for other in columns if other not in taken and _is_beside(other, line)]
+        rows.append([line, *(other for other in beside if _is_narrow([other], columns))])
         taken += rows[-1]
     for line in waiting:
         if line in across:
@@ -200,9 +204,8 @@ def _is_narrow(lines: list[_Placed], text: list[_Placed]) -> bool:
 
 
 def _is_beside(line: _Placed, text: _Placed) -> bool:
-    """Whether a narrow line stands in the row of another, before or behind it."""
-    apart = line.right <= text.left or line.left >= text.right
-    return apart and _is_narrow([line], [text]) and _in_one_row(line, text)
+    """Whether a line stands in the row of another, before or behind it."""
+    return (line.right <= text.left or line.left >= text.right) and _in_one_row(line, text)
 
 
 def _keep_rows(left: list[_Placed], right: list[_Placed]) -> bool:
@@ -211,9 +214,13 @@ def _keep_rows(left: list[_Placed], right: list[_Placed]) -> bool:
 
 
 def _near_or_flush(left: list[_Placed], right: list[_Placed]) -> bool:
-    """Whether numbers or dates stand near the lines to their right, or sums end flush: short lines of a facing page do neither."""
+    """Whether numbers or dates stand near the lines to their right, or sums end flush or near: short lines of a facing page do not,
+    nor do its columns."""
+    if not (_is_narrow(left, right) or _is_narrow(right, left)):
+        return False
     letter = float(np.median([line.letter for line in left + right]))
-    if _are_labels(left, right) and min(line.left for line in right) - max(line.right for line in left) < 12 * letter:
+    gap = min(line.left for line in right) - max(line.right for line in left)
+    if gap < (12 if _are_labels(left, right) else 8) * letter:
         return True
     ends, starts = np.std([line.right for line in right]), np.std([line.left for line in right])
     return _are_labels(right, left) and bool(ends <= starts + letter / 4)
@@ -224,8 +231,9 @@ def _are_labels(lines: list[_Placed], text: list[_Placed]) -> bool:
     on single ones. A note that happens to keep the rows of the text is on a few that follow each other. Above the first row and below
     the last, a few may stand alone: a year, a heading, a total; between them only where most rows have one: a subtotal.
     """
-    # Each by itself, for pounds, shillings and pence are several columns.
-    if max(line.right - line.left for line in lines) >= _MARGIN * max(line.right - line.left for line in text):
+    # Pounds, shillings and pence are several columns, each of which is narrow, and short.
+    short = max((line.right - line.left) / line.letter for line in lines) < _SUM
+    if not (_is_narrow(lines, text) or (short and all(_is_narrow([line], text) for line in lines))):
         return False
     rows = sorted(text, key=lambda line: line.row)
     of_lines = [[index for index, row in enumerate(rows) if _in_one_row(line, row)] for line in lines]

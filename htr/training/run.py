@@ -23,7 +23,7 @@ from htr.corpora.sample import Drawer, Sample
 from htr.errors import InputError
 from htr.files import write_whole
 from htr.machine import describe
-from htr.network import Recogniser, load_pretrained
+from htr.network import Recogniser, build_encoder, load_pretrained
 from htr.training.config import TrainConfig
 from htr.training.data import Lines
 from htr.training.folder import claim, fingerprint, finished, refuse_gone, refuse_unvalidated
@@ -63,6 +63,10 @@ def train(config: TrainConfig) -> dict[str, Any]:
     if summary := finished(folder, config, learnt):
         return summary
     with claim(folder, config, learnt) as checkpoint:
+        if not (checkpoint or start):  # said before lines are drawn, which may take minutes
+            encoder = build_encoder(config.encoder, config.width_stride)
+            if config.pretrained != "none":
+                load_pretrained(encoder, config.encoder, config.pretrained)
         L.seed_everything(config.seed, workers=True, verbose=False)
         drawn = [(drawer(config, name, samples), lines) for name, lines in config.drawn.items()]
         if config.alphabet:

@@ -48,8 +48,10 @@ def within_line(part: Word | Character, line: Line) -> tuple[Point, ...]:
     Sutherland and Hodgman, "Reentrant polygon clipping" (1974), https://doi.org/10.1145/360767.360802: the line's polygon is cut along
     each side of the part's, which is convex and runs clockwise. All of the part's where nothing is left.
     """
-    points = list(line.polygon)
-    for start, end in zip(part.polygon, (*part.polygon[1:], part.polygon[0])):
+    if part.polygon == line.polygon:
+        return part.polygon
+    points, sides = list(line.polygon), _widened(part.polygon)
+    for start, end in zip(sides, (*sides[1:], sides[0])):
         # How far each point lies inside of this side, in some unit.
         depths = [
             (end[0] - start[0]) * (y - start[1]) - (end[1] - start[1]) * (x - start[0])
@@ -65,6 +67,16 @@ def within_line(part: Word | Character, line: Line) -> tuple[Point, ...]:
                 kept.append(point)
         points = kept
     return tuple(points) if len(points) > 2 else part.polygon
+
+
+def _widened(corners: tuple[Point, ...]) -> tuple[Point, ...]:
+    """The corners of a part, a pixel apart where it has no width, as a letter past the ink of its word has none."""
+    (x, y), other, _, (x_below, y_below) = corners
+    height = math.dist((x, y), (x_below, y_below))
+    if math.dist((x, y), other) >= 1 or not height:
+        return corners
+    along = (y_below - y) / height, (x - x_below) / height
+    return (x, y), (x + along[0], y + along[1]), (x_below + along[0], y_below + along[1]), (x_below, y_below)
 
 
 def words_of(line: Line) -> tuple[Word, ...]:

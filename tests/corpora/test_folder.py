@@ -75,6 +75,13 @@ def test_a_text_of_a_page_is_no_line(folder):
         load_corpus(f"lines:{folder}")
 
 
+def test_fields_that_excel_leaves_out_at_the_end_of_rows_are_empty(folder):
+    (folder / "lines.csv").write_text("file;text;page;split\na.png;one;p1;train\nb.png;two\n")
+    cv2.imwrite(str(folder / "b.png"), np.full((40, 200), 255, np.uint8))
+    one, two = load_corpus(f"lines:{folder}")
+    assert (one.split, two.text, two.split, two.form) == ("train", "two", "test", None)
+
+
 @pytest.mark.parametrize(
     ("name", "table", "complaint"),
     [
@@ -82,6 +89,8 @@ def test_a_text_of_a_page_is_no_line(folder):
         ("lines.tsv", "file\ttext\na.png\tone\nb.png\ttwo\n", "line 3: .*b.png is not there"),
         ("lines.tsv", "file\ttext\na.png\n", "line 2: has more or fewer fields"),
         ("lines.tsv", "file\ttext\na.png\tone\ttwo\n", "line 2: has more or fewer fields"),
+        ("lines.csv", "file;split;text\na.png;val\n", "line 2: has more or fewer fields"),
+        ("lines.tsv", "file\ttext\na.png\tx\n./a.png\tx\n", "line 3: .*names the picture that line 2 names"),
         ("lines.tsv", "file\ttext\tsplit\na.png\tone\tdev\n", "split 'dev' must be one of train, val, test"),
         ("lines.tsv", "file\ttext\n", "has no lines with a text"),
         ("lines.csv", "sep=;\nfile;text\na.png;one\nb.png;two\n", "lines.csv: line 4: .*b.png is not there"),
@@ -168,8 +177,9 @@ def test_names_that_a_mac_or_windows_writes_in_another_way(folder):
     assert [row[1] for row in rows(folder)] == ["two"]
     below = folder / unicodedata.normalize("NFD", "Zoë") / "Scans"
     below.mkdir(parents=True)
-    (below / "1.PNG").write_bytes(picture)
-    (folder / "LINES.csv").write_text("file,text\nZoë/scans/1.png,three\nZoë\\SCANS\\1.png,four\n", encoding="utf-8")
+    for name in ("1.PNG", "2.PNG"):
+        (below / name).write_bytes(picture)
+    (folder / "LINES.csv").write_text("file,text\nZoë/scans/1.png,three\nZoë\\SCANS\\2.png,four\n", encoding="utf-8")
     assert [row[1] for row in rows(folder)] == ["three", "four"]
 
 

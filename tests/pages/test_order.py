@@ -202,6 +202,25 @@ def test_a_list_on_the_rows_of_a_facing_page_is_read_by_itself(side):
     assert [text for _, text in order(items + prose, size=(2000, 1400))] == texts
 
 
+def test_an_account_on_one_of_two_pages_keeps_to_its_page():
+    account = [
+        line(f"{name}{row}", left, left + width, 100 + 60 * row)
+        for name, left, width in (("d", 60, 60), ("n", 160, 300), ("L", 640, 60), ("s", 760, 60))
+        for row in range(10)
+    ]
+    prose = column("b", 1080, 1900, 102, 12)
+    read = [text for _, text in order(account + prose, size=(2000, 1400))]
+    assert read[-1] == " ".join(f"b{row}" for row in range(12))
+    assert " ".join(read[:-1]) == " ".join(f"d{row} n{row} L{row} s{row}" for row in range(10))
+
+
+def test_a_heading_over_two_of_three_columns_takes_nothing_from_the_third():
+    columns = column("a", 60, 310, 160, 8), column("b", 370, 620, 160, 8), column("c", 680, 930, 100, 9)
+    head = line("HEAD", 60, 620, 100)
+    read = " ".join(text for _, text in order([head, *columns[0], *columns[1], *columns[2]]))
+    assert read == " ".join(["HEAD", *(each.text for side in columns for each in side)])
+
+
 def test_an_entry_across_two_columns_keeps_its_sum():
     names, notes = column("a", 50, 300, 100, 7), column("b", 400, 700, 102, 7)
     sums = [line(f"s{row}", 850, 920, 98 + 60 * row) for row in range(7)]

@@ -215,6 +215,19 @@ def test_words_and_letters_lie_within_their_line(degrees, page, turned, blank, m
         assert {tuple(point) for point in parts[1].tolist()} == {(440, 217), (520, 220), (520, 232), (440, 234)}
 
 
+def test_a_line_without_words_and_a_letter_without_width_keep_a_place(page, blank, make_line):
+    wedge = ((300, 200), (410, 225), (520, 200), (520, 240), (300, 240))
+    unread = replace(make_line("rising line", 300, 200), polygon=wedge, text="", words=())
+    string = next(_written("alto", replace(page, regions=(Region("print", (unread,)),)), blank).iter("String"))
+    assert [string.get(name) for name in ("VPOS", "HEIGHT")] == ["200", "40"]
+    line = make_line("ab", 300, 200)
+    thin = replace(line.words[0].characters[1], polygon=((335, 190), (335, 190), (335, 260), (335, 260)))
+    word = replace(line.words[0], characters=(line.words[0].characters[0], thin))
+    root = _written("page", replace(page, regions=(Region("text", (replace(line, words=(word,)),)),)), blank)
+    glyph = _points(list(root.iter("Glyph"))[1].find("Coords"))
+    assert glyph.min(0).tolist() == [335, 200] and glyph.max(0).tolist() == [336, 240]
+
+
 def _points(element) -> np.ndarray:
     return np.array(
         [[float(number) for number in point.split(",")] for point in element.get("points").split()], np.float32
