@@ -9,14 +9,15 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 ENCODERS := $(VENV)/encoders
 
-# Gone or exchanged since: what was installed for another Python serves this one not.
+# What was installed for a Python that has gone or been exchanged since serves no more.
 $(shell test ! -e $(INSTALLED) || $(BIN)/python -c 'import pip' 2>/dev/null || rm -f $(INSTALLED))
 
-# Names that others use too are not taken from the environment.
 # Where IAM lies; without it, make train and make evaluate use the embedded sample.
 IAM ?=
-# As some shells leave it.
+# Some shells leave the home folder as typed.
 override IAM := $(patsubst ~/%,$(HOME)/%,$(IAM))
+
+# The others are not taken from the environment, where these names may mean something else.
 PAGE := data/sample/page.png
 # Pages with their truth, for make evaluate-pages: a folder, or iam:folder.
 PAGES := $(if $(IAM),$(if $(shell test -d "$(IAM)/forms" && echo yes),iam:$(IAM)))
