@@ -115,7 +115,7 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
     reader = csv.reader(rows, delimiter=mark, quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL, strict=True)
     samples: list[Sample] = []
     doubts: list[Doubt] = []
-    named: dict[str, int] = {}
+    named: dict[str, tuple[str, int]] = {}
     quoted = 0
     try:
         columns = [name.strip().lower() for name in next(reader, [])]
@@ -134,9 +134,12 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
                     raise InputError("has more or fewer fields than there are columns; correct it")
                 row = dict(zip(columns, fields))
                 sample = _sample(row, table.parent)
-                number = reader.line_num + first - 1
-                if (earlier := named.setdefault(f"{sample.id} {Path(row['file']).suffix}", number)) != number:
-                    raise InputError(f"names the picture that line {earlier} names; take one of them out")
+                said = sample.split, reader.line_num + first - 1
+                split, earlier = named.setdefault(f"{sample.id} {Path(row['file']).suffix}", said)
+                if split != sample.split:
+                    raise InputError(
+                        f"names a picture that is of the split {split} in line {earlier}; take one of them out"
+                    )
                 samples.append(sample)
                 # With a comma in it or doubled quotes, as spreadsheets put them.
                 quoted += tabs and bool(re.fullmatch(r'".*(,|"").*"', row["text"]))
