@@ -105,13 +105,8 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
             else:
                 add(path, Path(path.stem if path.stem.strip(".") else path.name))  # of `...png` it is `..`
             continue
-        if out and _same(path, out):
-            if len(given) > 1 and not any(_pictures_below(path)):
-                continue
-            raise InputError(
-                f"{out}: is the folder that is read; choose another one for the results with --out, or name the pictures in it"
-            )
         found: list[Path] = []
+        passed: Counter[str] = Counter()
         links: list[str] = []
         wrong, own = len(broken), False
         for folder, folders, names in os.walk(path, onerror=unlisted):
@@ -123,9 +118,16 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
             openable = [name for name in names if name[0] != "." and Path(name).suffix.lower() in SUFFIXES]
             pictures = [name for name in openable if not is_result(Path(folder, name))]
             own = own or len(pictures) < len(openable)
-            others.update(Path(name).suffix.lower() or name for name in set(names).difference(pictures))
+            passed.update(Path(name).suffix.lower() or name for name in set(names).difference(pictures))
             links += [name for name in folders if os.path.islink(Path(folder, name))]
             found += [Path(folder, name) for name in pictures]
+        if out and _same(path, out):
+            if found or len(given) == 1:
+                raise InputError(
+                    f"{out}: is the folder that is read; choose another one for the results with --out, or name the pictures in it"
+                )
+            continue
+        others.update(passed)
         if not found and wrong == len(broken):
             none = "pictures or PDF files but those that htr made" if own else "pictures or PDF files"
             broken.append(InputError(f"{path}: holds no {none}; give the folder that they are in"))
@@ -188,13 +190,6 @@ def _told_apart(files: dict[Path, Path], counts: dict[Path, int]) -> dict[Path, 
 def _may_be_made(file: Path) -> bool:
     """Whether a file in the folder of results has the name of one, or is a PDF with its text."""
     return file.suffix.lower() in _MADE or is_result(file)
-
-
-def _pictures_below(folder: Path) -> Iterator[Path]:
-    """What is to be read in a folder and those below it."""
-    for name in folder.rglob("*"):
-        if name.suffix.lower() in SUFFIXES and not is_result(name):
-            yield name
 
 
 def _folded(name: Path) -> str:

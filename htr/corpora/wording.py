@@ -250,6 +250,10 @@ class Texts:
 
     french: float = 0.4
 
+    def __post_init__(self) -> None:
+        # Opened here once, so that processes that draw lines share them.
+        _speeches(), _words("en"), _words("fr")
+
     def passage(self, rng: np.random.Generator) -> list[str]:
         """Draws words in a row with their punctuation, normalised, of characters of `ALPHABET`; about 250 characters."""
         french = rng.random() < self.french
