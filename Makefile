@@ -65,16 +65,22 @@ pretrain: $(INSTALLED) ## train on lines drawn in handwriting fonts alone, to st
 train-small: $(INSTALLED) ## go on from the weights iam with all collections of configs/small.yaml
 	$(BIN)/python -m htr.train --config configs/small.yaml $(SET)
 
-train-default: $(INSTALLED) ## train on all collections from a network that reads, in four stages
+train-default: $(INSTALLED) ## train on all collections from a network that reads, in five stages
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps rapidocr==3.10.0
 	$(BIN)/python -m htr.train --config configs/reader.yaml $(SET)
 	$(BIN)/python -m htr.train --config configs/reader-64.yaml $(SET)
 	$(BIN)/python -m htr.train --config configs/reader-hard.yaml $(SET)
+	$(BIN)/python -m htr.train --config configs/reader-fonts.yaml $(SET)
+	$(BIN)/python -m htr.train --config configs/reader-fonts.yaml run=runs/reader-fonts-short seed=5 minutes=30 $(SET)
+	test -f runs/reader-fonts/mean.safetensors || $(BIN)/python -m htr.average runs/reader-hard/model.safetensors \
+		runs/reader-fonts-short/model.safetensors runs/reader-fonts/model.safetensors runs/reader-fonts/model.safetensors \
+		--data $$(sed -n '/^data:/,/^[^-]/s/^- //p' runs/reader-fonts/config.yaml) --out runs/reader-fonts/mean.safetensors
+	test -f runs/reader-fonts/beside-small.safetensors || $(BIN)/python -m htr.join runs/reader-fonts/mean.safetensors small \
+		--shares 0.7 0.3 --out runs/reader-fonts/beside-small.safetensors
 	$(BIN)/python -m htr.train --config configs/default.yaml $(SET)
-	$(BIN)/python -m htr.train --config configs/default.yaml run=runs/default-short seed=5 minutes=30 $(SET)
-	test -f runs/default/default.safetensors || $(BIN)/python -m htr.average runs/reader-hard/model.safetensors \
-		runs/default-short/model.safetensors runs/default/model.safetensors runs/default/model.safetensors \
-		--data $$(sed -n '/^data:/,/^[^-]/s/^- //p' runs/default/config.yaml) --out runs/default/default.safetensors
+	test -f runs/default/default.safetensors || $(BIN)/python -m htr.average runs/reader-fonts/beside-small.safetensors \
+		runs/default/model.safetensors --data $$(sed -n '/^data:/,/^[^-]/s/^- //p' runs/default/config.yaml) \
+		--out runs/default/default.safetensors
 
 study: $(ENCODERS) ## compare starts, amounts of labelled lines and recipes, for many hours; needs data/iam, data/hooker, data/fonts
 	$(BIN)/python -m htr.study $(addprefix configs/studies/,pretraining.yaml transfer-iam.yaml transfer-hooker.yaml recipe.yaml)

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 
 from htr.cli import counted, run
-from htr.errors import InputError
-from htr.files import make_writable
+from htr.files import new_weights_file
 
 
 def main() -> None:
@@ -24,11 +23,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the new weights file (.safetensors)")
     arguments = parser.parse_args()
     out: Path = arguments.out
-    if out.suffix != ".safetensors":
-        raise InputError(f"{out}: must end in .safetensors; give --out my.safetensors")
-    if out.exists():
-        raise InputError(f"{out}: is there already; choose another --out, or remove it")
-    make_writable(out.parent)
+    new_weights_file(out)
     # Loaded late, so that --help and mistyped arguments answer at once.
     from htr.training.averaging import average
 

@@ -19,6 +19,7 @@ from PIL import Image
 
 from htr.cli import complain, counted, first_line, gpu_failed, gpu_full, memory_short, printable, without_gpu
 from htr.errors import InputError
+from htr.files import files_below
 from htr.pages.containers import Line, Page, Region
 from htr.pages.images import SUFFIXES, count_pages, grey, open_page, pdf_creator
 
@@ -35,7 +36,9 @@ _MADE = frozenset({".txt", ".json", ".jsonl", ".xml", ".html"})  # what names of
 OF_RUN = ".run"
 """What the names of folders end in in which fine-tuning keeps copies of lines; they are passed over."""
 
-_CHUNK_PIXELS = 8_000_000  # of pictures of lines that are opened before they are read together
+# Pictures of lines are opened until they have so many pixels and are as many as tell a language together, or have far more pixels,
+# and are then read together.
+_CHUNK_PIXELS, _CHUNK_LINES, _MOST_PIXELS = 8_000_000, 24, 64_000_000
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,10 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
         links: list[str] = []
         wrong, own = len(broken), False
         for folder, folders, names in os.walk(path, onerror=unlisted):
+            if out and any(_same(Path(folder, name), out) for name in folders) and _has_pictures(out):
+                raise InputError(
+                    f"{out}: has pictures that are to be read; choose another folder for the results with --out, outside of {path}"
+                )
             folders[:] = [
                 name
                 for name in folders
@@ -226,6 +233,11 @@ def read_pages(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence
         yield _read_page(reader, task, dpi, makers)
 
 
+def _has_pictures(out: Path) -> bool:
+    """Whether a folder for results holds pictures that are none."""
+    return any(file.suffix.lower() in SUFFIXES and not is_result(file) for file in files_below(out))
+
+
 def read_lines(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence[Maker]) -> Iterator[Result]:
     """Reads pictures of one line each, many at once; `dpi` is that of pages of PDF files."""
     chunk: list[tuple[Task, Image.Image | InputError, np.ndarray | None]] = []
@@ -241,7 +253,8 @@ def read_lines(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence
         except InputError as error:
             picture = error
         chunk.append((task, picture, lightness))
-        if pixels > _CHUNK_PIXELS or task is tasks[-1]:
+        enough = pixels > _CHUNK_PIXELS and len(chunk) >= _CHUNK_LINES
+        if enough or pixels > _MOST_PIXELS or task is tasks[-1]:
             yield from _read_chunk(reader, chunk, makers)
             chunk, pixels = [], 0
 

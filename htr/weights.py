@@ -77,6 +77,8 @@ class Weights:
         training = dict(self.header.training)
         if isinstance(averaged := training.get("averaged"), list):
             training["averaged"] = [{"file": entry["file"], "sha256": entry["sha256"]} for entry in averaged]
+            if names := taught_from(self.header.training):
+                training["taught"] = names
         return {"file": Path(self.file).name, "sha256": self.sha256, "training": training}
 
 
@@ -96,8 +98,14 @@ _TAUGHT = "of what was learnt, the rest of parent"
 
 def taught_from(training: dict[str, Any]) -> list[str]:
     """Names of the folders whose labelled lines fine-tunings have taught weights, by what their header tells of their training."""
-    trainings = _finetunings(training)
-    return [name for training in trainings if training.get("train_lines") for name in training["data"]]
+    names = list(training.get("taught", []))
+    averaged = training.get("averaged")
+    if isinstance(averaged, list):
+        names += [name for entry in averaged for name in taught_from(entry.get("training", {}))]
+    elif str(averaged).endswith(_TAUGHT):
+        names += training["data"] if training.get("train_lines") else []
+        names += taught_from(training["parent"]["training"])
+    return names
 
 
 def start_of(weights: Weights) -> str:
@@ -115,7 +123,8 @@ def start_of(weights: Weights) -> str:
 def _finetunings(training: dict[str, Any]) -> list[dict[str, Any]]:
     """The facts of the fine-tunings behind these, the last first."""
     averaged = training.get("averaged")
-    if isinstance(averaged, list):  # what is averaged goes on from one file
+    # What is averaged goes on from one file; what reads side by side does not.
+    if isinstance(averaged, list) and "shares" not in training:
         return [one for entry in averaged for one in _finetunings(entry.get("training", {}))]
     if str(averaged).endswith(_TAUGHT):
         return [training, *_finetunings(training["parent"]["training"])]

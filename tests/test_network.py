@@ -3,7 +3,7 @@ import timm
 import torch
 
 from htr.errors import InputError
-from htr.network import Recogniser, build_encoder, load_pretrained
+from htr.network import Recogniser, build_encoder, load_all_pretrained, load_pretrained
 
 IMAGES = torch.rand(2, 1, 64, 256)
 
@@ -78,17 +78,50 @@ def test_a_hub_that_does_not_answer_is_said_at_once(monkeypatch):
 
 def test_recogniser_scores_columns_and_has_a_shortcut_only_in_training():
     network = Recogniser("lcnet_035", 10, 8, lstm_layers=1, lstm_units=8, neck_channels=8)
-    logits, shortcut = network.train()(IMAGES)
+    logits, [shortcut] = network.train()(IMAGES)
     assert logits.shape == shortcut.shape == (2, 32, 10)
-    logits, shortcut = network.eval()(IMAGES)
+    logits, asides = network.eval()(IMAGES)
     assert logits.shape == (2, 32, 10)
-    assert shortcut is None
+    assert asides == []
 
 
-def test_half_precision_training_gives_gradients_to_every_weight():
-    network = Recogniser("tf_efficientnet_lite0", 10, 8, lstm_layers=1, lstm_units=8, neck_channels=8).train()
+@pytest.mark.parametrize("encoders", ["tf_efficientnet_lite0", "lcnet_035+tf_efficientnet_lite0"])
+def test_half_precision_training_gives_gradients_to_every_weight(encoders):
+    network = Recogniser(encoders, 10, 8, lstm_layers=1, lstm_units=8, neck_channels=8).train()
     with torch.autocast("cpu", torch.bfloat16):
-        logits, shortcut = network(IMAGES)
-    (logits.float().sum() + shortcut.float().sum()).backward()
+        logits, asides = network(IMAGES)
+    sum(each.float().sum() for each in (logits, *asides)).backward()
     without = [name for name, parameter in network.named_parameters() if parameter.grad is None]
     assert without == []
+
+
+def test_networks_side_by_side_say_the_mean_of_what_each_says_and_learn_from_what_each_says():
+    # ConvNeXt, which pads nothing, makes fewer columns.
+    encoders = ["lcnet_035", "convnext_atto", "mobilenetv3_small_050"]
+    network = Recogniser("+".join(encoders), 10, 4, lstm_layers=1, lstm_units=8, neck_channels=8).eval()
+    alone = []
+    for encoder, part in zip(encoders, network.parts):
+        single = Recogniser(encoder, 10, 4, lstm_layers=1, lstm_units=8, neck_channels=8).eval()
+        single.load_state_dict({name: tensor for name, tensor in part.state_dict().items() if "beside" not in name})
+        alone.append(single(IMAGES)[0])
+    columns = min(logits.shape[1] for logits in alone)
+    assert columns < alone[0].shape[1]
+    said, _ = network(IMAGES)
+    assert torch.allclose(said, sum(logits[:, :columns] for logits in alone) / 3, atol=1e-5)
+    # Each has a loss of its own, and one past its BiLSTM.
+    _, asides = network.train()(IMAGES)
+    assert len(asides) == 6 and {aside.shape[2] for aside in asides} == {10}
+
+
+def test_each_encoder_side_by_side_has_its_own_pretrained_weights_or_all_have_the_same():
+    names = "tf_efficientnet_lite0+lcnet_035"
+    encoders = [build_encoder(name, 8) for name in names.split("+")]
+    before = encoders[1].conv_stem.weight.clone()
+    assert load_all_pretrained(encoders, names, "imagenet+none") == "efficientnet-lite0-57934424.pth+none"
+    assert encoders[0].bn1.running_var.sub(1).abs().max() > 0.5
+    assert torch.equal(before, encoders[1].conv_stem.weight)
+    assert load_all_pretrained(encoders, names, "none") == "none+none"
+    with pytest.raises(
+        InputError, match="imagenet\\+none\\+none is not one for each of tf_efficientnet_lite0\\+lcnet_035"
+    ):
+        load_all_pretrained(encoders, names, "imagenet+none+none")

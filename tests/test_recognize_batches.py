@@ -272,6 +272,10 @@ def test_results_below_the_folder_that_is_read_are_not_read(read, scans):
     code, _, err = read(scans, "--out", scans)
     assert code == 2
     assert "is the folder that is read" in err
+    # Nor are pictures there passed over in silence.
+    page(21).save(results / "second.png")
+    code, _, err = read(scans, "--out", results, "--resume")
+    assert code == 2 and f"{results}: has pictures that are to be read; choose another folder" in err
 
 
 def test_a_folder_without_pictures_is_an_error(read, scans):
@@ -679,9 +683,15 @@ def test_a_line_without_a_text_keeps_its_row(read, reader, scans, monkeypatch):
     code, out, err = read("--line", scans)
     assert (code, out) == (0, "101\n\n103\n")
     assert "line2.png: nothing could be read in this line" in err
-    # Of many pictures, a part at a time is read.
+    # Of many pictures, a part at a time is read, of several lines if these are not far too large.
+    calls, read_lines = [], reader.read_lines
+    monkeypatch.setattr(reader, "read_lines", lambda pictures: calls.append(len(pictures)) or read_lines(pictures))
     monkeypatch.setattr("htr.batch._CHUNK_PIXELS", 1)
+    monkeypatch.setattr("htr.batch._CHUNK_LINES", 2)
     assert read("--line", scans)[1] == "101\n\n103\n"
+    monkeypatch.setattr("htr.batch._MOST_PIXELS", 1)
+    assert read("--line", scans)[1] == "101\n\n103\n"
+    assert calls == [2, 1, 1, 1, 1]
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell the memory in use")

@@ -60,6 +60,7 @@ def evaluate_finetuning(
     from htr.finetuning.run import ALL_LINES, finetune
     from htr.finetuning.selftraining import learn_unread
     from htr.language import AUTO
+    from htr.network import BESIDE
     from htr.reader import load
     from htr.training.config import TrainConfig
     from htr.training.run import train
@@ -116,7 +117,7 @@ def evaluate_finetuning(
                 "pretrained": "imagenet", "alphabet": None, "minutes": outcome.minutes, "epochs": 100_000, "learning_rate": 1e-3,
                 "encoder_learning_rate": 5e-4, "trainer": {"check_val_every_n_epoch": 1},  # time may bring the end after any epoch
             }  # fmt: skip
-            if not timm.models.is_model_pretrained(config["encoder"]):
+            if not all(timm.models.is_model_pretrained(name) for name in config["encoder"].split(BESIDE)):
                 config["encoder"] = TrainConfig.encoder
             beside["ImageNet"] = scored(train(TrainConfig(**config))["weights"], test=data)
         run = {

@@ -279,8 +279,10 @@ def _averaged(training: dict[str, Any]) -> str:
     averaged = training.get("averaged", "")
     if isinstance(averaged, str):
         return averaged
-    files = [f"`{entry['sha256'][:8]}`" for entry in averaged]
-    return f"{' and '.join(files)}, norms measured of {counted(training['norms']['lines'], 'line')}"
+    files = " and ".join(f"`{entry['sha256'][:8]}`" for entry in averaged)
+    if "shares" in training:
+        return f"{files}, side by side, with shares of {' and '.join(f'{share:.2g}' for share in training['shares'])}"
+    return f"{files}, norms measured of {counted(training['norms']['lines'], 'line')}"
 
 
 def _versions(result: Result) -> str:

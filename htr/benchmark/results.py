@@ -19,6 +19,7 @@ from htr.encoders import NAME as PPOCR_ENCODER
 from htr.errors import InputError
 from htr.files import read_text, write_whole
 from htr.language import AUTO, NONE, find_models
+from htr.network import BESIDE
 from htr.weights import MODELS, data_seen, sha256
 
 log = logging.getLogger(__name__)
@@ -288,7 +289,7 @@ def has_seen(result: Result, collection: str) -> bool:
 
 def from_another_reader(result: Result) -> bool:
     """Whether the weights of a result started from PP-OCRv6, which does not tell all that it has learnt from."""
-    return result["weights"]["network"]["encoder"] == PPOCR_ENCODER
+    return PPOCR_ENCODER in result["weights"]["network"]["encoder"].split(BESIDE)
 
 
 def named_machine(result: Result) -> str:

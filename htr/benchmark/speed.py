@@ -211,5 +211,6 @@ def _operations(reader: Reader, width: int) -> int:
     counter = FlopCounterMode(display=False)
     with counter, torch.inference_mode():
         logits, _ = network(images)
-    weights = sum(parameter.numel() for name, parameter in network.lstm.named_parameters() if name.startswith("weight"))
+    lstms = [parameter for part in network.parts for parameter in part.lstm.named_parameters()]
+    weights = sum(parameter.numel() for name, parameter in lstms if name.startswith("weight"))
     return int(counter.get_total_flops() + 2 * weights * logits.shape[1])

@@ -15,7 +15,7 @@ from htr.batch import OF_RUN, is_result
 from htr.cli import counted
 from htr.corpora.iam import SPLITS
 from htr.corpora.markup import picture_size
-from htr.corpora.pages import split_of
+from htr.corpora.pages import told_split
 from htr.corpora.sample import Doubt, Sample, as_seen
 from htr.errors import InputError
 from htr.files import files_below, read_text, same_file
@@ -163,7 +163,8 @@ def _sample(row: dict[str, str], folder: Path) -> Sample:
         image = same_file(folder / named)
     if image is None:
         raise InputError(f"{folder / named} is not there; put it there, or take the line out")
-    split = row.get("split", "").strip().lower() or split_of(Path(named))
+    told = row.get("split", "").strip().lower() or told_split(Path(named))
+    split = told or "test"
     if split not in SPLITS:
         raise InputError(f"split {split!r} must be one of {', '.join(SPLITS)}; correct it")
     # As it is called on disk, for others find it by that name.
@@ -171,7 +172,7 @@ def _sample(row: dict[str, str], folder: Path) -> Sample:
     page = (row["page"] or None) if "page" in row else _folder_of(name)
     return Sample(
         name.with_suffix("").as_posix(), normalise(as_seen(row["text"])), split, partial(open_image, image),
-        row.get("writer") or None, page,
+        row.get("writer") or None, page, told is not None,
     )  # fmt: skip
 
 
@@ -272,9 +273,10 @@ def _several_lines(text: str) -> bool:
 def line_beside(folder: Path, image: Path, text: str) -> Sample:
     """The sample of a picture of one line below a folder; pictures in a folder of their own count as those of a page."""
     name = image.relative_to(folder)
+    told = told_split(name)
     return Sample(
-        name.with_suffix("").as_posix(), normalise(as_seen(text)), split_of(name), partial(open_image, image),
-        form=_folder_of(name),
+        name.with_suffix("").as_posix(), normalise(as_seen(text)), told or "test", partial(open_image, image),
+        form=_folder_of(name), told=told is not None,
     )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ class PageTruth:
         split: `train`, `val` or `test`.
         writer: who wrote the page, where known.
         by_htr: whether htr itself wrote the XML that tells all this.
+        told: whether a folder says that it is of this split; see `Sample`.
     """
 
     id: str
@@ -47,6 +48,7 @@ class PageTruth:
     split: str
     writer: str | None = None
     by_htr: bool = False
+    told: bool = True
 
 
 def load_pages(source: str) -> list[PageTruth]:
@@ -83,7 +85,13 @@ def line_samples(pages: list[PageTruth]) -> list[Sample]:
     """The transcribed lines of pages, cut out as reading cuts them."""
     return [
         Sample(
-            f"{truth.id}-{number:02d}", line.text, truth.split, partial(_cut, truth.image, line), truth.writer, truth.id
+            f"{truth.id}-{number:02d}",
+            line.text,
+            truth.split,
+            partial(_cut, truth.image, line),
+            truth.writer,
+            truth.id,
+            truth.told,
         )
         for truth in pages
         for number, line in enumerate(truth.page.lines)
@@ -91,14 +99,14 @@ def line_samples(pages: list[PageTruth]) -> list[Sample]:
     ]
 
 
-def split_of(file: Path) -> str:
-    """The split of a file of a corpus: the name of a folder that it lies in (capitals do not count), else `test`."""
+def told_split(file: Path) -> str | None:
+    """The split of a file of a corpus, which the name of a folder that it lies in tells (capitals do not count); None if none does."""
     for part in map(str.lower, file.parts[:-1]):
         if part in SPLITS:
             return part
         if part in _NEARLY:
             _say_nearly(part)
-    return "test"
+    return None
 
 
 @lru_cache
@@ -211,7 +219,9 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
         name = image.relative_to(folder) if image.is_relative_to(folder) else of_xml
         if truth.page.lines:
             known = name.with_suffix("").as_posix()
-            pages.append(PageTruth(known, image, truth.page, split_of(name), by_htr=truth.by_htr))
+            told = told_split(name) or told_split(file.relative_to(folder))
+            page = PageTruth(known, image, truth.page, told or "test", by_htr=truth.by_htr, told=told is not None)
+            pages.append(page)
         else:
             empty += 1
     if empty:

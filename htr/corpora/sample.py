@@ -31,6 +31,7 @@ class Sample:
             A picklable callable, so that loader processes can open pictures.
         writer: who wrote it, where known.
         form: the page that it stands on, where known.
+        told: whether a table or a folder says that it is of this split, rather than that nothing says of which it is.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Sample:
     image: Callable[[], np.ndarray]
     writer: str | None = None
     form: str | None = None
+    told: bool = True
 
 
 def as_seen(text: str) -> str:

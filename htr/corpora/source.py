@@ -25,7 +25,7 @@ from htr.corpora.folder import (
     table_of,
     texts_without_picture,
 )
-from htr.corpora.pages import PageTruth, line_samples, pages_with_xml, split_of, tell_own
+from htr.corpora.pages import PageTruth, line_samples, pages_with_xml, tell_own, told_split
 from htr.corpora.sample import Doubt, Sample, as_seen
 from htr.corpora.transcript import Match, match_lines
 from htr.errors import InputError
@@ -77,6 +77,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     samples = [sample for sample in samples if sample.text]
     pages, of_xml = pages_with_xml(folder)
     doubts += of_xml
+    pages = _not_in_table(folder, pages, samples)
     pictures = pictures_with_texts(folder)
     # XML may name another one of a page's pictures than the one that has the text.
     texts = {image.resolve().with_suffix(""): file for image, file in pictures if file}
@@ -145,6 +146,25 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     return Source(folder, samples, doubts, tuple(page.image for page in pages if page.id in with_texts))
 
 
+def _not_in_table(folder: Path, pages: list[PageTruth], rows: list[Sample]) -> list[PageTruth]:
+    """The pages with XML but for those of whose picture the table has a text, which counts before."""
+    texts = {(folder / row.id).resolve(): row.text for row in rows}
+    others, differing = [], []
+    for page in pages:
+        text = texts.get(page.image.resolve().with_suffix(""))
+        if text is None:
+            others.append(page)
+        elif normalise(" ".join(line.text for line in page.page.lines)) not in ("", text):
+            differing.append(page.id)
+    if differing:
+        log.warning(
+            "%s: of %s, XML is passed over, since the table has another text of it (%s); take its row away if the text of the XML is "
+            "the right one",
+            folder, counted(len(differing), "picture"), differing[0],
+        )  # fmt: skip
+    return others
+
+
 def _says_else(file: Path | None, texts: list[str]) -> bool:
     """Whether a file has a text that is not the one of these lines."""
     try:
@@ -196,8 +216,9 @@ def _from_page(
     matched = tuple(
         replace(line, text=match.text if match.sure else "", words=()) for line, match in zip(lines, matches)
     )
-    split = split_of(image.relative_to(folder))
-    truth = PageTruth(name, image, replace(page, regions=(Region("text", matched),)), split)
+    told = told_split(image.relative_to(folder))
+    page = replace(page, regions=(Region("text", matched),))
+    truth = PageTruth(name, image, page, told or "test", told=told is not None)
     if not lines:
         doubts.append(Doubt(name, normalise(text), "shows no lines of handwriting"))
     else:

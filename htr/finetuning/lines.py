@@ -182,18 +182,13 @@ def _used(samples: list[Sample]) -> list[Sample]:
             left = counted(len(samples) - len(used), "line")
             log.warning("%s of the split test (or of none) left alone, since others are of the split train", left)
         return used
-    used = [sample for sample in samples if not _in_test(sample)]
+    used = [sample for sample in samples if not (sample.told and sample.split == "test")]
     if 0 < len(used) < len(samples):
-        log.warning("%s in a folder called test left alone", counted(len(samples) - len(used), "line"))
+        log.warning("%s of the split test left alone", counted(len(samples) - len(used), "line"))
         samples = used
     # Where all lie in a folder that is called val, none is meant to be held out.
     chosen = any(sample.split != "val" for sample in samples)
     return [sample if chosen and sample.split == "val" else replace(sample, split="train") for sample in samples]
-
-
-def _in_test(sample: Sample) -> bool:
-    """Whether a line is of the split test by its folder, rather than since nothing says of which it is."""
-    return sample.split == "test" and "test" in map(str.lower, Path(sample.id).parts[:-1])
 
 
 def _fitting(samples: list[Sample], height: int, width_stride: int) -> tuple[list[Sample], list[Doubt]]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from htr.encoders import NAME
 from htr.errors import InputError
+from htr.network import BESIDE
 from htr.training.config import TrainConfig, checked, overridden
 from htr.training.run import refuse_devices
 from htr.weights import Weights
@@ -44,12 +45,12 @@ _PACE = Pace(1e-3, 1750, 60, 0.65)
 # falls from 50.5 to 36.1 % all the way, to 36.2 % with 0.9, 36.8 % with 0.8 and 37.6 % with 0.7 of it, with language from 43.4 to
 # 27.5, 27.6, 27.6 and 28.1 %, while that on IAM (every fourth) rises from 3.8 to 6.1, 5.6, 5.2 and 4.9 %: means of three averages
 # of two trainings each.
-_PACES = {NAME: Pace(2e-4, 1050, 30, 0.8)}
+_PACE_OF_READER = Pace(2e-4, 1050, 30, 0.8)
 
 
 def pace(parent: Weights) -> Pace:
     """The pace of weights that go on from these."""
-    return _PACES.get(parent.header.network["encoder"], _PACE)
+    return _PACE_OF_READER if NAME in parent.header.network["encoder"].split(BESIDE) else _PACE
 
 
 class Read(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -14,12 +15,17 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, update_bn
 from tqdm import tqdm
 
+from htr.alphabet import named
 from htr.corpora import label, load_corpus
 from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.lineimage import batches_of_like_width, collate, prepare
 from htr.machine import use_bfloat16
+from htr.network import BESIDE, Recogniser
+from htr.training.run import take_over
 from htr.weights import OF_ONE_TRAINING, Weights, data_seen, load_weights, save_weights
+
+log = logging.getLogger(__name__)
 
 LINES = 400
 """Train lines of each corpus, at most, from which the norms are measured: large corpora do not outweigh small ones."""
@@ -71,7 +77,9 @@ def average(files: Sequence[str | Path], corpora: Sequence[str], out: Path) -> i
     with torch.autocast("cpu", torch.bfloat16, enabled=use_bfloat16("cpu")):
         update_bn(_batches(lines, header.height), network)
     training = {
-        **{name: value for name, value in header.training.items() if name not in (*OF_ONE_TRAINING, "parent")},
+        **{
+            name: value for name, value in header.training.items() if name not in (*OF_ONE_TRAINING, "parent", "shares")
+        },
         "data": list(dict.fromkeys(name for weights in loaded for name in data_seen(weights.header.training))),
         "date": date.today().isoformat(),
         "averaged": [weights.ancestry() for weights in loaded],
@@ -81,16 +89,64 @@ def average(files: Sequence[str | Path], corpora: Sequence[str], out: Path) -> i
     return len(lines)
 
 
-def _refuse_other_network(weights: Weights, first: Weights) -> None:
+def join(files: Sequence[str | Path], shares: Sequence[float] | None, out: Path) -> None:
+    """Writes one recogniser of several side by side, which says the mean of what they say; see `htr.network.Recogniser`.
+
+    Networks that learnt apart write a character in columns that differ, so that their mean reads really well only once they have
+    learnt on together.
+
+    Args:
+        files: weights files, or names of weights that come along, of networks that differ in their encoders alone. The first says
+            which characters are read; those that another does not know, it has to learn.
+        shares: how much the logits of each count in the mean, adding up to one; None if they count alike.
+        out: the new weights file.
+
+    Raises:
+        InputError: the files are of networks that differ otherwise, or the shares do not fit.
+    """
+    loaded = [load_weights(file) for file in files]
+    shares = shares or [1 / len(loaded)] * len(loaded)
+    if len(shares) != len(loaded) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+        raise InputError(f"--shares: {shares} are not one for each of the weights, above 0, that add up to 1")
+    first = loaded[0]
+    for other in loaded[1:]:
+        _refuse_other_network(other, first, but=("encoder", "alphabet"))
+        if new := other.alphabet.missing([first.alphabet.characters]):
+            log.warning("%s: %d characters are new to these weights: %s", other.file, len(new), named(new))
+    encoder = BESIDE.join(weights.header.network["encoder"] for weights in loaded)
+    header = replace(first.header, network={**first.header.network, "encoder": encoder})
+    network = Recogniser(classes=first.alphabet.classes, **header.network)
+    parts = iter(network.parts)
+    for weights, share in zip(loaded, shares):
+        own = Recogniser(classes=first.alphabet.classes, **weights.header.network)
+        take_over(own, first.alphabet, weights)
+        for part in own.parts:
+            # The mean counts all alike.
+            for tensor in part.head.parameters():
+                tensor.data *= share * len(network.parts) / len(own.parts)
+            alone = {name: tensor for name, tensor in part.state_dict().items() if not name.startswith("beside.")}
+            next(parts).load_state_dict(alone, strict=False)
+    training = {
+        "data": list(dict.fromkeys(name for weights in loaded for name in data_seen(weights.header.training))),
+        "date": date.today().isoformat(),
+        "averaged": [weights.ancestry() for weights in loaded],
+        "shares": list(shares),
+    }
+    save_weights(out, network, replace(header, training=training))
+
+
+def _refuse_other_network(weights: Weights, first: Weights, but: Sequence[str] = ()) -> None:
+    """Raises `InputError` where two networks are not alike, `but` for these values."""
     ours, theirs = ({**asdict(one.header), "training": None} for one in (weights, first))
     for values in (ours, theirs):
         values |= values.pop("network")
-        values.pop("dropout", None)  # is no part of reading
+        for name in ("dropout", *but):  # the former is no part of reading
+            values.pop(name, None)
     for name, value in ours.items():
         if value != theirs.get(name):
+            remedy = "differ in their encoder alone" if but else "went on from one file and know the same characters"
             raise InputError(
-                f"{weights.file}: its {name} is another than that of {first.file}; give weights that went on from one file and "
-                "know the same characters"
+                f"{weights.file}: its {name} is another than that of {first.file}; give weights that {remedy}"
             )
 
 

@@ -42,7 +42,7 @@ class Training(L.LightningModule):
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in self.network.named_parameters():
             # Norms and biases are vectors; decay would only push them off their scale.
-            groups.setdefault((name.startswith("encoder."), parameter.dim() > 1), []).append(parameter)
+            groups.setdefault(("encoder" in name.split("."), parameter.dim() > 1), []).append(parameter)
         config = self.config
         return torch.optim.AdamW(
             [
@@ -85,9 +85,9 @@ class Training(L.LightningModule):
             self.trainer.should_stop = self.trainer.should_stop or over
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        logits, shortcut = self.network(batch.images.to(memory_format=torch.channels_last))
+        logits, asides = self.network(batch.images.to(memory_format=torch.channels_last))
         loss = self._loss(logits, batch)
-        total = loss + self.config.shortcut * self._loss(shortcut, batch)
+        total = loss + self.config.shortcut * sum(self._loss(aside, batch) for aside in asides)
         self._lines_seen += len(batch.texts)
         self.log("loss", loss.detach(), prog_bar=True, batch_size=len(batch.texts))
         self.log(

@@ -23,7 +23,7 @@ from htr.corpora.sample import Drawer, Sample
 from htr.errors import InputError
 from htr.files import write_whole
 from htr.machine import describe
-from htr.network import Recogniser, build_encoder, load_pretrained
+from htr.network import BESIDE, Recogniser, build_encoder, load_all_pretrained
 from htr.training.config import TrainConfig
 from htr.training.data import Lines
 from htr.training.folder import claim, fingerprint, finished, refuse_gone, refuse_unvalidated
@@ -64,9 +64,8 @@ def train(config: TrainConfig) -> dict[str, Any]:
         return summary
     with claim(folder, config, learnt) as checkpoint:
         if not (checkpoint or start):  # said before lines are drawn, which may take minutes
-            encoder = build_encoder(config.encoder, config.width_stride)
-            if config.pretrained != "none":
-                load_pretrained(encoder, config.encoder, config.pretrained)
+            encoders = [build_encoder(name, config.width_stride) for name in config.encoder.split(BESIDE)]
+            load_all_pretrained(encoders, config.encoder, config.pretrained)
         L.seed_everything(config.seed, workers=True, verbose=False)
         drawn = [(drawer(config, name, samples), lines) for name, lines in config.drawn.items()]
         if config.alphabet:
@@ -74,13 +73,16 @@ def train(config: TrainConfig) -> dict[str, Any]:
             # That no line can be written is said before training starts.
             for one, _ in drawn:
                 one.draw(np.random.default_rng(config.seed), aspect=8.0)
-        network, alphabet, header = _network(config, start, samples, drawn)
+        weights = folder / "model.safetensors"
+        # The state of a run that goes on has its encoder, wherever that came from.
+        loaded = load_weights(weights).header.training["encoder_weights"] if checkpoint and weights.is_file() else None
+        network, alphabet, header = _network(config, start, samples, drawn, loaded)
         lines = Lines(
             samples, alphabet, config.height, config.width_stride, config.batch_pixels, config.augmentation, config.workers,
             config.seed, drawn, config.curriculum * config.epochs,
         )  # fmt: skip
         module = Training(network, alphabet, config)
-        best = BestWeights(folder / "model.safetensors", header)
+        best = BestWeights(weights, header)
         trainer = make_trainer(config, folder, best)
         fit(trainer, module, lines, checkpoint, f"batch_pixels={config.batch_pixels // 2}")
         refuse_unvalidated(folder, best.epoch)
@@ -203,8 +205,13 @@ def _start(config: TrainConfig) -> Weights | None:
 
 
 def _network(
-    config: TrainConfig, start: Weights | None, samples: list[Sample], drawn: list[tuple[Drawer, int]]
+    config: TrainConfig,
+    start: Weights | None,
+    samples: list[Sample],
+    drawn: list[tuple[Drawer, int]],
+    loaded: str | None,
 ) -> tuple[Recogniser, Alphabet, Header]:
+    """The network to begin with; `loaded` is where its encoder's weights came from, if it needs none any more."""
     if config.alphabet:
         alphabet = Alphabet(config.alphabet)
     else:
@@ -222,12 +229,12 @@ def _network(
     }
     network = Recogniser(classes=alphabet.classes, **arguments)
     if start:
-        _take_over(network, alphabet, start)
+        take_over(network, alphabet, start)
         origin = f"{Path(config.start).name} {start.sha256}"
-    elif config.pretrained == "none":
-        origin = "none"
+    elif loaded:
+        origin = loaded
     else:
-        origin = load_pretrained(network.encoder, config.encoder, config.pretrained)
+        origin = load_all_pretrained([part.encoder for part in network.parts], config.encoder, config.pretrained)
     header = Header(
         alphabet.characters,
         config.height,
@@ -243,15 +250,16 @@ def _network(
     return network.to(memory_format=torch.channels_last), alphabet, header
 
 
-def _take_over(network: Recogniser, alphabet: Alphabet, start: Weights) -> None:
+def take_over(network: Recogniser, alphabet: Alphabet, start: Weights) -> None:
     """Fills a network with weights of another alphabet: classes of characters that both have are kept."""
     state, fresh = start.network.state_dict(), network.state_dict()
     shared = [character for character in alphabet.characters if character in start.alphabet.characters]
     places = [BLANK, *alphabet.encode("".join(shared))]
     old_places = [BLANK, *start.alphabet.encode("".join(shared))]
-    for name in ("head.weight", "head.bias", "shortcut.weight", "shortcut.bias"):
-        fresh[name][places] = state[name][old_places]
-        state[name] = fresh[name]
+    for name in state:
+        if name.split(".")[-2] in ("head", "shortcut"):  # those of networks beside it too
+            fresh[name][places] = state[name][old_places]
+            state[name] = fresh[name]
     network.load_state_dict(state)
 
 

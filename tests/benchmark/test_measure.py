@@ -12,6 +12,9 @@ from htr.benchmark.details import details
 from htr.benchmark.results import load_results
 from htr.corpora.sample import Sample
 from htr.errors import InputError
+from htr.network import Recogniser
+from htr.reader import load
+from htr.weights import Header, save_weights
 from tests.standin import StandIn
 
 SAMPLE_PAGE = Path(__file__).parents[2] / "data" / "sample" / "page.png"
@@ -155,3 +158,13 @@ def test_of_the_repeated_timings_of_other_readers_the_median_counts(echo, tmp_pa
     [file] = out.glob("*.json")
     [echo] = [reader for reader in json.loads(file.read_text())["readers"] if reader["name"] == "echo"]
     assert echo["lines_per_second"] == 2.0
+
+
+def test_operations_of_networks_side_by_side_are_those_of_all(tmp_path):
+    def operations(encoder):
+        network = {"encoder": encoder, "width_stride": 8, "lstm_layers": 1, "lstm_units": 8, "neck_channels": 8}
+        save_weights(tmp_path / "model.safetensors", Recogniser(classes=3, **network), Header("ab", 32, network))
+        return speed._operations(load(tmp_path / "model.safetensors", "none"), 160)
+
+    alone = [operations(encoder) for encoder in ("lcnet_035", "mobilenetv3_small_050")]
+    assert operations("lcnet_035+mobilenetv3_small_050") == sum(alone)

@@ -413,24 +413,31 @@ def test_how_the_weights_learnt_is_drawn_where_they_tell_it(folder):
     )
 
 
-def test_of_which_weights_others_are_the_average_is_told(folder):
-    norms = {"data": ["lines:letters"], "lines": 500}
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"norms": {"data": ["lines:letters"], "lines": 500}}, "norms measured of 500 lines"),
+        ({"shares": [0.7, 0.3]}, "side by side, with shares of 0.7 and 0.3"),
+    ],
+)
+def test_of_which_weights_others_are_the_average_is_told(folder, facts, told):
     training = {
         "seed": 1,
         "averaged": [{"file": "a", "sha256": "a" * 64}, {"file": "b", "sha256": "b" * 64}],
-        "norms": norms,
+        **facts,
     }
     result = lines_result(weights={**ABOUT["weights"], "training": training})
     (folder / "letters.json").write_text(json.dumps(result))
     (folder / "peers.json").unlink()
     draw_report(folder)
-    assert "`aaaaaaaa` and `bbbbbbbb`, norms measured of 500 lines" in (folder / "report.md").read_text()
+    assert f"`aaaaaaaa` and `bbbbbbbb`, {told}" in (folder / "report.md").read_text()
 
 
 def test_what_the_weights_started_from_is_told_where_it_is_another_reader(folder):
     for encoder, told in (
         ("resnet18", "letters."),
         ("ppocrv6_small", "letters, its encoder before from the data of PP-OCRv6."),
+        ("resnet18+ppocrv6_small", "letters, its encoder before from the data of PP-OCRv6."),
     ):
         taught = {
             **ABOUT["weights"],

@@ -314,6 +314,17 @@ def test_the_folder_of_the_xml_tells_the_split_where_it_is_given_alone(tmp_path)
     assert [(truth.id, truth.split) for truth in pages] == [("test/scan", "test"), ("train/scan", "train")]
 
 
+def test_the_folder_of_the_xml_tells_the_split_where_the_pictures_lie_together(tmp_path):
+    (tmp_path / "images").mkdir()
+    for split in ("train", "test"):
+        cv2.imwrite(str(tmp_path / "images" / f"{split}-1.png"), np.full((300, 400), 255, np.uint8))
+        (tmp_path / split).mkdir()
+        xml = PAGE.replace("C:\\scans\\scan.png", f"../images/{split}-1.png")
+        (tmp_path / split / f"{split}-1.xml").write_text(xml)
+    pages = load_pages(str(tmp_path))
+    assert [(truth.id, truth.split) for truth in pages] == [("images/test-1", "test"), ("images/train-1", "train")]
+
+
 def test_the_folder_of_the_xml_may_be_given(folder):
     (folder / "page").mkdir()
     (folder / "page" / "scan.xml").write_text(PAGE)

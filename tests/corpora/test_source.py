@@ -150,6 +150,15 @@ def test_all_kinds_may_lie_together_and_none_is_passed_over(page, caplog):
     )
 
 
+def test_a_picture_in_the_table_is_not_learnt_from_its_xml_too(tmp_path, caplog):
+    for name, text in (("a", "misread"), ("b", "some words"), ("c", "only in xml")):
+        write_page(tmp_path, name, [(text, (20, 30, 560, 70))])
+    (tmp_path / "lines.csv").write_text("file,text\na.png,true words\nb.png,some words\n")
+    source = load_source(tmp_path, None)
+    assert [sample.text for sample in source.samples] == ["true words", "some words", "only in xml"]
+    assert "of 1 picture, XML is passed over, since the table has another text of it (a)" in caplog.text
+
+
 def test_a_table_of_lines(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), np.full((60, 700), 128, np.uint8))
     (tmp_path / "lines.tsv").write_text("file\ttext\tpage\na.png\tsome words\tp1\n")

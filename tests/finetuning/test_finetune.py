@@ -336,9 +336,10 @@ def test_a_training_with_unread_lines_takes_fewer_epochs_or_those_given(source, 
     assert configs(10).epochs == 18
 
 
-def test_an_encoder_that_has_learnt_to_read_changes_less_of_itself(source, parent, tmp_path):
+@pytest.mark.parametrize("encoder", ["ppocrv6_small", "ppocrv6_small+tf_efficientnet_lite0"])
+def test_an_encoder_that_has_learnt_to_read_changes_less_of_itself(source, parent, tmp_path, encoder):
     usual = load_weights(parent)
-    network = {**usual.header.network, "encoder": "ppocrv6_small"}
+    network = {**usual.header.network, "encoder": encoder}
     reader = replace(usual, header=replace(usual.header, network=network))
     slower, usually = (recipe(weights, source, tmp_path, 100, 1.0, []) for weights in (reader, usual))
     assert slower.encoder_learning_rate < usually.encoder_learning_rate

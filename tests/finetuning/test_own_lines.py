@@ -7,14 +7,15 @@ import pytest
 
 from htr.corpora import load_corpus
 from htr.corpora.embedded import embedded_lines
-from htr.corpora.source import Doubt, Source
+from htr.corpora.source import Doubt, Source, load_source
 from htr.errors import InputError
 from htr.finetuning.lines import choose_lines, hold_out, read_doubts, write_lines
 
 
 def lines(count, pages=None):
     samples = embedded_lines("train", count)
-    return [replace(s, split="test", form=f"p{i * pages // count}" if pages else None) for i, s in enumerate(samples)]
+    forms = [f"p{i * pages // count}" if pages else None for i in range(count)]
+    return [replace(s, split="test", told=False, form=form) for s, form in zip(samples, forms)]
 
 
 def kept(tmp_path, samples, doubts=()):
@@ -150,13 +151,23 @@ def test_lines_of_no_split_beside_train_lines_are_left_alone_and_counted(tmp_pat
     assert len(written) == 10 and "2 lines of the split test (or of none) left alone" in caplog.text
 
 
-def test_lines_in_a_folder_called_test_are_left_alone(tmp_path, caplog):
-    samples = lines(12)
+@pytest.mark.parametrize("marked", ["by folder", "by table"])
+def test_lines_of_the_split_test_are_left_alone(tmp_path, caplog, marked):
+    letters = tmp_path / "letters"
+    (letters / "Test").mkdir(parents=True)
+    rows = ["file\ttext\tsplit"]
+    for number, sample in enumerate(lines(12)):
+        name = f"{'Test/' if marked == 'by folder' and number > 9 else ''}{number}.png"
+        cv2.imwrite(str(letters / name), sample.image())
+        rows.append(f"{name}\t{sample.text}\t{'test' if marked == 'by table' and number > 9 else ''}")
+    (letters / "lines.tsv").write_text("\n".join(rows))
+    samples = load_source(letters, None).samples
     with caplog.at_level("WARNING"):
-        written, _ = kept(tmp_path, [*samples[:10], *(replace(s, id=f"Test/{s.id}") for s in samples[10:])])
-    assert {s.id for s in written} == {s.id for s in samples[:10]} and "2 lines in a folder called test" in caplog.text
-    # Where all lie there, all are meant.
-    assert len(kept(tmp_path, [replace(s, id=f"test/{s.id}") for s in samples])[0]) == 12
+        written, _ = kept(tmp_path, samples)
+    assert {s.id for s in written} == {str(number) for number in range(10)}
+    assert "2 lines of the split test left alone" in caplog.text
+    # Where all are, all are meant.
+    assert len(kept(tmp_path, [replace(s, told=True) for s in samples])[0]) == 12
 
 
 def test_lines_of_no_page_among_pages_are_not_all_held_out():

@@ -13,7 +13,7 @@ from htr.corpora.source import load_source
 from htr.finetuning import suggestion
 from htr.finetuning.suggestion import Candidate, choose
 from htr.pages.containers import Character, Line, Page, Region, Word
-from htr.weights import load_weights, save_weights, taught_from
+from htr.weights import load_weights, save_weights, start_of, taught_from
 from htr.writers.pagexml import write
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "page.png"
@@ -162,8 +162,16 @@ def test_weights_that_have_learnt_are_not_what_the_next_ones_start_from(run, tmp
     averaged = replace(weights.header, training={"data": ["letters"], "averaged": [weights.ancestry()]})
     save_weights(tmp_path / "both.safetensors", weights.network, averaged)
     assert taught_from(load_weights(tmp_path / "both.safetensors").header.training) == ["letters", "letters"]
+    # Also where those have been averaged, or read beside others, and learnt on since.
+    taught = {"data": ["others"], "train_lines": 8, "averaged": "0.65 of what was learnt, the rest of parent"}
+    taught["parent"] = load_weights(tmp_path / "both.safetensors").ancestry()
+    assert taught_from(taught) == ["others", "letters", "letters"]
     _, out, _ = run(SAMPLE, "--out", tmp_path / "lines", "--count", 2, "--weights", weights.file)
     assert out.endswith('.safetensors --weights "small"\n')
+    beside = replace(weights.header, training={**averaged.training, "shares": [0.5, 0.5]})
+    save_weights(tmp_path / "beside.safetensors", weights.network, beside)
+    assert taught_from(beside.training) == ["letters", "letters"]
+    assert start_of(load_weights(tmp_path / "beside.safetensors")) == str(tmp_path / "beside.safetensors")
     _, out, _ = run(SAMPLE, "--out", tmp_path / "more", "--count", 2)
     assert out.endswith(".safetensors\n")
 

@@ -4,7 +4,7 @@ import cv2
 import pytest
 import torch
 
-from htr import average
+from htr import average, join
 from htr.corpora.embedded import embedded_lines
 from htr.lineimage import collate, prepare
 from htr.network import Recogniser
@@ -116,3 +116,59 @@ def test_of_large_corpora_so_many_lines_are_taken_that_small_ones_count_too(weig
     out = tmp_path / "out.safetensors"
     count = averaging.average([weights("one.safetensors", 1)], [f"lines:{large}", f"lines:{corpus}"], out)
     assert count == load_weights(out).header.training["norms"]["lines"] == 3 + 1
+
+
+def logits(file, alphabet):
+    """What weights say of some columns, the blank first, and then the characters of an alphabet in its order."""
+    weights = load_weights(file)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        said, _ = weights.network(torch.rand(2, 1, 32, 64))
+    return said[:, :, [0, *weights.alphabet.encode(alphabet)]]
+
+
+def test_recognisers_side_by_side_say_the_mean_of_what_they_say(weights, corpus, tmp_path, command_line):
+    files = [
+        weights("one.safetensors", 1),
+        weights("two.safetensors", 2, alphabet="ba", encoder="mobilenetv3_small_050", dropout=0.5),
+    ]
+    out, uneven, three = (tmp_path / f"{name}.safetensors" for name in ("out", "uneven", "three"))
+    assert command_line(join.main, *files, "--out", out)[0] == 0
+    one, two = (logits(file, "ab") for file in files)
+    assert torch.allclose(logits(out, "ab"), (one + two) / 2, atol=0.02)
+    assert command_line(join.main, *files, "--shares", 0.7, 0.3, "--out", uneven)[0] == 0
+    assert torch.allclose(logits(uneven, "ab"), 0.7 * one + 0.3 * two, atol=0.02)
+    # Each of three counts a third, also where two of them come in one file.
+    last = weights("last.safetensors", 3)
+    assert command_line(join.main, last, out, "--shares", 1 / 3, 2 / 3, "--out", three)[0] == 0
+    assert torch.allclose(logits(three, "ab"), (one + two + logits(last, "ab")) / 3, atol=0.02)
+    header = load_weights(three).header
+    assert header.network["encoder"] == "lcnet_035+lcnet_035+mobilenetv3_small_050"
+    assert header.training["data"] == ["sample", "lines:3", "lines:1", "lines:2"]
+    assert [entry["file"] for entry in header.training["averaged"]] == ["last.safetensors", "out.safetensors"]
+    # Such recognisers can be averaged in their turn, which is no matter of shares any more.
+    mean = tmp_path / "mean.safetensors"
+    assert command_line(average.main, out, uneven, "--data", f"lines:{corpus}", "--out", mean)[0] == 0
+    assert {"shares", "norms"} & set(load_weights(mean).header.training) == {"norms"}
+
+
+def test_the_first_of_recognisers_side_by_side_says_which_characters_are_read(weights, tmp_path, command_line, caplog):
+    first, more, fewer = (weights(f"{a}.safetensors", 1, alphabet=a) for a in ("ab", "xbya", "a"))
+    out = tmp_path / "out.safetensors"
+    assert command_line(join.main, first, more, "--out", out)[0] == 0
+    assert load_weights(out).alphabet.characters == "ab"
+    assert torch.allclose(logits(out, "ab"), (logits(first, "ab") + logits(more, "ab")) / 2, atol=0.02)
+    assert "new to these weights" not in caplog.text
+    assert command_line(join.main, first, fewer, "--out", tmp_path / "other.safetensors")[0] == 0
+    assert f"{fewer}: 1 characters are new to these weights: b" in caplog.text
+
+
+def test_recognisers_that_cannot_be_side_by_side_are_named(weights, tmp_path, command_line):
+    first = weights("first.safetensors", 1)
+    larger, out = weights("larger.safetensors", 3, lstm_units=16), tmp_path / "out.safetensors"
+    code, _, err = command_line(join.main, first, larger, "--out", out)
+    assert code == 2 and f"{larger}: its lstm_units is another" in err and "differ in their encoder alone" in err
+    for shares in ([1], [0.5, 0.4], [1.5, -0.5]):
+        code, _, err = command_line(join.main, first, first, "--out", out, "--shares", *shares)
+        assert code == 2 and "--shares" in err
+    assert not out.exists()

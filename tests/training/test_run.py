@@ -307,6 +307,27 @@ def test_classes_of_known_characters_are_kept_and_new_ones_added(tiny_config, tm
     assert torch.equal(after.network.head.bias[0], start.network.head.bias[0])
 
 
+def test_networks_side_by_side_learn_on_together_and_get_new_classes(tiny_config, tmp_path):
+    """Of two encoders, each with pretrained weights of its own or none."""
+    encoder = "lcnet_035+tf_efficientnet_lite0"
+    words = [*tiny_config, f"encoder={encoder}", "pretrained=none+imagenet", "epochs=1"]
+    summary = train(load_config(CONFIG, words))
+    assert summary["encoder_weights"] == "none+efficientnet-lite0-57934424.pth"
+    start = load_weights(summary["weights"])
+    known = start.alphabet.characters
+    wider = [*words, f"run={tmp_path / 'wider'}", f"start={start.file}", f"alphabet=é{known}", "learning_rate=0"]
+    after = load_weights(train(load_config(CONFIG, wider))["weights"])
+    assert after.header.network["encoder"] == encoder
+    for old, new in zip(start.network.parts, after.network.parts, strict=True):
+        for character in known:
+            (was,), (now,) = start.alphabet.encode(character), after.alphabet.encode(character)
+            assert torch.equal(old.head.weight[was], new.head.weight[now])
+    # All encoders learn at the encoder's learning rate, which is not 0.
+    for old, new in zip(start.network.parts, after.network.parts):
+        assert not torch.equal(next(old.encoder.parameters()), next(new.encoder.parameters()))
+        assert torch.equal(old.lstm.weight_hh_l0, new.lstm.weight_hh_l0)
+
+
 def test_drawn_lines_bring_new_characters_which_come_after_the_known_ones(tiny_config, tmp_path):
     config = load_config(CONFIG, tiny_config)
     train(config)
@@ -394,6 +415,24 @@ def test_killed_at_any_moment_and_started_again_it_goes_on(tiny_config):
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["epochs"] == 12
     assert [point["epoch"] for point in summary["curve"]] == list(range(1, 13))
+
+
+def test_a_run_goes_on_without_the_hub_from_which_its_encoder_came(tiny_config, monkeypatch):
+    config = load_config(CONFIG, [*tiny_config, "encoder=tf_efficientnet_lite0", "pretrained=imagenet"])
+    begin = Training.on_train_epoch_start
+
+    def cut_off(module):
+        if module.current_epoch == 1:
+            raise ZeroDivisionError
+        begin(module)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "on_train_epoch_start", cut_off)
+        with pytest.raises(ZeroDivisionError):
+            train(config)
+    monkeypatch.setattr("htr.training.run.load_all_pretrained", lambda *arguments: pytest.fail("it asked the hub"))
+    summary = train(config)
+    assert (summary["epochs"], summary["encoder_weights"]) == (2, "efficientnet-lite0-57934424.pth")
 
 
 def test_a_resumed_run_takes_the_lines_of_the_epoch_that_it_goes_on_with(tiny_config, monkeypatch):
