@@ -113,14 +113,13 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
         links: list[str] = []
         wrong, own = len(broken), False
         for folder, folders, names in os.walk(path, onerror=unlisted):
-            if out and any(_same(Path(folder, name), out) for name in folders) and _has_pictures(out):
+            of_results = [name for name in folders if out and _same(Path(folder, name), out)]
+            if of_results and _has_pictures(out):
                 raise InputError(
                     f"{out}: has pictures that are to be read; choose another folder for the results with --out, outside of {path}"
                 )
             folders[:] = [
-                name
-                for name in folders
-                if name[0] != "." and not name.endswith(OF_RUN) and not (out and _same(Path(folder, name), out))
+                name for name in folders if name[0] != "." and not name.endswith(OF_RUN) and name not in of_results
             ]
             openable = [name for name in names if name[0] != "." and Path(name).suffix.lower() in SUFFIXES]
             pictures = [name for name in openable if not is_result(Path(folder, name))]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,9 +81,7 @@ def average(files: Sequence[str | Path], corpora: Sequence[str], out: Path) -> i
         **{
             name: value for name, value in header.training.items() if name not in (*OF_ONE_TRAINING, "parent", "shares")
         },
-        "data": list(dict.fromkeys(name for weights in loaded for name in data_seen(weights.header.training))),
-        "date": date.today().isoformat(),
-        "averaged": [weights.ancestry() for weights in loaded],
+        **_origins(loaded),
         "norms": {"data": [label(corpus) for corpus in corpora], "lines": len(lines)},
     }
     save_weights(out, network, replace(header, training=training))
@@ -126,13 +125,16 @@ def join(files: Sequence[str | Path], shares: Sequence[float] | None, out: Path)
                 tensor.data *= share * len(network.parts) / len(own.parts)
             alone = {name: tensor for name, tensor in part.state_dict().items() if not name.startswith("beside.")}
             next(parts).load_state_dict(alone, strict=False)
-    training = {
+    save_weights(out, network, replace(header, training={**_origins(loaded), "shares": list(shares)}))
+
+
+def _origins(loaded: Sequence[Weights]) -> dict[str, Any]:
+    """What the header of weights that come of these says of them."""
+    return {
         "data": list(dict.fromkeys(name for weights in loaded for name in data_seen(weights.header.training))),
         "date": date.today().isoformat(),
         "averaged": [weights.ancestry() for weights in loaded],
-        "shares": list(shares),
     }
-    save_weights(out, network, replace(header, training=training))
 
 
 def _refuse_other_network(weights: Weights, first: Weights, but: Sequence[str] = ()) -> None:
