@@ -198,7 +198,8 @@ def test_bad_weights_are_named(read, tmp_path, line_file):
 
 
 def test_language_models_help_with_prose(reader, shared_iam):
-    samples = [sample for sample in load_iam(shared_iam) if sample.split == "val"][:40]
+    samples = [sample for sample in load_iam(shared_iam) if sample.split == "val"]
+    samples = samples[::8]  # of all pages: the first two are full of names
     truths, pictures = [sample.text for sample in samples], [sample.image() for sample in samples]
     helped = reader.read_lines(pictures)
     plain = htr.load(language="none").read_lines(pictures)
