@@ -87,8 +87,7 @@ def whole_pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
         "time is also given as a multiple of htr's in the same run."
     )
     yield from _left_out(shown)
-    # Other weights and languages find the same.
-    columns = {pages_of(result["pages"]): result for result in shown if result.get("distortions")}
+    columns = {f"{pages_of(result['pages'])}, {named_reader(result)}": result for result in shown if result.get("distortions")}
     if columns:
         names = dict.fromkeys(name for result in columns.values() for name in result["distortions"])
         yield Text("Lines found on the same pages as careless hands and cameras take them, F1 of polygons, IoU 0.5:")
