@@ -24,9 +24,9 @@ _UNUSABLE = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG})
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Runs a command line: an `InputError`, a full disk, a place that is not ours or a GPU that does not work becomes one line on
-    stderr and exit code 2, Ctrl-C exit code 130; a `~` that the shell left stands for the home folder, and `-scan.jpg` is a file if it
-    is there."""
+    """Runs a command line: an `InputError`, a full disk, a place that is not ours, short memory or a GPU that does not work becomes
+    one line on stderr and exit code 2, Ctrl-C exit code 130; a `~` that the shell left stands for the home folder, and `-scan.jpg`
+    is a file if it is there."""
     sys.argv[1:] = [
         f"./{word}" if word[:1] == "-" and os.path.exists(word) else from_home(word) for word in sys.argv[1:]
     ]
@@ -48,18 +48,25 @@ def run(main: Callable[[], int | None]) -> None:
         # The reader of our output has left (`| head`): nothing to complain of.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except RuntimeError as error:
-        if not (gpu_failed(error) or gpu_full(error)):
+    except Exception as error:
+        told = _not_ours(error)
+        if told is None:
             raise
-        complain(InputError(without_gpu(error)))
+        complain(InputError(told))
         sys.exit(2)
-    except OSError as error:
-        if error.errno not in FULL | _UNUSABLE:
-            raise
-        full = "cannot be written (%s); make room and try again"
-        remedy = full if error.errno in FULL else "cannot be used (%s); check its name and permissions"
-        complain(InputError(f"{error.filename or 'a file'}: {remedy % error.strerror}"))
-        sys.exit(2)
+
+
+def _not_ours(error: Exception) -> str | None:
+    """What to say of an error that is of the machine, not of the program; None of others."""
+    if gpu_failed(error) or gpu_full(error):
+        return without_gpu(error)
+    if memory_short(error):
+        return f"the memory is too small ({first_line(error)}); close other programs, or give less at a time"
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"{error.filename or 'a file'}: cannot be written ({error.strerror}); make room and try again"
+    if isinstance(error, OSError) and error.errno in _UNUSABLE:
+        return f"{error.filename or 'a file'}: cannot be used ({error.strerror}); check its name and permissions"
+    return None
 
 
 def add_language(parser: argparse.ArgumentParser) -> None:

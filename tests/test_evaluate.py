@@ -203,6 +203,18 @@ def test_figures_are_shown_though_there_is_no_room_for_their_files(run, iam_fold
     )
 
 
+def test_short_memory_is_said_in_one_sentence(run, iam_folder, tmp_path, monkeypatch):
+    def short(*_, **__):
+        raise MemoryError("Unable to allocate 9 GiB")
+
+    monkeypatch.setattr("htr.corpora.iam.open_image", short)
+    code, _, err = run("--data", f"iam:{iam_folder}", "--out", tmp_path / "result.json")
+    assert code == 2
+    assert err.splitlines()[-1] == (
+        "error: the memory is too small (Unable to allocate 9 GiB); close other programs, or give less at a time"
+    )
+
+
 def test_lines_whose_names_are_no_utf_8_are_scored(run, tmp_path):
     folder = tmp_path / "lines"
     folder.mkdir()

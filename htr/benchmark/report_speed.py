@@ -87,7 +87,9 @@ def whole_pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
         "time is also given as a multiple of htr's in the same run."
     )
     yield from _left_out(shown)
-    columns = {f"{pages_of(result['pages'])}, {named_reader(result)}": result for result in shown if result.get("distortions")}
+    columns = {
+        f"{pages_of(result['pages'])}, {named_reader(result)}": result for result in shown if result.get("distortions")
+    }
     if columns:
         names = dict.fromkeys(name for result in columns.values() for name in result["distortions"])
         yield Text("Lines found on the same pages as careless hands and cameras take them, F1 of polygons, IoU 0.5:")

@@ -194,7 +194,11 @@ def test_lines_found_on_distorted_pages_are_told(folder):
     (folder / "pages.json").write_text(json.dumps(result))
     draw_report(folder)
     page = (folder / "report.md").read_text()
-    assert "| pages | letters, htr default |" in page and "| as they are | 97.0 |" in page and "| darkened | 95.5 |" in page
+    assert (
+        "| pages | letters, htr default |" in page
+        and "| as they are | 97.0 |" in page
+        and "| darkened | 95.5 |" in page
+    )
 
 
 @pytest.mark.parametrize(
