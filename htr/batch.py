@@ -108,6 +108,8 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
             else:
                 add(path, Path(path.stem if path.stem.strip(".") else path.name))  # of `...png` it is `..`
             continue
+        if len(given) > 1 and _of_run(path):
+            continue
         found: list[Path] = []
         passed: Counter[str] = Counter()
         links: list[str] = []
@@ -119,7 +121,9 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
                     f"{out}: has pictures that are to be read; choose another folder for the results with --out, outside of {path}"
                 )
             folders[:] = [
-                name for name in folders if name[0] != "." and not name.endswith(OF_RUN) and name not in of_results
+                name
+                for name in folders
+                if name[0] != "." and not _of_run(Path(folder, name)) and name not in of_results
             ]
             openable = [name for name in names if name[0] != "." and Path(name).suffix.lower() in SUFFIXES]
             pictures = [name for name in openable if not is_result(Path(folder, name))]
@@ -262,7 +266,11 @@ def _read_page(reader: Reader, task: Task, dpi: int, makers: Sequence[Maker]) ->
     try:
         picture = open_page(task.file, task.number, dpi, task.name)
         with naming(task):
-            return _result(task, reader.read_page(np.asarray(picture)), picture, makers)
+            page = reader.read_page(np.asarray(picture))
+            if task.file.suffix.lower() == ".pdf":  # which may hold more than was drawn of it
+                larger = "give a higher --dpi, or scan the page larger"
+                page = replace(page, notes=tuple(note.replace("scan the page larger", larger) for note in page.notes))
+            return _result(task, page, picture, makers)
     except InputError as error:
         return task, error, []
 
@@ -347,6 +355,11 @@ def _natural(path: Path) -> tuple[list[list[str | int]], Path]:
         for part in path.parts
     ]
     return parts, path
+
+
+def _of_run(folder: Path) -> bool:
+    """Whether a folder is one of a fine-tuning."""
+    return folder.name.endswith(OF_RUN) and (folder / "begun.json").is_file()
 
 
 def _same(one: Path, other: Path) -> bool:

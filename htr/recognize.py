@@ -116,7 +116,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--format", choices=tuple(WRITERS), default="text", help="what to write (default: text)")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=_folder,
         metavar="DIR",
         help="write a file for each page there, in the folders that a FOLDER has",
     )
@@ -143,6 +143,12 @@ def _arguments() -> argparse.Namespace:
     if not 20 <= arguments.dpi <= 2400:
         raise InputError(f"--dpi {arguments.dpi}: must be from 20 to 2400")
     return arguments
+
+
+def _folder(word: str) -> Path:
+    if not word:  # of a variable that is not set; as a path, it is the current folder
+        raise argparse.ArgumentTypeError("an empty name was given; name a folder")
+    return Path(word)
 
 
 def _unwritten(tasks: list[Task], out: Path, suffixes: Iterable[str], resume: bool) -> tuple[list[Task], set[Path]]:

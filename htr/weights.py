@@ -216,6 +216,10 @@ def load_network(
         network.load_state_dict(
             {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
         )
+    except InputError as error:
+        raise InputError(
+            f"{path}: of a network that cannot be built here ({error}); install the timm that it was trained with"
+        ) from None
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{path}: damaged weights file ({first_line(error)}); copy it again") from None
     return network.to(memory_format=torch.channels_last).eval(), header

@@ -128,6 +128,9 @@ def test_training_goes_on_from_them_and_its_weights_read(package, tiny_config):
     words = [*tiny_config, "passes={}", "encoder=ppocrv6_small", "epochs=1", "minutes=null"]
     with pytest.raises(InputError, match="no ImageNet weights of ppocrv6_small; set it to ppocrv6"):
         train(load_config(CONFIG, [*words, "pretrained=imagenet"]))
+    pair = "encoder=ppocrv6_small+lcnet_035"
+    with pytest.raises(InputError, match=r"or give one for each of ppocrv6_small\+lcnet_035, joined by \+"):
+        train(load_config(CONFIG, [*words, pair, "pretrained=ppocrv6"]))
     summary = train(load_config(CONFIG, [*words, "pretrained=ppocrv6"]))
     assert summary["encoder_weights"] == package.name
     reader = load(summary["weights"], "none")

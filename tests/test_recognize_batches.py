@@ -209,9 +209,35 @@ def test_a_folder_is_read_in_the_order_of_numbers_and_mirrored(read, reader, tmp
 def test_copies_of_lines_that_fine_tuning_keeps_are_not_read(read, reader, scans):
     (scans / "my.run" / "lines" / "pictures").mkdir(parents=True)
     page(13).save(scans / "my.run" / "lines" / "pictures" / "00000.png")
+    (scans / "my.run" / "begun.json").write_text("{}")
     page(20).save(scans / "page.png")
     assert read(scans)[0] == 0
     assert reader.read == [20]
+    # `scans/*` names it too.
+    assert read(scans / "my.run", scans / "page.png")[0] == 0
+    assert reader.read == [20, 20]
+    # A folder that happens to be called so is none.
+    (scans / "my.run" / "begun.json").unlink()
+    assert read(scans)[0] == 0
+    assert reader.read == [20, 20, 13, 20]
+
+
+def test_small_writing_in_a_pdf_may_be_drawn_larger(read, reader, scans, monkeypatch):
+    note = "the lines are 9 pixels high, too few to read them well; scan the page larger"
+    found = reader.find_page
+    monkeypatch.setattr(reader, "read_page", lambda picture: replace(found(picture), notes=(note,)))
+    for name in ("page.pdf", "page.png"):
+        page(20).save(scans / name)
+    _, _, err = read(scans / "page.pdf", scans / "page.png")
+    assert err.count("too few to read them well; give a higher --dpi, or scan the page larger") == 1
+    assert err.count("too few to read them well; scan the page larger") == 1
+
+
+def test_an_empty_name_of_a_folder_is_not_the_current_one(read, scans):
+    page(20).save(scans / "page.png")
+    code, _, err = read(scans / "page.png", "--out", "")
+    assert code == 2
+    assert "--out: an empty name was given; name a folder" in err
 
 
 def test_a_gpu_that_cannot_be_used_ends_it_with_a_word(read, reader, scans, monkeypatch):

@@ -103,6 +103,17 @@ def test_header_that_does_not_fit_the_tensors(file, header):
         load_weights(file)
 
 
+def test_an_encoder_that_this_timm_does_not_know_is_no_damage(file):
+    header = json.dumps(
+        {"alphabet": "aéß ", "height": 32, "network": NETWORK | {"encoder": "of_next_year"}, "training": {}}
+    )
+    save_file(load_file(file), file, {"format": "htr-recogniser", "version": "1", "header": header})
+    with pytest.raises(
+        InputError, match="cannot be built here .*of_next_year.*; install the timm that it was trained with"
+    ):
+        load_weights(file)
+
+
 def test_names_that_are_no_utf_8_are_kept_with_question_marks(file):
     save_weights(file, Recogniser(classes=5, **NETWORK), Header("aéß ", 32, NETWORK, {"data": ["t\udcfcr"]}))
     assert load_weights(file).header.training == {"data": ["t?r"]}

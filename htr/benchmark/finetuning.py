@@ -66,6 +66,8 @@ def evaluate_finetuning(
     from htr.training.run import train
     from htr.weights import sha256
 
+    if min(counts) < 0:
+        raise InputError(f"--lines {min(counts)}: give how many lines are labelled, or 0")
     if not (unread or all(counts)):
         raise InputError(
             "--lines 0: without labelled lines, there is nothing to learn from but unread ones; give --unread, too"

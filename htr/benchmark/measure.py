@@ -27,7 +27,16 @@ from htr.benchmark.lines import evaluate_lines, named_rates
 from htr.benchmark.pages import Truth, compare, evaluate_pages, finder_facts, load_truths, rates
 from htr.benchmark.peers import PEERS, Peer, PeerProcess, PeerReading, Unreadable, installed
 from htr.benchmark.provenance import FINDING, READING, code_sha256, labels_sha256, language_facts, provenance
-from htr.benchmark.results import COUNTS_AS, Result, Results, collection_of, load_results, result_name, write_result
+from htr.benchmark.results import (
+    COUNTS_AS,
+    Result,
+    Results,
+    collection_of,
+    free_name,
+    load_results,
+    result_name,
+    write_result,
+)
 from htr.benchmark.speed import first_result, measure_speed
 from htr.cli import counted
 from htr.corpora import label, load_corpus, pages_of
@@ -293,9 +302,8 @@ def _peers(
         "left_out": left_out,
         **provenance(reader, AUTO),
     }
-    write_result(
-        folder / result_name([collection_of(collection.data), "test", str(len(samples)), "peers"], result), result
-    )
+    name = result_name([collection_of(collection.data), "test", str(len(samples)), "peers"], result)
+    write_result(free_name(folder / name, result["command"]), result)
 
 
 def _why(error: InputError, otherwise: str) -> str:
@@ -360,7 +368,8 @@ def _pages(
             log.warning("%s", error)
             left_out[peer.title] = "it failed"
     result |= {**values, "tried": names, "peers": found, "left_out": left_out}
-    write_result(folder / result_name(["pages", pages_of(source), str(len(truths))], result), result)
+    file = folder / result_name(["pages", pages_of(source), str(len(truths))], result)
+    write_result(free_name(file, result["command"]), result)
 
 
 def _found_by(peer: Peer, truths: Sequence[Truth], environments: Path) -> dict[str, Any]:
@@ -400,4 +409,5 @@ def _speed(
         return
     drawn = random.Random(0).sample(samples, min(_SPEED_LINES, len(samples)))
     result = measure_speed([sample.image() for sample in drawn], page, weights)
-    write_result(folder / result_name(["speed"], result), {"data": label(collection.data), **result})
+    file = free_name(folder / result_name(["speed"], result), result["command"])
+    write_result(file, {"data": label(collection.data), **result})

@@ -101,6 +101,12 @@ def free_name(file: Path, command: str) -> Path:
     return next(name for name in names if not name.exists() or _command_of(name) == command)
 
 
+def _in_turn(file: Path) -> tuple[str, int]:
+    """Sorts names of `free_name`: the first has no number."""
+    made = re.fullmatch(r"(.*_\d{4}-\d\d-\d\d)(?:-(\d+))?", file.stem)
+    return (made[1], int(made[2] or 1)) if made else (file.stem, 1)
+
+
 def _command_of(file: Path) -> str | None:
     try:
         return json.loads(read_text(file)).get("command")
@@ -116,7 +122,7 @@ def write_result(file: Path, result: Result) -> None:
 def load_results(folder: Path) -> Results:
     """Reads all result files of a folder; those that cannot be drawn are named in a sentence each and left out."""
     results = Results()
-    for file in sorted(folder.glob("*.json")):
+    for file in sorted(folder.glob("*.json"), key=_in_turn):
         if file.name.endswith(".examples.json"):
             continue
         try:

@@ -103,10 +103,19 @@ def _cells(study: Study, path: Path) -> Iterator[Cell]:
         for share in study.shares:
             for variant, changes in study.variants.items():
                 name = re.sub(r"[^\w]+", "-", f"{variant} {share:g} {seed}")
+                given = {**study.config, **changes}
+                if settled := sorted({"share", "seed", "run"} & given.keys()):
+                    raise InputError(
+                        f"{path}, {variant}: {settled[0]}: is not for the config; see shares and seeds of the study"
+                    )
+                if "check_val_every_n_epoch" in (given.get("trainer") or {}):
+                    raise InputError(
+                        f"{path}, {variant}: trainer.check_val_every_n_epoch: follows from shares; leave it out"
+                    )
                 values = {"share": share, "seed": seed, "run": f"runs/studies/{path.stem}/{name}"}
                 if isinstance(changes.get("start"), str):
                     values["start"] = changes["start"].replace("{seed}", str(seed))
-                config = checked(TrainConfig, {**study.config, **changes, **values}, f"{path}, {variant}")
+                config = checked(TrainConfig, {**given, **values}, f"{path}, {variant}")
                 refuse_devices(config)
                 if config.minutes and 0 < share < 1:
                     raise InputError(

@@ -56,6 +56,8 @@ def evaluate_transcripts(source: str, count: int, weights: str | None = None, la
     from htr.corpora.transcript import match_lines
     from htr.reader import load
 
+    if count < 1:
+        raise InputError(f"--count {count}: give at least one page")
     reader = load(weights, language)
     of_lines = source.startswith("lines:")
     pages = list(islice((_of_lines if of_lines else _of_pages)(source, reader), count))

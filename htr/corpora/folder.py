@@ -6,7 +6,7 @@ import csv
 import io
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -133,6 +133,10 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
                 if len(fields) != len(columns):
                     raise InputError("has more or fewer fields than there are columns; correct it")
                 row = dict(zip(columns, fields))
+                if "\n" in row["file"] or _swallowed(row["text"], mark):
+                    raise InputError(
+                        "goes on in the next row, by a quotation mark; double those that are written, or use lines.tsv"
+                    )
                 sample = _sample(row, table.parent)
                 said = sample.split, reader.line_num + first - 1
                 split, earlier = named.setdefault(f"{sample.id} {Path(row['file']).suffix}", said)
@@ -153,6 +157,12 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
             table, counted(quoted, "text"),
         )  # fmt: skip
     return samples, doubts
+
+
+def _swallowed(text: str, mark: str) -> bool:
+    """Whether a row of its own lies in the text of another."""
+    starts = (Path(line.partition(mark)[0].strip().strip('"')) for line in text.splitlines()[1:] if mark in line)
+    return any(start.suffix.lower() in SUFFIXES for start in starts)
 
 
 def _sample(row: dict[str, str], folder: Path) -> Sample:
@@ -212,8 +222,10 @@ def in_run(file: Path) -> bool:
 
 
 def text_beside(image: Path) -> Path | None:
-    """The `.gt.txt` or `.txt` of a picture's name, without or with its ending; None where there is none."""
-    return next(_texts_beside(image), None)
+    """The `.gt.txt` or `.txt` of a picture's name, without or with its ending, the first that is not empty; None where there is
+    none."""
+    texts = [*_texts_beside(image)]
+    return next(filter(has_text, texts), texts[0] if texts else None)
 
 
 def has_text(file: Path | None) -> bool:
@@ -234,7 +246,7 @@ def texts_without_picture(folder: Path) -> list[Path]:
 def _texts_beside(image: Path) -> Iterator[Path]:
     # What a person made comes before what a program may have made.
     for end in (".gt.txt", ".txt"):
-        for name in (_stem(image), image):
+        for name in _names(image):
             if (text := same_file(Path(f"{name}{end}"))) and not _of_another(text, end, image):
                 yield text
 
@@ -242,11 +254,16 @@ def _texts_beside(image: Path) -> Iterator[Path]:
 def _of_another(text: Path, end: str, image: Path) -> bool:
     """Whether a text, found though capitals differ, is by its own name that of another picture: of 12a.png, not 12A.png."""
     stem = text.name[: -len(end)]
-    if stem in (_stem(image).name, image.name):
+    if stem in (name.name for name in _names(image)):
         return False
     names = [stem, *(f"{stem}{mark}{suffix}" for mark in ("", *_OF_PROGRAMS) for suffix in SUFFIXES)]
     owners = (same_file(text.with_name(name)) for name in names)
-    return any(owner and stem in (_stem(owner).name, owner.name) for owner in owners)
+    return any(owner and stem in (name.name for name in _names(owner)) for owner in owners)
+
+
+def _names(image: Path) -> Iterable[Path]:
+    """What texts of a picture may be called but for their ending: by what other programs call it, as htr calls it, and whole."""
+    return dict.fromkeys((_stem(image), image.with_suffix(""), image))
 
 
 def _stem(image: Path) -> Path:

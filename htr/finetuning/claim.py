@@ -7,6 +7,8 @@ import json
 import logging
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from htr.batch import OF_RUN, is_result
 from htr.corpora.folder import in_run
 from htr.corpora.source import check_source
@@ -23,6 +25,13 @@ _ENDS = 65536
 
 # Files that a source is made of.
 _READ = {*SUFFIXES, ".xml", ".txt", ".tsv", ".csv"}
+
+
+# By device and number of the folder: runs of this process, held until it ends, for their trainings all learn from what lies there.
+_HELD: dict[tuple[int, int], FileLock] = {}
+
+# Seconds in which processes that load lines notice that the one they did it for was killed.
+_WAIT = 10.0
 
 
 def claim(
@@ -44,7 +53,7 @@ def claim(
         language: that helps in reading.
 
     Raises:
-        InputError: a path cannot be used, `out` is there already, or its folder holds another run.
+        InputError: a path cannot be used, `out` is there already, or its folder holds another run, or is another process's.
     """
     if out.suffix != ".safetensors":
         raise InputError(f"{out}: must end in .safetensors; give --out my.safetensors")
@@ -67,6 +76,8 @@ def claim(
         begun["unread"] = _fingerprint(unread)
     if language != AUTO:
         begun["language"] = [sha256(file) for file in find_models(language)]
+    if mark.is_file():
+        _hold(folder)
     try:
         earlier = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else None
     except ValueError:
@@ -86,11 +97,27 @@ def claim(
             f"{out.with_suffix('.md')}: is there already, where the report goes; choose another --out, or move it away"
         )
     make_writable(folder)
+    _hold(folder)
     if earlier:
         for table in folder.glob("*/lines.tsv"):  # of a run that came to nothing, perhaps of other pages
             table.unlink()
     write_whole(mark, json.dumps(begun, indent=1, ensure_ascii=False) + "\n")
     return folder
+
+
+def _hold(folder: Path) -> None:
+    """Keeps other processes out of a run's folder."""
+    about = folder.stat()
+    if (about.st_dev, about.st_ino) in _HELD:
+        return
+    lock = FileLock(folder / "lock", timeout=_WAIT)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"{folder}: another fine-tuning is at work there; wait for it, or choose another --out"
+        ) from None
+    _HELD[about.st_dev, about.st_ino] = lock
 
 
 def _fingerprint(source: Path) -> str:

@@ -14,6 +14,7 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PLANAR_CONFIGURATION
 from pypdfium2 import PdfDocument, PdfiumError
 from pypdfium2.raw import FPDF_ERR_PASSWORD
 
@@ -42,6 +43,8 @@ SUFFIXES = frozenset(
 _COPIES = *_OF_JPEG, *_OF_HEIC, ".webp", ".gif", ".pdf"
 
 _FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+# How files begin that are TIFF, or its form for large ones.
+_TIFF = b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
 # How a picture is turned upright that lies as EXIF says.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -189,9 +192,9 @@ def _opened(source: Path | str | bytes, name: str | None) -> Iterator[Image.Imag
 
 
 def _existing(path: Path) -> Path:
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError("is a folder; give the picture files in it")
-    if not os.path.exists(path):  # unlike that of Path, also where the name is longer than one can be
+    if not os.path.exists(path):  # these two, unlike those of Path, also where the name is longer than one can be
         raise InputError("no such file; check the path")
     if not path.is_file():  # a pipe could let us wait for ever
         raise InputError("is no file; give a picture or PDF file")
@@ -208,6 +211,10 @@ def _document(handle: BinaryIO) -> Image.Image | PdfDocument:
     try:
         return Image.open(handle, formats=_FORMATS)
     except UnidentifiedImageError:
+        if start[:4] in _TIFF:  # whose table of contents may lie at its end
+            raise InputError(
+                "a TIFF file that is damaged, cut short or of a rare kind; copy it again, or save it as PNG"
+            ) from None
         handle.seek(0)
         if b"%PDF-" not in handle.read(1024):
             raise
@@ -254,6 +261,8 @@ def _page(document: Image.Image | PdfDocument, number: int, dpi: float) -> Image
     if width * height > MAX_PIXELS:
         raise Image.DecompressionBombError
     sideways = _orientation(document) > 4
+    if _is_torn(document):
+        raise InputError("keeps its colours apart, in more than 8 bits, which cannot be read; save it as PNG")
     document.load()
     turn = _TURNS.get(_orientation(document))  # TIFF and HEIC files have turned themselves by now
     picture = _plain(document if turn is None else document.transpose(turn))
@@ -263,6 +272,13 @@ def _page(document: Image.Image | PdfDocument, number: int, dpi: float) -> Image
     known = len(resolution) == 2 and all(math.isfinite(value) and value >= 1 for value in resolution)
     picture.info = {"dpi": tuple(resolution)} if known else {}
     return picture
+
+
+def _is_torn(document: Image.Image) -> bool:
+    """Whether Pillow would take two rows for one: of a TIFF that keeps its colours apart, it takes each for one of 8 bits."""
+    if document.format != "TIFF" or document.tag_v2.get(PLANAR_CONFIGURATION) != 2:
+        return False
+    return max(document.tag_v2.get(BITSPERSAMPLE, (1,))) > 8 and any(tile[0] == "raw" for tile in document.tile)
 
 
 def _orientation(document: Image.Image) -> int:

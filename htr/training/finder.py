@@ -33,7 +33,7 @@ from htr.network import load_pretrained
 from htr.pages.segmenter import Segmenter, SegmenterHeader, save_segmenter
 from htr.training.config import FinderConfig
 from htr.training.folder import claim, fingerprint, finished, refuse_gone, refuse_unvalidated
-from htr.training.loop import fit, make_trainer
+from htr.training.loop import fit, make_trainer, refuse_unseen_end
 from htr.weights import sha256
 
 VALIDATION_PIECES = 64
@@ -45,6 +45,7 @@ def train_finder(config: FinderConfig) -> dict[str, Any]:
     Raises:
         InputError: the data or a value cannot be used, the run folder belongs to another run, or there was no validation.
     """
+    refuse_unseen_end(config)
     folder = Path(config.run)
     samples = [sample for name in config.data for sample in load_corpus(name)]
     learnt = fingerprint(samples)

@@ -54,6 +54,11 @@ def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
         callbacks.append(Averaging(decay=config.average))
     if options.get("enable_progress_bar", True):
         callbacks.append(Progress(refresh_rate=10))
+    strategy = str(options.get("strategy", ""))
+    if any(word in strategy for word in ("spawn", "fork", "notebook")):
+        raise InputError(
+            f"trainer: strategy: of {strategy}, the best weights do not come back to this program; choose ddp"
+        )
     if not options.get("accumulate_grad_batches", 1):
         raise InputError("trainer: accumulate_grad_batches: 0 batches make no step; give 1 or more")
     # Each start, also of a run that goes on, has a log of its own: logs/version_0, logs/version_1, ...
@@ -73,6 +78,16 @@ def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
             )
     except (TypeError, ValueError, AssertionError, ImportError, MisconfigurationException) as error:
         raise InputError(f"trainer: {first_line(error)}; see the options of Lightning's Trainer") from None
+
+
+def refuse_unseen_end(config: Config) -> None:
+    """Raises `InputError` where the last epochs would be trained and not be looked at, so that nothing came of them."""
+    every, epochs = config.trainer.get("check_val_every_n_epoch"), config.trainer.get("max_epochs", config.epochs)
+    if isinstance(every, int) and isinstance(epochs, int) and every > 0 and epochs % every:
+        raise InputError(
+            f"trainer: check_val_every_n_epoch: {epochs} epochs are no multiple of {every}, so the last would not be looked at; "
+            "change one of both"
+        )
 
 
 def fit(

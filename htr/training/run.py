@@ -27,7 +27,7 @@ from htr.network import BESIDE, Recogniser, build_encoder, load_all_pretrained
 from htr.training.config import TrainConfig
 from htr.training.data import Lines
 from htr.training.folder import claim, fingerprint, finished, refuse_gone, refuse_unvalidated
-from htr.training.loop import fit, make_trainer
+from htr.training.loop import fit, make_trainer, refuse_unseen_end
 from htr.training.module import Training
 from htr.weights import Header, Weights, load_weights, save_weights, sha256
 
@@ -51,6 +51,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         InputError: the data or a value cannot be used, the run folder belongs to another run, there was no validation, or memory is
             short.
     """
+    refuse_unseen_end(config)
     if config.minutes and config.trainer.get("check_val_every_n_epoch", 1) != 1:
         raise InputError(
             "trainer: check_val_every_n_epoch: with minutes, the end may come in any epoch, and would not be looked at; leave one of "
@@ -65,7 +66,12 @@ def train(config: TrainConfig) -> dict[str, Any]:
     with claim(folder, config, learnt) as checkpoint:
         if not (checkpoint or start):  # said before lines are drawn, which may take minutes
             encoders = [build_encoder(name, config.width_stride) for name in config.encoder.split(BESIDE)]
-            load_all_pretrained(encoders, config.encoder, config.pretrained)
+            try:
+                load_all_pretrained(encoders, config.encoder, config.pretrained)
+            except InputError as error:
+                if len(encoders) == 1 or BESIDE in config.pretrained:
+                    raise
+                raise InputError(f"{error}, or give one for each of {config.encoder}, joined by {BESIDE}") from None
         L.seed_everything(config.seed, workers=True, verbose=False)
         drawn = [(drawer(config, name, samples), lines) for name, lines in config.drawn.items()]
         if config.alphabet:

@@ -23,6 +23,9 @@ def test_more_lines_than_there_are_cannot_be_labelled(command_line, iam_folder):
     code, _, err = command_line(finetuning.main, f"iam:{iam_folder}", "--lines", "10", "5000", "--out", iam_folder)
     assert code == 2
     assert f"error: iam:{iam_folder}: has 24 train lines, not 5000; ask for fewer with --lines" in err
+    code, _, err = command_line(finetuning.main, f"iam:{iam_folder}", "--lines", "-20", "--out", iam_folder)
+    assert code == 2
+    assert "error: --lines -20: give how many lines are labelled, or 0" in err
 
 
 def test_what_is_measured_is_written_at_once_with_a_file_for_each_number_of_lines(command_line, tmp_path, monkeypatch):

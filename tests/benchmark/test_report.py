@@ -11,6 +11,7 @@ from htr.benchmark.details import details
 from htr.benchmark.lines import named_rates
 from htr.benchmark.provenance import VERSION
 from htr.benchmark.report import draw_report
+from htr.benchmark.results import free_name, load_results
 from htr.errors import InputError
 from htr.metrics import score
 from htr.weights import MODELS, sha256
@@ -182,6 +183,14 @@ def test_results_of_other_language_models_stand_beside_the_usual_ones(folder):
     )
     columns = "htr default", "htr default, with language", "htr default, with language french"
     assert header.split(" | ")[2:6] == [*columns, "htr default, with language mine 33333333"]
+
+
+def test_of_results_of_one_day_the_last_counts(tmp_path):
+    first = tmp_path / "letters-test-15_11111111_p-2t-bf16_2026-01-01.json"
+    commands = [f"command {number}" for number in range(1, 12)]
+    for command in commands:
+        free_name(first, command).write_text(json.dumps(lines_result(command=command)))
+    assert [result["command"] for result in load_results(tmp_path).lines] == commands
 
 
 def test_lines_found_on_distorted_pages_are_told(folder):

@@ -224,6 +224,12 @@ def test_curves_average_over_seeds():
         ({"config": {**TINY, "data": ["sample"], "minutes": 1}}, "minutes: end by epochs"),
         ({"score": {"data": "sample", "split": "train"}}, "split: val or test"),
         ({"score": {"data": ["sample"], "split": "test"}}, "give data, one corpus"),
+        ({"variants": {"a tenth": {"share": 0.1}}}, "a tenth: share: is not for the config; see shares and seeds"),
+        ({"config": {**TINY, "data": ["sample"], "seed": 2}}, "slow: seed: is not for the config"),
+        (
+            {"variants": {"a": {"trainer": {"check_val_every_n_epoch": 4}}}},
+            "check_val_every_n_epoch: follows from shares",
+        ),
         ({"seeds": [1, 1]}, "give each share and seed once"),
         ({"config": {**TINY, "data": ["sample"], "trainer": {"devices": 2}}}, "devices: this trains on one device"),
     ],
@@ -242,9 +248,10 @@ def test_a_run_starts_from_the_run_of_its_own_seed(study_file, iam_folder):
 def test_runs_that_differ_in_the_steps_that_they_take_are_not_the_same(study_file):
     _, [cell, *_] = load_study(study_file)
     rarer = replace(cell.config, trainer={**cell.config.trainer, "accumulate_grad_batches": 8})
+    finer = replace(cell.config, trainer={**cell.config.trainer, "precision": "32-true"})
     quieter = replace(cell.config, trainer={**cell.config.trainer, "log_every_n_steps": 1})
-    keys = [settings_sha256(config, {}) for config in (cell.config, rarer, quieter)]
-    assert keys[0] == keys[2] != keys[1]
+    keys = [settings_sha256(config, {}) for config in (cell.config, rarer, finer, quieter)]
+    assert keys[0] == keys[3] and len({*keys}) == 3
 
 
 def test_what_is_no_result_of_a_study_is_named(tmp_path):

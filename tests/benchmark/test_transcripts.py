@@ -36,6 +36,12 @@ def measure(tmp_path, monkeypatch, command_line):
     return run
 
 
+def test_so_few_pages_are_refused(command_line, tmp_path):
+    code, _, err = command_line(transcripts.main, tmp_path, "--count", "-1", "--out", tmp_path)
+    assert code == 2
+    assert "error: --count -1: give at least one page" in err
+
+
 def test_lines_read_with_errors_get_their_text(measure):
     read = ["my dcar friond", "the boat is mendcd", "corne before winter"]
     out, counts = measure(*zip(read, PLACES))

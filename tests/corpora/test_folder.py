@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from htr.corpora import load_corpus, pages
+from htr.corpora.folder import lines_of_table, texts_without_picture
 from htr.errors import InputError
 
 
@@ -147,6 +148,31 @@ def test_what_a_person_made_comes_before_what_a_program_may_have_made(folder):
     (folder / "a.gt.txt").write_text("the truth\n")
     (folder / "a.txt").write_text("teh trvth\n")
     assert rows(folder)[0][:2] == ("a", "the truth")
+
+
+def test_an_empty_text_hides_no_other(folder):
+    (folder / "a.gt.txt").write_text("\n")
+    (folder / "a.txt").write_text("the text\n")
+    assert rows(folder)[0][:2] == ("a", "the text")
+
+
+def test_texts_are_found_as_reading_names_them(folder):
+    """Of a.bin.png it writes a.bin.txt."""
+    (folder / "a.png").rename(folder / "a.bin.png")
+    (folder / "a.bin.txt").write_text("corrected\n")
+    assert rows(folder)[0][:2] == ("a.bin", "corrected")
+    assert not texts_without_picture(folder)
+
+
+def test_a_row_that_a_quotation_mark_takes_into_another_is_told(folder):
+    (folder / "lines.csv").write_text('file,text\na.png,"She will float\nval/b.png,he says; not so sure."\n')
+    samples, doubts = lines_of_table(folder / "lines.csv")
+    assert not samples
+    assert [doubt.reason for doubt in doubts] == [
+        "goes on in the next row, by a quotation mark; double those that are written, or use lines.tsv"
+    ]
+    (folder / "lines.csv").write_text('file,text\na.png,"of a page,\nin two rows"\nval/b.png,one\n')
+    assert [sample.text for sample in lines_of_table(folder / "lines.csv")[0]] == ["of a page, in two rows", "one"]
 
 
 def test_a_picture_in_two_formats_counts_once(folder, caplog):

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import cv2
 import pytest
 import torch
+from filelock import FileLock
 
 from htr import finetune
 from htr.corpora import load_corpus
@@ -276,6 +277,19 @@ def test_a_page_that_is_there_is_not_written_over_by_the_report(run, tmp_path):
     code, _, err = run(*STAYS)
     assert (code, "my.md: is there already, where the report goes; choose another --out" in err) == (2, True)
     assert (tmp_path / "my.md").read_text() == "precious"
+
+
+def test_two_at_a_time_do_not_mix_their_lines(source, parent, tmp_path, monkeypatch):
+    monkeypatch.setattr("htr.finetuning.claim._WAIT", 0.1)
+    claimed = partial(claim, source, tmp_path / "my.safetensors", load_weights(parent), [])
+    (tmp_path / "my.run").mkdir()
+    with (
+        FileLock(tmp_path / "my.run" / "lock"),
+        pytest.raises(InputError, match=r"my\.run: another fine-tuning is at work"),
+    ):
+        claimed()
+    assert not (tmp_path / "my.run" / "begun.json").exists()
+    assert claimed() == claimed() == tmp_path / "my.run"
 
 
 def test_from_another_folder_the_same_run_goes_on(command_line, source, parent, tmp_path, monkeypatch):

@@ -349,6 +349,44 @@ def test_a_tiff_that_ends_within_its_list_of_pages_is_not_one_of_fewer():
         open_page(cut, 3)
 
 
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
+@pytest.mark.parametrize("compression", ["tiff_lzw", "jpeg"])
+def test_a_tiff_cut_short_is_no_other_kind_of_file(compression, share):
+    file = tiff([noise(0)], compression=compression)
+    with pytest.raises(InputError, match="a TIFF file that is damaged, cut short or of a rare kind; copy it again"):
+        count_pages(file[: int(len(file) * share)])
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_colours_that_a_tiff_keeps_apart_are_not_taken_for_rows(bits):
+    """Each colour a third of the file; Pillow reads them rightly in 8 bits only."""
+    picture = np.repeat(np.linspace(0, 2**bits - 1, 40)[:, None], 60, 1).astype(f"<u{bits // 8}")
+    size, start = picture.nbytes, 8 + 2 + 10 * 12 + 4
+    apart = start + 6
+    places, sizes = apart, apart + 12
+    tags = [
+        (256, 4, 1, 60), (257, 4, 1, 40), (258, 3, 3, start), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 3, places), (277, 3, 1, 3),
+        (278, 4, 1, 40), (279, 4, 3, sizes), (284, 3, 1, 2),
+    ]  # fmt: skip
+    file = b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    file += struct.pack("<3H", bits, bits, bits) + struct.pack(
+        "<3I", *(sizes + 12 + number * size for number in range(3))
+    )
+    file += struct.pack("<3I", size, size, size) + 3 * picture.tobytes()
+    if bits == 8:
+        assert np.array_equal(np.asarray(open_page(file)), np.repeat(picture[:, :, None], 3, 2))
+        return
+    with pytest.raises(
+        InputError, match="keeps its colours apart, in more than 8 bits, which cannot be read; save it as PNG"
+    ):
+        open_page(file)
+
+
+def test_a_name_longer_than_names_can_be_is_no_damage(tmp_path):
+    with pytest.raises(InputError, match="no such file; check the path"):
+        count_pages(tmp_path / f"{'x' * 300}.png")
+
+
 def test_a_raw_photograph_is_not_read_by_its_small_copy():
     page = noise(0)
     page.encoderinfo = {"tiffinfo": {254: 1, 50706: b"\x01\x04\x00\x00"}}

@@ -132,11 +132,17 @@ def test_lines_without_any_to_choose_by_are_refused_before_anything_is_made_read
 
 
 def test_a_training_without_a_validation_says_so(tiny_config):
-    config = load_config(CONFIG, [*tiny_config, "trainer.check_val_every_n_epoch=1000"])
     with pytest.raises(InputError, match="ended before its first validation, so there are no weights"):
+        train(load_config(CONFIG, [*tiny_config, "trainer.limit_val_batches=0"]))
+
+
+def test_an_end_that_would_not_be_looked_at_is_refused(tiny_config, tmp_path):
+    config = load_config(CONFIG, [*tiny_config, "epochs=12", "trainer.check_val_every_n_epoch=5"])
+    with pytest.raises(InputError, match="check_val_every_n_epoch: 12 epochs are no multiple of 5"):
         train(config)
     with pytest.raises(InputError, match="check_val_every_n_epoch: with minutes, the end may come in any epoch"):
-        train(replace(config, minutes=1.0))
+        train(replace(config, epochs=10, minutes=1.0))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -507,7 +513,14 @@ def test_data_without_train_lines_are_named(tiny_config, tmp_path, words):
 
 
 @pytest.mark.parametrize(
-    "option", ["val_check_interval=1000", "accumulate_grad_batches=0", "accelerator=tpu", "no_such_option=1"]
+    "option",
+    [
+        "val_check_interval=1000",
+        "accumulate_grad_batches=0",
+        "accelerator=tpu",
+        "strategy=ddp_spawn",
+        "no_such_option=1",
+    ],
 )
 def test_options_that_lightning_refuses_are_named(tiny_config, option):
     with pytest.raises(InputError, match="^trainer: "):
