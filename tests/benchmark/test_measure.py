@@ -127,7 +127,9 @@ def test_two_collections_of_one_name_are_refused_before_anything_is_measured(tmp
 
 
 def test_a_finder_that_fails_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(measure, "evaluate_pages", lambda *arguments: {"readings": [], "kind": "pages"})
+    monkeypatch.setattr(
+        measure, "evaluate_pages", lambda *arguments: {"readings": [], "kind": "pages", "command": "it"}
+    )
     monkeypatch.setattr(measure, "result_name", lambda about, result: "pages.json")
     peer = peers.Peer("echo", "Echo 1", "finding", (), (), "none", "nowhere")
     monkeypatch.setattr(measure, "PEERS", {"echo": peer})
@@ -139,6 +141,12 @@ def test_a_finder_that_fails_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(measure, "_found_by", fail)
     measure._pages(load_results(tmp_path), "here/pages", [], None, "default", tmp_path, tmp_path)
     assert json.loads((tmp_path / "pages.json").read_text())["left_out"] == {"Echo 1": "it failed"}
+    # What another command measures on the same day, and what it names alike, is another result.
+    monkeypatch.setattr(
+        measure, "evaluate_pages", lambda *arguments: {"readings": [], "kind": "pages", "command": "more"}
+    )
+    measure._pages(load_results(tmp_path), "here/pages", [], "a word", "default", tmp_path, tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["pages-2.json", "pages.json"]
 
 
 def test_of_the_repeated_timings_of_other_readers_the_median_counts(echo, tmp_path, monkeypatch):
