@@ -36,6 +36,9 @@ _MADE = frozenset({".txt", ".json", ".jsonl", ".xml", ".html"})  # what names of
 OF_RUN = ".run"
 """What the names of folders end in in which fine-tuning keeps copies of lines; they are passed over."""
 
+BEGUN = "begun.json"
+"""The file in such a folder that tells which fine-tuning it is of."""
+
 # Pictures of lines are opened until they have so many pixels and are as many as tell a language together, or have far more pixels,
 # and are then read together.
 _CHUNK_PIXELS, _CHUNK_LINES, _MOST_PIXELS = 8_000_000, 24, 64_000_000
@@ -359,7 +362,7 @@ def _natural(path: Path) -> tuple[list[list[str | int]], Path]:
 
 def _of_run(folder: Path) -> bool:
     """Whether a folder is one of a fine-tuning."""
-    return folder.name.endswith(OF_RUN) and (folder / "begun.json").is_file()
+    return folder.name.endswith(OF_RUN) and (folder / BEGUN).is_file()
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -45,7 +45,7 @@ def main() -> None:
     folder = out.parent if out else Path("runs")
     make_writable(folder)
     # Loaded late, so that --help and mistyped arguments answer at once.
-    from htr.benchmark.results import collection_of, free_name, language_of, result_name, write_result
+    from htr.benchmark.results import collection_of, language_of, result_file, write_result
     from htr.corpora import pages_of
 
     if arguments.data is not None:
@@ -83,7 +83,7 @@ def main() -> None:
     )
     print(shown)  # first, for there may be no room for the files
     readings = result.pop("readings")
-    out = out or free_name(folder / result_name(about, result), result["command"])
+    out = out or result_file(folder, about, result)
     write_result(out, result)
     rows = io.StringIO(newline="")
     table_writer = csv.DictWriter(rows, readings[0], dialect="excel-tab")

@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     arguments = parser.parse_args()
     make_writable(arguments.out)
-    from htr.benchmark.results import collection_of, free_name, interval, result_name, write_result
+    from htr.benchmark.results import collection_of, interval, result_file, write_result
 
     given = arguments.data, arguments.lines, arguments.weights, arguments.general, arguments.unread, arguments.imagenet
     for result in evaluate_finetuning(*given):
@@ -196,7 +196,7 @@ def main() -> None:
             str(row["lines"]),
             *(["unread"] if arguments.unread else []),
         )
-        file = free_name(arguments.out / result_name(parts, result), result["command"])
+        file = result_file(arguments.out, parts, result)
         write_result(file, result)
         print(f"written to {file}")
 

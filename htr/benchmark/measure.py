@@ -32,8 +32,8 @@ from htr.benchmark.results import (
     Result,
     Results,
     collection_of,
-    free_name,
     load_results,
+    result_file,
     result_name,
     write_result,
 )
@@ -302,8 +302,8 @@ def _peers(
         "left_out": left_out,
         **provenance(reader, AUTO),
     }
-    name = result_name([collection_of(collection.data), "test", str(len(samples)), "peers"], result)
-    write_result(free_name(folder / name, result["command"]), result)
+    parts = [collection_of(collection.data), "test", str(len(samples)), "peers"]
+    write_result(result_file(folder, parts, result), result)
 
 
 def _why(error: InputError, otherwise: str) -> str:
@@ -368,8 +368,7 @@ def _pages(
             log.warning("%s", error)
             left_out[peer.title] = "it failed"
     result |= {**values, "tried": names, "peers": found, "left_out": left_out}
-    file = folder / result_name(["pages", pages_of(source), str(len(truths))], result)
-    write_result(free_name(file, result["command"]), result)
+    write_result(result_file(folder, ["pages", pages_of(source), str(len(truths))], result), result)
 
 
 def _found_by(peer: Peer, truths: Sequence[Truth], environments: Path) -> dict[str, Any]:
@@ -409,5 +408,4 @@ def _speed(
         return
     drawn = random.Random(0).sample(samples, min(_SPEED_LINES, len(samples)))
     result = measure_speed([sample.image() for sample in drawn], page, weights)
-    file = free_name(folder / result_name(["speed"], result), result["command"])
-    write_result(file, {"data": label(collection.data), **result})
+    write_result(result_file(folder, ["speed"], result), {"data": label(collection.data), **result})

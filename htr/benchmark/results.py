@@ -95,6 +95,11 @@ def result_name(about: Sequence[str], result: Result) -> str:
     return "_".join(parts) + ".json"
 
 
+def result_file(folder: Path, about: Sequence[str], result: Result) -> Path:
+    """Where a result goes: `result_name`, or a name like it where that holds the result of another command."""
+    return free_name(folder / result_name(about, result), result["command"])
+
+
 def free_name(file: Path, command: str) -> Path:
     """The file, or another of a name like it where that holds the result of another command."""
     names = [file, *(file.with_stem(f"{file.stem}-{number}") for number in range(2, 1000))]

@@ -129,14 +129,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     arguments = parser.parse_args()
     make_writable(arguments.out)
-    from htr.benchmark.results import free_name, result_name, write_result
+    from htr.benchmark.results import result_file, write_result
     from htr.corpora import pages_of
 
     result = evaluate_transcripts(arguments.pages, arguments.count, arguments.weights, arguments.language)
     for name, counts in result["results"].items():
         print(f"{name}: of {counts['true']} lines {counts['right']} got their text, {counts['wrong']} another one")
-    name = result_name(("transcripts", pages_of(arguments.pages)), result)
-    file = free_name(arguments.out / name, result["command"])
+    file = result_file(arguments.out, ("transcripts", pages_of(arguments.pages)), result)
     write_result(file, result)
     print(f"written to {file}")
 

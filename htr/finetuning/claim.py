@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from htr.batch import OF_RUN, is_result
+from htr.batch import BEGUN, OF_RUN, is_result
 from htr.corpora.folder import in_run
 from htr.corpora.source import check_source
 from htr.errors import InputError
@@ -70,7 +70,7 @@ def claim(
             parent.file,
         )  # fmt: skip
     folder = out.with_suffix(OF_RUN)
-    mark = folder / "begun.json"
+    mark = folder / BEGUN
     begun = {"source": _fingerprint(source) if source else None, "parent": parent.sha256, "overrides": overrides}
     if unread:
         begun["unread"] = _fingerprint(unread)

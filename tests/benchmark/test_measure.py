@@ -130,7 +130,7 @@ def test_a_finder_that_fails_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(
         measure, "evaluate_pages", lambda *arguments: {"readings": [], "kind": "pages", "command": "it"}
     )
-    monkeypatch.setattr(measure, "result_name", lambda about, result: "pages.json")
+    monkeypatch.setattr("htr.benchmark.results.result_name", lambda about, result: "pages.json")
     peer = peers.Peer("echo", "Echo 1", "finding", (), (), "none", "nowhere")
     monkeypatch.setattr(measure, "PEERS", {"echo": peer})
     monkeypatch.setattr(measure, "installed", lambda peer, folder: True)
