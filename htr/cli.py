@@ -80,6 +80,13 @@ def add_language(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_weights(parser: argparse.ArgumentParser, what: str = "weights") -> None:
+    """Adds `--weights`; `what` says what they are for, where they do not read alone."""
+    parser.add_argument(
+        "--weights", metavar="W", help=f"{what}: a file, small or iam (default: those that come with htr)"
+    )
+
+
 def gpu_failed(error: BaseException | None) -> bool:
     """Whether an error is of a GPU that PyTorch has no code for, or that does not work; not one of short memory, or of the program."""
     return isinstance(error, RuntimeError) and "CUDA error" in str(error) and "assert" not in str(error)

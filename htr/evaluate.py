@@ -9,7 +9,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from htr.cli import add_language, run
+from htr.cli import add_language, add_weights, run
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
 
@@ -28,9 +28,7 @@ def main() -> None:
     parser.add_argument(
         "--distort", action="store_true", help="with --pages: find lines on turned, dark, warped pages too"
     )
-    parser.add_argument(
-        "--weights", metavar="W", help="weights: a file, small or iam (default: those that come with htr)"
-    )
+    add_weights(parser)
     add_language(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes (default: in runs/)")
     arguments = parser.parse_args()

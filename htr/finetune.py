@@ -9,7 +9,7 @@ import argparse
 import os
 from pathlib import Path
 
-from htr.cli import run
+from htr.cli import add_weights, run
 
 
 def main() -> None:
@@ -25,9 +25,7 @@ def main() -> None:
         "with --unread",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the new weights: my.safetensors")
-    parser.add_argument(
-        "--weights", metavar="W", help="to go on from: a file, small or iam (default: those that come with htr)"
-    )
+    add_weights(parser, "to go on from")
     parser.add_argument(
         "--unread",
         metavar="FOLDER",

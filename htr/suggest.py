@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from htr.batch import find_all_pages, find_files, read_pages, refuse_same_results
-from htr.cli import add_language, complain, counted, run
+from htr.cli import add_language, add_weights, complain, counted, run
 from htr.errors import InputError
 from htr.files import make_writable
 from htr.pages.containers import Page
@@ -27,9 +27,7 @@ def main() -> int:
     parser.add_argument("files", nargs="+", metavar="FILE|FOLDER", help="pictures or PDF files of pages")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the lines go")
     parser.add_argument("--count", type=int, default=50, metavar="N", help="how many lines (default: 50)")
-    parser.add_argument(
-        "--weights", metavar="W", help="weights to teach: a file, small or iam (default: those that come with htr)"
-    )
+    add_weights(parser, "weights to teach")
     add_language(parser)
     arguments = parser.parse_intermixed_args()
     out: Path = arguments.out

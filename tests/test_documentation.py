@@ -1,10 +1,16 @@
 """What the documents name exists: files and headings behind links, modules and make targets in commands."""
 
 import importlib.util
+import json
 import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from htr.benchmark.study_page import write_page
+from htr.weights import MODELS, sha256
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
@@ -35,10 +41,61 @@ def test_links_lead_somewhere(document):
 def test_commands_exist(document):
     text = _read(document)
     targets = set(re.findall(r"^([a-z-]+):", _read(Path("Makefile")), flags=re.MULTILINE))
-    for module in re.findall(r"python -m (htr[\w.]*\w)", text):
+    for module in re.findall(r"python`?\s+`?-m (htr[\w.]*\w)", text):
         assert importlib.util.find_spec(module), f"{document} names {module}"
     for target in re.findall(r"(?:`|^)make ([a-z-]+)", text, flags=re.MULTILINE):
         assert target in targets, f"{document} names make {target}"
+
+
+@pytest.mark.parametrize(
+    ("document", "columns"),
+    [
+        ("README.md", [("default", "CER"), ("default", "WER"), ("iam", "CER"), ("iam", "WER")]),
+        *(
+            (f"htr/models/{weights}.md", [(weights, rate) for rate in ("CER", "WER", "WER, punctuation apart")])
+            for weights in ("default", "small", "iam")
+        ),
+    ],
+)
+def test_figures_of_the_weights_that_come_along_are_those_of_their_results(document, columns):
+    checked, collection = set(), None
+    for row in _read(Path(document)).splitlines():
+        first, *cells = [cell.strip() for cell in row.strip("|").split("|")]
+        if named := re.match(r"(IAM|Copiste|Hooker|Testaments|Peraire)\b.*\d", first):
+            collection = named[1].lower()
+        elif re.match(r"\d+ (test|validation) lines", first):
+            collection = (
+                "iam" if "test" in first else None
+            )  # of the lines to choose by, one machine's figures stand there
+        elif "with language" not in first:
+            collection = None
+        if not collection or len(cells) != len(columns):
+            continue
+        kind = "scores_with_language" if "with language" in first else "scores"
+        for (weights, rate), cell in zip(columns, cells):
+            told = _result(collection, weights)[kind][rate]
+            whole = f"{told['value']:.2f} % [{told['low']:.2f}, {told['high']:.2f}]"
+            assert cell in (whole, whole.partition(" [")[0]), f"{document}: {collection}, {kind}, {weights}"
+        checked.add((collection, kind))
+    assert len(checked) == 10
+
+
+@pytest.mark.parametrize("study", ["pretraining", "recipe", "transfer-hooker", "transfer-iam"])
+def test_pages_of_studies_are_drawn_from_their_results(study, tmp_path):
+    study = ROOT / "reports" / f"{study}.md"
+    shutil.copy(study.with_suffix(".json"), tmp_path)
+    page = write_page(tmp_path / f"{study.stem}.json")
+    assert page.read_text(encoding="utf-8") == study.read_text(encoding="utf-8")
+    for plot in tmp_path.glob("plots/*"):
+        assert plot.read_bytes() == ROOT.joinpath("reports", "plots", plot.name).read_bytes()
+
+
+def _result(collection: str, weights: str) -> dict[str, Any]:
+    """Of the test lines of a collection."""
+    checksum = sha256(MODELS / f"{weights}.safetensors")[:8]
+    files = ROOT.glob(f"reports/{collection}-test-*_{checksum}_*.json")
+    [file] = [file for file in files if "-peers_" not in file.name]
+    return json.loads(file.read_text())
 
 
 def _read(document: Path) -> str:

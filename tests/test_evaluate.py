@@ -72,6 +72,28 @@ def test_both_figures_where_language_models_help(run, iam_folder, tmp_path):
     assert plain["scores"] == result["scores"]
 
 
+def test_lines_and_pages_of_the_split_that_was_asked_for_are_read(run, iam_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("--data", f"iam:{iam_folder}", "--split", "val", "--language", "none")[0] == 0
+    for split in ("val", "test"):
+        (tmp_path / "letters" / split).mkdir(parents=True)
+        write_page(tmp_path / "letters" / split, f"of-{split}", [("one", (100, 100, 500, 140))])
+    monkeypatch.setattr(pages, "load", lambda weights, language: StandIn())
+    assert run("--pages", "letters", "--split", "val")[0] == 0
+    files = sorted((tmp_path / "runs").glob("*.json"))
+    assert [file.name.partition("_")[0] for file in files] == [
+        f"{iam_folder.name}-val-12-language-none",
+        "pages-letters-val-1",
+    ]
+    lines, of_pages = (json.loads(file.read_text()) for file in files)
+    with files[0].with_suffix(".tsv").open() as file:
+        read = {row["id"] for row in csv.DictReader(file, dialect="excel-tab")}
+    assert lines["split"] == "val"
+    assert read == {sample.id for sample in load_iam(iam_folder) if sample.split == "val"}
+    assert of_pages["split"] == "val"
+    assert [page["id"] for page in of_pages["per_page"]] == ["val/of-val"]
+
+
 def test_results_of_two_language_models_get_two_names(run, iam_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model, other = MODELS / "english.npz", tmp_path / "english.npz"

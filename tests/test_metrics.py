@@ -23,6 +23,11 @@ def test_punctuation_counts_as_part_of_the_word_or_apart():
     assert (scores.wer.edits, scores.wer.total) == (1, 3)
     assert (scores.wer_marks_apart.edits, scores.wer_marks_apart.total) == (1, 5)
     assert words_and_marks("don't go, week-end (1961)!") == ["don't", "go", ",", "week-end", "(", "1961", ")", "!"]
+    assert words_and_marks("\u0434\u043e\u043c\u0430\u0301, \u0438") == [
+        "\u0434\u043e\u043c\u0430\u0301",
+        ",",
+        "\u0438",
+    ]  # stressed, which is no letter of its own
 
 
 def test_both_sides_are_normalised_but_case_counts():

@@ -489,7 +489,7 @@ def test_an_empty_name_is_not_the_current_folder(read):
     assert (code, "an empty name was given" in err) == (2, True)
 
 
-def test_results_of_files_that_differ_in_their_endings_keep_the_whole_name(read, reader, tmp_path, scans):
+def test_results_of_files_that_differ_in_their_endings_keep_the_whole_name(read, reader, tmp_path, scans, caplog):
     for name, width in {"letter.tif": 20, "letter.webp": 21, "two.tif": 22, "alone.png": 23}.items():
         page(width).save(scans / name)
     (scans / "two.pdf").write_bytes(pdf(72, 36))
@@ -500,6 +500,7 @@ def test_results_of_files_that_differ_in_their_endings_keep_the_whole_name(read,
     command = scans, "--out", tmp_path / "texts"
     code, _, err = read(*command)
     assert code == 0, err
+    assert "7 files differ in their endings or capitals alone" in caplog.text
     texts = {
         "alone.txt": 23, "letter.tif.png.txt": 24, "letter.tif.txt": 20, "letter.webp.txt": 21, "scan-0002.png.txt": 25,
         "scan.tiff-0001.txt": 26, "scan.tiff-0002.txt": 27, "two.pdf-0001.txt": 200, "two.pdf-0002.txt": 100, "two.tif.txt": 22,

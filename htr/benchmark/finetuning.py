@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from htr.cli import run
+from htr.cli import add_weights, run
 from htr.corpora.sample import Sample
 from htr.files import make_writable
 
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument(
         "--lines", type=int, nargs="+", default=[100], metavar="N", help="how many are labelled (default: 100)"
     )
-    parser.add_argument("--weights", metavar="W", help="weights to start from (default: those that come with htr)")
+    add_weights(parser, "weights to start from")
     parser.add_argument(
         "--general", default="sample", metavar="CORPUS", help="lines that tell what was lost (default: sample)"
     )

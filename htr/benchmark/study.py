@@ -27,10 +27,14 @@ from htr.files import make_writable, write_whole
 from htr.language import NONE
 from htr.training.config import TrainConfig, checked, read_values
 from htr.training.folder import STEPS, InUse, OtherRun
+from htr.training.loop import check_options
 from htr.training.run import refuse_devices, train
 from htr.weights import sha256
 
 log = logging.getLogger(__name__)
+
+# Lightning's options that would give one share more steps than another.
+_STEPS = frozenset({"check_val_every_n_epoch", "limit_train_batches", "overfit_batches", "fast_dev_run"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,10 +112,8 @@ def _cells(study: Study, path: Path) -> Iterator[Cell]:
                     raise InputError(
                         f"{path}, {variant}: {settled[0]}: is not for the config; see shares and seeds of the study"
                     )
-                if "check_val_every_n_epoch" in (given.get("trainer") or {}):
-                    raise InputError(
-                        f"{path}, {variant}: trainer.check_val_every_n_epoch: follows from shares; leave it out"
-                    )
+                for option in _STEPS.intersection(given.get("trainer") or {}):
+                    raise InputError(f"{path}, {variant}: trainer.{option}: follows from shares; leave it out")
                 values = {"share": share, "seed": seed, "run": f"runs/studies/{path.stem}/{name}"}
                 if isinstance(changes.get("start"), str):
                     values["start"] = changes["start"].replace("{seed}", str(seed))
@@ -121,7 +123,9 @@ def _cells(study: Study, path: Path) -> Iterator[Cell]:
                     raise InputError(
                         f"{path}: minutes: end by epochs, as runs with fewer lines have more and shorter ones"
                     )
-                yield Cell(variant, share, seed, _with_share(config))
+                config = _with_share(config)
+                check_options(config)
+                yield Cell(variant, share, seed, config)
 
 
 def _with_share(config: TrainConfig) -> TrainConfig:

@@ -10,10 +10,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from htr.cli import run
+from htr.cli import add_language, add_weights, run
 from htr.errors import InputError
 from htr.files import make_writable
-from htr.language import AUTO
 
 if TYPE_CHECKING:
     from htr.corpora.sample import Sample
@@ -34,7 +33,7 @@ class _Read(NamedTuple):
     found: list[tuple[str, str | None]]
 
 
-def evaluate_transcripts(source: str, count: int, weights: str | None = None, language: str = AUTO) -> dict[str, Any]:
+def evaluate_transcripts(source: str, count: int, weights: str | None = None, language: str = "auto") -> dict[str, Any]:
     """Takes the lines' true texts away from their places, and lets fine-tuning find them again.
 
     Args:
@@ -120,12 +119,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m htr.benchmark.transcripts", description=__doc__)
     parser.add_argument("pages", metavar="PATH", help="a folder with ALTO or PAGE XML, iam:PATH, or lines:PATH")
     parser.add_argument("--count", type=int, default=20, metavar="N", help="pages (default: 20)")
-    parser.add_argument(
-        "--weights", metavar="W", help="weights: a file, small or iam (default: those that come with htr)"
-    )
-    parser.add_argument(
-        "--language", default=AUTO, metavar="L", help="auto, english, french, none, or a model file (default: auto)"
-    )
+    add_weights(parser)
+    add_language(parser)
     parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     arguments = parser.parse_args()
     make_writable(arguments.out)

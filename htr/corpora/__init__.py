@@ -48,7 +48,7 @@ def load_corpus(name: str) -> list[Sample]:
 
 
 def load_drawer(
-    name: str, weights: str | None = None, lines: Collection[str] | None = None, data: Sequence[str] = ()
+    name: str, weights: str | None = None, lines: Collection[tuple[Path, str]] | None = None, data: Sequence[str] = ()
 ) -> Drawer:
     """Makes ready what draws lines for training without end.
 
@@ -57,7 +57,7 @@ def load_drawer(
             folder, `recombined` for lines put together from the words of the train lines of `data`, writer by writer,
             `recombined:FOLDER` for those of the IAM database, of labelled lines or of pages with ALTO or PAGE XML in a folder.
         weights: tell where words are where the corpus does not; the usual ones if None.
-        lines: the train lines, by their `id`, of which words are taken; all if None.
+        lines: the train lines of which words are taken, by their corpus (`folder_of`) and `id`; all if None.
         data: corpora, as `load_corpus` takes them.
 
     Raises:
@@ -95,11 +95,12 @@ def _corpus_in(folder: Path) -> str:
     return f"lines:{folder}"
 
 
-def _placed_words(corpus: str, weights: str | None, lines: Collection[str] | None) -> list[WordLine]:
+def _placed_words(corpus: str, weights: str | None, lines: Collection[tuple[Path, str]] | None) -> list[WordLine]:
     """The train lines of a corpus with the places of their words, which its own tables or else a recogniser tells."""
     kind, _, folder = corpus.partition(":")
+    place = folder_of(corpus)
     if kind == "iam" and tells_words(folder):
-        found = [line for line in iam_words(folder) if lines is None or line.id in lines]
+        found = [line for line in iam_words(folder) if lines is None or (place, line.id) in lines]
     else:
         from htr.corpora.placing import place_words
         from htr.reader import load
@@ -108,11 +109,16 @@ def _placed_words(corpus: str, weights: str | None, lines: Collection[str] | Non
             # Where IAM comes without its writers, each line is a hand of its own; of other lines, those of a page are of one.
             replace(sample, writer=sample.writer or sample.form or sample.id) if kind == "iam" else sample
             for sample in load_corpus(corpus)
-            if sample.split == "train" and (lines is None or sample.id in lines)
+            if sample.split == "train" and (lines is None or (place, sample.id) in lines)
         ]
         found = place_words(samples, load(weights, "none")) if samples else []
     # Writers of two corpora may have one name.
     return [replace(line, writer=f"{corpus} {line.writer}") for line in found]
+
+
+def folder_of(corpus: str) -> Path:
+    """Where a corpus lies, the same however that is written; of `pages:iam:PATH` too."""
+    return Path(corpus.rpartition(":")[2]).resolve()
 
 
 def label(corpus: str) -> str:

@@ -13,10 +13,9 @@ from pathlib import Path
 from htr.alphabet import normalise
 from htr.batch import OF_RUN, is_result
 from htr.cli import counted
-from htr.corpora.iam import SPLITS
 from htr.corpora.markup import picture_size
 from htr.corpora.pages import told_split
-from htr.corpora.sample import Doubt, Sample, as_seen
+from htr.corpora.sample import SPLITS, Doubt, Sample, as_seen
 from htr.errors import InputError
 from htr.files import files_below, read_text, same_file
 from htr.pages.images import SUFFIXES, by_worth, open_image
@@ -65,7 +64,8 @@ def load_folder(path: str | Path) -> list[Sample]:
     if table:
         samples, doubts = lines_of_table(table)
         if doubts:
-            raise InputError(f"{folder / doubts[0].line}: {doubts[0].reason}")
+            more = f" (and {counted(len(doubts) - 1, 'more row')} cannot be used)" if len(doubts) > 1 else ""
+            raise InputError(f"{folder / doubts[0].line}: {doubts[0].reason}{more}")
     else:
         samples = []
         for image, file in pictures_with_texts(folder):

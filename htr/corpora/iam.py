@@ -15,11 +15,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from htr.alphabet import normalise
-from htr.corpora.sample import Sample
+from htr.corpora.sample import SPLITS, Sample
 from htr.errors import InputError, first_line
 from htr.pages.images import open_image
 
-SPLITS = ("train", "val", "test")
 FULL_SPLIT_LINES = {"train": 6482, "val": 976, "test": 2915}
 """Lines of each split in the complete database."""
 

@@ -7,7 +7,7 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -50,6 +50,14 @@ _STYLE, _VALUE, _PART = (
 )
 
 Points = tuple[Point, ...]
+
+# Where a place of a picture as it is stored lies in it as it is shown, of that width and height, by EXIF's orientation.
+_TURNS: dict[int, Callable[[float, float, int, int], Point]] = {
+    5: lambda x, y, width, height: (y, x),
+    6: lambda x, y, width, height: (width - y, x),
+    7: lambda x, y, width, height: (width - y, height - x),
+    8: lambda x, y, width, height: (y, height - x),
+}
 
 
 class Truth(NamedTuple):
@@ -125,7 +133,14 @@ def read_xml(file: Path, source: Path) -> Truth | None:
     named = root.findtext("{*}Description/{*}sourceImageInformation/{*}fileName", "")
     image = _find_image(file, pages[0].get("imageFilename", named), source)
     if (count := count_pages(image)) > 1:
-        raise InputError(f"is of {image}, which has {count} pages; save each of them as a picture of its own")
+        # As they should be, each may have been saved as a picture of its own.
+        of_name = _found([f"{_own_name(file)}{ending}" for ending in by_worth(SUFFIXES)], _folders_of(file, "", source))
+        if of_name is None or count_pages(of_name) > 1:
+            raise InputError(
+                f"is of {image}, which has {count} pages; save each of them as a picture of its own, this one as "
+                f"{_own_name(file)}.png"
+            )
+        image = of_name
     size = _size(pages[0], ("imageWidth", "imageHeight") if is_page else ("WIDTH", "HEIGHT"))
     if size is None:
         if root.findtext("{*}Description/{*}MeasurementUnit", "pixel") != "pixel":
@@ -142,12 +157,17 @@ def read_xml(file: Path, source: Path) -> Truth | None:
     distance = _distance([shape for region in shapes for shape in region], size[1])
     page, outside = scaled_page([[shape.line(distance) for shape in region] for region in shapes], size, image)
     writers = [root.findtext("{*}Metadata/{*}Creator", ""), *(name.text or "" for name in root.iterfind(_SOFTWARE))]
-    # Transkribus leaves the creator's name as it is.
-    by_htr = writers[-1].split()[:1] == ["htr"] and root.find("{*}Metadata/{*}TranskribusMetadata") is None
-    if not by_htr and _is_turned_over(image):
+    # Transkribus leaves the creator's name as it is, and other editors do too, but tell when they wrote.
+    written = {root.findtext(f"{{*}}Metadata/{{*}}{when}", "") for when in ("Created", "LastChange")}
+    by_htr = (
+        writers[-1].split()[:1] == ["htr"]
+        and root.find("{*}Metadata/{*}TranskribusMetadata") is None
+        and len(written) == 1
+    )
+    if not by_htr and _orientation(image) in (2, 3, 4):
         log.warning(
-            "%s: is shown upside down or mirrored, as its EXIF says, which some programs do not follow; if its lines do not fit, save "
-            "it as it is shown",
+            "%s: is shown upside down or mirrored, as its EXIF says, which some programs do not follow; if its lines do not fit, take "
+            "that out of the file (exiftool -Orientation= FILE)",
             image,
         )
     return Truth(image, page, doubts + outside, is_page, by_htr)
@@ -156,16 +176,23 @@ def read_xml(file: Path, source: Path) -> Truth | None:
 def scaled_page(regions: list[list[Line]], size: tuple[float, float], image: Path) -> tuple[Page, list[Doubt]]:
     """The page of some lines whose places belong to a page of that width and height, and transcribed lines outside of it."""
     width, height = picture_size(image)
-    x_scale, y_scale = width / size[0], height / size[1]
-    # A pixel may be lost in rounding.
-    if abs(x_scale / y_scale - 1) > max(0.01, 1 / min(width, height)):
-        raise InputError(
-            f"is of a picture of {size[0]:g} x {size[1]:g} pixels, but {image} has {width} x {height}, "
-            "which is another shape; put the right picture there, or save it as it is shown if a camera turned it"
-        )
+    turn = None
+    if not _alike(size, (width, height)):
+        turn = _TURNS.get(_orientation(image)) if _alike(size, (height, width)) else None
+        if turn is None:
+            raise InputError(
+                f"is of a picture of {size[0]:g} x {size[1]:g} pixels, but {image} has {width} x {height}, "
+                "which is another shape; put the right picture there"
+            )
+        log.warning("%s: its places are those before the turn that EXIF tells of, and are turned too", image)
+    stored = (width, height) if turn is None else (height, width)
+    x_scale, y_scale = stored[0] / size[0], stored[1] / size[1]
 
     def scaled(points: Points) -> Points:
-        return tuple((min(max(x * x_scale, 0), width), min(max(y * y_scale, 0), height)) for x, y in points)
+        places = ((x * x_scale, y * y_scale) for x, y in points)
+        if turn is not None:
+            places = (turn(x, y, width, height) for x, y in places)
+        return tuple((min(max(x, 0), width), min(max(y, 0), height)) for x, y in places)
 
     inside: list[Region] = []
     doubts: list[Doubt] = []
@@ -203,16 +230,21 @@ def picture_size(image: Path) -> tuple[int, int]:
     return width, height
 
 
-def _is_turned_over(image: Path) -> bool:
-    """Whether a picture is shown upside down or mirrored, by its EXIF, which leaves its shape as it is."""
+def _alike(size: tuple[float, float], other: tuple[int, int]) -> bool:
+    """Whether a width and a height are of the shape of a picture's; a pixel may be lost in rounding."""
+    return abs(other[0] / size[0] * size[1] / other[1] - 1) <= max(0.01, 1 / min(other))
+
+
+def _orientation(image: Path) -> int:
+    """EXIF's number of how a picture lies; 1, upright, if there is none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(image) as picture:
                 # Of a PNG, which cameras do not write, all would be decoded for it.
-                return picture.format != "PNG" and picture.getexif().get(ExifTags.Base.Orientation) in (2, 3, 4)
+                return 1 if picture.format == "PNG" else picture.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # decoders raise nearly everything on damaged data
-        return False
+        return 1
 
 
 def rectangle(left: float, top: float, width: float, height: float) -> Points:
@@ -254,6 +286,32 @@ def _find_image(file: Path, named: str, source: Path) -> Path:
     path = named.replace("\\", "/")
     name = path.rpartition("/")[2]
     stripped = name.strip()  # spaces around it are mostly the XML's
+    # It may have been saved anew since.
+    stems = dict.fromkeys((Path(stripped).stem, file.stem, _own_name(file)))
+    others = [stem + ending for stem in filter(None, stems) for ending in by_worth(SUFFIXES)]
+    image = _found([name, stripped, unquote(stripped), *others], _folders_of(file, path, source))
+    if image is None:
+        raise InputError(f"its picture {stripped or file.stem} is not there; put it beside the XML, or change the XML")
+    return image
+
+
+def _own_name(file: Path) -> str:
+    """The name of a file of XML without its endings, of which htr gives it two."""
+    return re.sub(r"\.(alto|page)$", "", file.stem, flags=re.IGNORECASE)
+
+
+def _found(names: Iterable[str], folders: Sequence[Path]) -> Path | None:
+    """The first file of these names that is there."""
+    for name in filter(None, names):
+        for folder in folders:
+            if image := same_file(folder / name):
+                return image
+    return None
+
+
+def _folders_of(file: Path, path: str, source: Path) -> list[Path]:
+    """Where the picture of a file of XML may be that names it by this path."""
+    name = path.rpartition("/")[2]
     folders = [file.parent]
     folders += [folder for folder in folders_in(file.parent) if folder.name.lower() in _OF_PICTURES]
     # Such as box/page/letter1/a.xml of box/letter1/a.jpg.
@@ -274,13 +332,7 @@ def _find_image(file: Path, named: str, source: Path) -> Path:
         folders.insert(0, Path(os.path.normpath(file.parent / path)).parent)
         above = [folder for folder in file.parents if folder.is_relative_to(source)]
         folders += [(folder / path).parent for folder in above if ".." not in Path(path).parts]
-    # It may have been saved anew since.
-    others = [stem + ending for stem in (Path(stripped).stem, file.stem) if stem for ending in by_worth(SUFFIXES)]
-    for candidate in filter(None, [name, stripped, unquote(stripped), *others]):
-        for folder in folders:
-            if image := same_file(folder / candidate):
-                return image
-    raise InputError(f"its picture {stripped or file.stem} is not there; put it beside the XML, or change the XML")
+    return folders
 
 
 def _size(page: Element, names: tuple[str, str]) -> tuple[float, float] | None:

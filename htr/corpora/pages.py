@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from htr.cli import counted
-from htr.corpora.iam import SPLITS, aachen_split, natural_text, table_rows, writers_of_forms, xml_texts
+from htr.corpora.iam import aachen_split, natural_text, table_rows, writers_of_forms, xml_texts
 from htr.corpora.markup import Shape, Truth, read_xml, rectangle, scaled_page
-from htr.corpora.sample import Doubt, Sample
+from htr.corpora.sample import SPLITS, Doubt, Sample
 from htr.errors import InputError
 from htr.files import files_below
 from htr.pages.containers import Line, Page
@@ -165,7 +165,8 @@ def _load_folder(folder: Path) -> list[PageTruth]:
         raise InputError(f"{folder}: no such folder; give one that holds pictures of pages and their ALTO or PAGE XML")
     pages, doubts = pages_with_xml(folder)
     if doubts:
-        raise InputError(f"{folder / doubts[0].line}: {doubts[0].reason}")
+        more = f" ({counted(len(doubts) - 1, 'more such line')} or files)" if len(doubts) > 1 else ""
+        raise InputError(f"{folder / doubts[0].line}: {doubts[0].reason}{more}")
     if not pages:
         raise InputError(f"{folder}: has no ALTO or PAGE XML with lines; export the pages with their text there")
     tell_own(folder, pages)

@@ -13,6 +13,9 @@ import numpy as np
 BROKEN = "¬\u00ad"
 """Marks of a word that is broken at the end of a line, as Transkribus and others write them."""
 
+SPLITS = ("train", "val", "test")
+"""What lines are for: to learn from, to choose by, to score on."""
+
 _STROKE = re.compile(rf"(?<=\S)[^\S\n]*-?[{BROKEN}][^\S\n]*$", re.MULTILINE)
 
 # Characters that are not seen, and yet change how some scripts look.

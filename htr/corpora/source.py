@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -29,12 +29,15 @@ from htr.corpora.pages import PageTruth, line_samples, pages_with_xml, tell_own,
 from htr.corpora.sample import Doubt, Sample, as_seen
 from htr.corpora.transcript import Match, match_lines
 from htr.errors import InputError
-from htr.files import files_below, read_text
+from htr.files import files_below, read_text, same_file
 from htr.pages.containers import Page, Region
 
 log = logging.getLogger(__name__)
 
 _WITHOUT, _LEFTWARDS = "has no text", "is written from right to left, which htr cannot learn"
+
+# What people transcribe in, and htr does not read.
+_DOCUMENTS = ".docx", ".doc", ".odt", ".rtf", ".html"
 
 _BELOW = "is a table in a folder below, which is not read; give its folder, or move its rows to a table here"
 
@@ -53,6 +56,12 @@ class Source(NamedTuple):
     samples: list[Sample]
     doubts: list[Doubt]
     pages: tuple[Path, ...] = ()
+
+
+def _documents_beside(pictures: Sequence[tuple[Path, Path | None]]) -> list[Path]:
+    """Documents that have the names of pictures without a text."""
+    names = (image.with_suffix(ending) for image, text in pictures if text is None for ending in _DOCUMENTS)
+    return [document for name in names if (document := same_file(name))]
 
 
 def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
@@ -131,6 +140,11 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
         )  # fmt: skip
     if without:
         log.warning("%s: %d pictures have no text beside them and are left out", folder, without)
+    if unread := _documents_beside(pictures):
+        log.warning(
+            "%s: %s of the names of pictures cannot be read (%s); save each as plain text (.txt, UTF-8) of the same name",
+            folder, counted(len(unread), "document"), unread[0].name,
+        )  # fmt: skip
     if lone := texts_without_picture(folder):
         log.warning(
             "%s: %s left out, as no picture of the name lies beside (%s); save the pages of a PDF or TIFF of several as pictures of "

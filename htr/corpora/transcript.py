@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -37,6 +38,15 @@ _MOST_IN_ORDER, _AS_LONG, _FEWEST = 0.75, 1.5, 4
 # edits; and below how many edits the others are read well.
 _WORDS_MORE, _ALL_OF_IT, _READ_WELL = 3, 0.9, 0.3
 
+# What editors write where a line ends, and how they number lines; what share of the lines has such at least; and what share of them
+# in readings shows that somebody wrote them.
+_BREAKS = "/", "|", "//", "||"
+_NUMBERS = (
+    re.compile(r"^[(\[]?(?P<number>\d{1,3})[)\].:]{0,2}(?:\s+(?=\S)|$)"),
+    re.compile(r"(?:(?<=\S)\s+|^)[(\[]?(?P<number>\d{1,3})[)\]]?$"),
+)
+_MOSTLY, _RARELY = 0.7, 0.25
+
 # Punctuation read apart from the first or the last word.
 _MARKS_APART = re.compile(r"^([^\w\s]+)\s+|\s+([^\w\s]+)$")
 
@@ -63,13 +73,13 @@ def match_lines(readings: Sequence[str], text: str) -> list[Match]:
 
     Args:
         readings: of the found lines, in reading order, with errors.
-        text: what stands on the page.
+        text: what stands on the page. Marks that an editor gave the ends of lines (`/` or `|`), and numbers of lines, are taken out.
 
     Returns:
         A match for each line.
     """
     readings = [normalise(reading) for reading in readings]
-    lines = [line for line in map(normalise, text.splitlines()) if line]
+    lines = _as_written(readings, text)
     if not lines or not readings:
         return [Match("", 1.0, False)] * len(readings)
     flowing = _parted(readings, " ".join(lines))
@@ -87,6 +97,29 @@ def match_lines(readings: Sequence[str], text: str) -> list[Match]:
         )
         for index, match in enumerate(matches)
     ]
+
+
+def _as_written(readings: Sequence[str], text: str) -> list[str]:
+    """The lines of a text, without what stands in the edition alone."""
+    for mark in _BREAKS:
+        marks = text.split().count(mark)
+        seen = sum(reading.split().count(mark) for reading in readings)
+        # About as many as there are lines, and nobody wrote them.
+        if marks >= max(_FEWEST - 1, _MOSTLY * (len(readings) - 1)) and seen < _RARELY * marks:
+            text = re.sub(rf"(?<!\S){re.escape(mark)}(?!\S)", "\n", text)
+    lines = [line for line in map(normalise, text.splitlines()) if line]
+    for number in _NUMBERS:
+        found = [number.search(line) for line in lines]
+        counted = {row: int(match["number"]) for row, match in enumerate(found) if match}
+        # They count the lines: each, or every fifth, say.
+        first = Counter(value - row for row, value in counted.items()).most_common(1)
+        seen = sum(bool(number.search(reading)) for reading in readings)
+        if first and first[0][1] >= max(_FEWEST - 1, _MOSTLY * len(counted)) and seen < _RARELY * len(counted):
+            lines = [
+                normalise(number.sub("", line)) if counted.get(row) == row + first[0][0] else line
+                for row, line in enumerate(lines)
+            ]
+    return [line for line in lines if line]
 
 
 def _cost(readings: Sequence[str], texts: Sequence[str]) -> int:

@@ -10,15 +10,13 @@ from htr.encoders import NAME
 from htr.errors import InputError
 from htr.network import BESIDE
 from htr.training.config import TrainConfig, checked, overridden
+from htr.training.loop import check_options
 from htr.training.run import refuse_devices
 from htr.weights import Weights
 
 # How many lines, repeated ones too, a training sees at most that learns from unread lines, beside labelled ones or alone, and the
 # share of labelled ones among them.
 _SEEN, _SEEN_ALONE, _LABELLED = 4000, 3000, 0.25
-
-# Options of Lightning that would end a training before the held-out lines are read.
-_ENDS = ("max_epochs", "max_steps", "max_time")
 
 
 class Pace(NamedTuple):
@@ -114,9 +112,6 @@ def recipe(
     }
     config = checked(TrainConfig, overridden(values, overrides), "fine-tuning")
     refuse_devices(config)
-    for option in _ENDS:
-        if option in config.trainer:
-            raise InputError(f"trainer.{option}: fine-tuning ends by epochs or minutes; give one of these")
     if read:
         if "epochs" not in _keys(overrides):
             config = replace(config, epochs=min(config.epochs, max(2, round(_SEEN / (passes * lines + read.lines)))))
@@ -128,7 +123,9 @@ def recipe(
     looks = {"check_val_every_n_epoch": every}
     # Time may bring the end after any epoch, whatever else is asked for.
     options = {**config.trainer, **looks} if config.minutes else {**looks, **config.trainer}
-    return replace(config, epochs=every * round(config.epochs / every), trainer=options)
+    config = replace(config, epochs=every * round(config.epochs / every), trainer=options)
+    check_options(config)
+    return config
 
 
 def recipe_of_unread(parent: Weights, corpus: Path, run: Path, lines: int, overrides: list[str]) -> TrainConfig:

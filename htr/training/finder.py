@@ -30,11 +30,11 @@ from htr.errors import InputError, first_line
 from htr.files import write_whole
 from htr.machine import describe
 from htr.network import load_pretrained
-from htr.pages.segmenter import Segmenter, SegmenterHeader, save_segmenter
+from htr.pages.segmenter import SEGMENTER, Segmenter, SegmenterHeader, save_segmenter
 from htr.training.config import FinderConfig
 from htr.training.folder import claim, fingerprint, finished, refuse_gone, refuse_unvalidated
-from htr.training.loop import fit, make_trainer, refuse_unseen_end
-from htr.weights import sha256
+from htr.training.loop import check_options, fit, make_trainer
+from htr.weights import load_network, sha256
 
 VALIDATION_PIECES = 64
 
@@ -45,7 +45,7 @@ def train_finder(config: FinderConfig) -> dict[str, Any]:
     Raises:
         InputError: the data or a value cannot be used, the run folder belongs to another run, or there was no validation.
     """
-    refuse_unseen_end(config)
+    check_options(config)
     folder = Path(config.run)
     samples = [sample for name in config.data for sample in load_corpus(name)]
     learnt = fingerprint(samples)
@@ -53,7 +53,10 @@ def train_finder(config: FinderConfig) -> dict[str, Any]:
         return summary
     with claim(folder, config, learnt) as checkpoint:
         L.seed_everything(config.seed, workers=True, verbose=False)
-        network, origin = _network(config)
+        weights = folder / "finder.safetensors"
+        # The state of a run that goes on has its encoder, wherever that came from.
+        loaded = _loaded(weights) if checkpoint and weights.is_file() else None
+        network, origin = _network(config, loaded)
         lines, held_out = split(samples, config.seed)
         facts = {
             "data": [label(name) for name in config.data],
@@ -63,7 +66,6 @@ def train_finder(config: FinderConfig) -> dict[str, Any]:
             "date": date.today().isoformat(),
             "config": {name: value for name, value in asdict(config).items() if name not in ("run", "data")},
         }
-        weights = folder / "finder.safetensors"
         timer = Timer()
         keeper = KeepWeights(weights, SegmenterHeader(config.encoder, config.channels, facts), timer)
         trainer = make_trainer(config, folder, keeper, timer)
@@ -107,8 +109,8 @@ def split(samples: Sequence[Sample], seed: int) -> tuple[list[Sample], list[Samp
     )
 
 
-def _network(config: FinderConfig) -> tuple[Segmenter, str]:
-    """The network to start from, and where its encoder's weights come from."""
+def _network(config: FinderConfig, loaded: str | None) -> tuple[Segmenter, str]:
+    """The network to start from, and where its encoder's weights come from: `loaded`, if it needs none any more."""
     try:
         network = Segmenter(config.encoder, config.channels)
         strides = network.encoder.feature_info.reduction()
@@ -119,11 +121,17 @@ def _network(config: FinderConfig) -> tuple[Segmenter, str]:
             f"encoder: {config.encoder} cannot be used ({first_line(error)}); choose a timm CNN with features "
             "at 1/2, 1/4, 1/8, 1/16 and 1/32, such as tf_efficientnet_lite0 or resnet18"
         ) from None
-    origin = "none"
+    origin = loaded or "none"
     if config.pretrained != "none":
-        origin = load_pretrained(network.encoder, config.encoder, config.pretrained)
+        origin = loaded or load_pretrained(network.encoder, config.encoder, config.pretrained)
         _freeze_stem(network.encoder)
     return network.to(memory_format=torch.channels_last), origin
+
+
+def _loaded(weights: Path) -> str:
+    """Where the encoder's weights of an earlier state came from."""
+    _, header = load_network(weights, SEGMENTER, lambda values: Segmenter(values["encoder"], values["channels"]))
+    return header["training"]["encoder_weights"]
 
 
 def _freeze_stem(encoder: nn.Module) -> None:

@@ -11,7 +11,7 @@ import cv2
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
@@ -23,12 +23,17 @@ from htr.training.config import Config
 
 log = logging.getLogger(__name__)
 
+# After these, Lightning ends without a validation, or the learning rate does not know the end.
+_ENDS = frozenset({"max_epochs", "max_steps", "max_time"})
+
+_PRECISIONS = frozenset({"32", "32-true", "bf16", "bf16-mixed", "16", "16-mixed"})
+
 
 def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
     """Sets up Lightning for a run.
 
     Args:
-        config: the values of the run.
+        config: the values of the run, which have passed `check_options`.
         folder: of the run.
         keepers: callbacks that see the averaged weights at each validation.
 
@@ -48,19 +53,14 @@ def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
         "log_every_n_steps": 50,
         **config.trainer,
     }
+    if device == "cuda" and options.get("deterministic") is True:
+        raise InputError("trainer: deterministic: not all of a training can be so on a GPU; choose warn")
     last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
     callbacks: list[Callback] = [*keepers, last]
     if config.average:
-        callbacks.append(Averaging(decay=config.average))
+        callbacks.append(Averaging(config.average, fresh=not getattr(config, "start", None)))
     if options.get("enable_progress_bar", True):
         callbacks.append(Progress(refresh_rate=10))
-    strategy = str(options.get("strategy", ""))
-    if any(word in strategy for word in ("spawn", "fork", "notebook")):
-        raise InputError(
-            f"trainer: strategy: of {strategy}, the best weights do not come back to this program; choose ddp"
-        )
-    if not options.get("accumulate_grad_batches", 1):
-        raise InputError("trainer: accumulate_grad_batches: 0 batches make no step; give 1 or more")
     # Each start, also of a run that goes on, has a log of its own: logs/version_0, logs/version_1, ...
     table = CSVLogger(folder, "logs", flush_logs_every_n_steps=1)
     try:
@@ -80,14 +80,40 @@ def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
         raise InputError(f"trainer: {first_line(error)}; see the options of Lightning's Trainer") from None
 
 
-def refuse_unseen_end(config: Config) -> None:
-    """Raises `InputError` where the last epochs would be trained and not be looked at, so that nothing came of them."""
-    every, epochs = config.trainer.get("check_val_every_n_epoch"), config.trainer.get("max_epochs", config.epochs)
-    if isinstance(every, int) and isinstance(epochs, int) and every > 0 and epochs % every:
+def check_options(config: Config) -> None:
+    """Raises `InputError` where one of Lightning's options would spoil what is learnt, or leave the end without a look at it."""
+    options = config.trainer
+    for name in _ENDS & options.keys():
+        limits = "epochs or minutes; give one of these" if hasattr(config, "minutes") else "epochs; give these"
+        raise InputError(f"trainer: {name}: training ends by {limits}")
+    if "val_check_interval" in options:
         raise InputError(
-            f"trainer: check_val_every_n_epoch: {epochs} epochs are no multiple of {every}, so the last would not be looked at; "
-            "change one of both"
+            "trainer: val_check_interval: what is learnt after the last look would be lost; look after whole epochs, by "
+            "check_val_every_n_epoch"
         )
+    every = options.get("check_val_every_n_epoch")
+    if isinstance(every, int) and every > 0 and config.epochs % every:
+        raise InputError(
+            f"trainer: check_val_every_n_epoch: {config.epochs} epochs are no multiple of {every}, so the last would not be looked "
+            "at; change one of both"
+        )
+    if options.get("sync_batchnorm"):
+        raise InputError(
+            "trainer: sync_batchnorm: Lightning would take the activations out of the encoder's norms; leave it out"
+        )
+    precision = str(options.get("precision", "32-true"))
+    if precision not in _PRECISIONS:
+        raise InputError(
+            f"trainer: precision: {precision} does not do, as the average of the weights would lose its small steps; choose one of "
+            f"{', '.join(sorted(_PRECISIONS))}"
+        )
+    strategy = str(options.get("strategy", ""))
+    if any(word in strategy for word in ("spawn", "fork", "notebook")):
+        raise InputError(
+            f"trainer: strategy: of {strategy}, the best weights do not come back to this program; choose ddp"
+        )
+    if not options.get("accumulate_grad_batches", 1):
+        raise InputError("trainer: accumulate_grad_batches: 0 batches make no step; give 1 or more")
 
 
 def fit(
@@ -106,10 +132,8 @@ def fit(
         except SystemExit:  # what Lightning makes of Ctrl-C
             log.warning("stopped; the same command goes on from the last whole epoch")
             raise KeyboardInterrupt from None
-        except (ValueError, MisconfigurationException) as error:
-            if isinstance(error, MisconfigurationException) or "val_check_interval" in str(error):
-                raise InputError(f"trainer: {first_line(error)}; see the options of Lightning's Trainer") from None
-            raise
+        except MisconfigurationException as error:
+            raise InputError(f"trainer: {first_line(error)}; see the options of Lightning's Trainer") from None
         except (OSError, RuntimeError, MemoryError, cv2.error) as error:
             if isinstance(error, torch.OutOfMemoryError) or memory_short(error):
                 raise InputError(
@@ -144,8 +168,23 @@ class Progress(TQDMProgressBar):
         return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
 
 
-class Averaging(EMAWeightAveraging):
-    """Exponential moving average of the weights, in place also while `BestWeights` looks at them."""
+class Averaging(WeightAveraging):
+    """Exponential moving average of the weights, in place also while `BestWeights` looks at them.
+
+    Args:
+        decay: at each step.
+        fresh: whether the weights have not learnt to read yet: at first the average is of fewer steps then (a decay of (1 + steps) /
+            (10 + steps), as of TensorFlow's moving average), lest the untrained weights count in a short run.
+    """
+
+    def __init__(self, decay: float, fresh: bool) -> None:
+        self._decay, self._fresh, self._now = decay, fresh, decay
+        super().__init__(avg_fn=lambda average, current, _: self._now * average + (1 - self._now) * current)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *batch: Any) -> None:
+        steps = trainer.global_step
+        self._now = min(self._decay, (1 + steps) / (10 + steps)) if self._fresh else self._decay
+        super().on_train_batch_end(trainer, pl_module, *batch)
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         # The module comes to the GPU later, and each step would bring its weights back.

@@ -60,7 +60,8 @@ class Training(L.LightningModule):
         """How much of the run is over, 0 to 1, by steps or by time, whichever is further."""
         done = self.global_step / max(1, self.trainer.estimated_stepping_batches)
         if self.config.minutes:
-            done = max(done, self.seconds() / (60 * self.config.minutes))
+            # All processes go by the clock of the first, or their weights would part.
+            done = self.trainer.strategy.broadcast(max(done, self.seconds() / (60 * self.config.minutes)))
         return min(done, 1.0)
 
     def seconds(self) -> float:
@@ -80,9 +81,7 @@ class Training(L.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_index: int) -> None:
         if self.config.minutes:
-            # All processes stop together, or those left would wait for ever.
-            over = self.trainer.strategy.reduce_boolean_decision(self.progress() >= 1.0, all=False)
-            self.trainer.should_stop = self.trainer.should_stop or over
+            self.trainer.should_stop = self.trainer.should_stop or self.progress() >= 1.0
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         logits, asides = self.network(batch.images.to(memory_format=torch.channels_last))

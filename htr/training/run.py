@@ -18,7 +18,7 @@ from lightning.pytorch.callbacks import Callback
 
 from htr.alphabet import BLANK, Alphabet, named
 from htr.cli import counted
-from htr.corpora import label, load_corpus, load_drawer
+from htr.corpora import folder_of, label, load_corpus, load_drawer
 from htr.corpora.sample import Drawer, Sample
 from htr.errors import InputError
 from htr.files import write_whole
@@ -27,7 +27,7 @@ from htr.network import BESIDE, Recogniser, build_encoder, load_all_pretrained
 from htr.training.config import TrainConfig
 from htr.training.data import Lines
 from htr.training.folder import claim, fingerprint, finished, refuse_gone, refuse_unvalidated
-from htr.training.loop import fit, make_trainer, refuse_unseen_end
+from htr.training.loop import check_options, fit, make_trainer
 from htr.training.module import Training
 from htr.weights import Header, Weights, load_weights, save_weights, sha256
 
@@ -51,7 +51,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         InputError: the data or a value cannot be used, the run folder belongs to another run, there was no validation, or memory is
             short.
     """
-    refuse_unseen_end(config)
+    check_options(config)
     if config.minutes and config.trainer.get("check_val_every_n_epoch", 1) != 1:
         raise InputError(
             "trainer: check_val_every_n_epoch: with minutes, the end may come in any epoch, and would not be looked at; leave one of "
@@ -59,7 +59,8 @@ def train(config: TrainConfig) -> dict[str, Any]:
         )
     folder = Path(config.run)
     start = _start(config)
-    samples = _chosen(config)
+    chosen = _chosen(config)
+    samples = [sample for _, sample in chosen]
     learnt = fingerprint([sample for sample in samples if sample.split != "test"], start)
     if summary := finished(folder, config, learnt):
         return summary
@@ -73,7 +74,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
                     raise
                 raise InputError(f"{error}, or give one for each of {config.encoder}, joined by {BESIDE}") from None
         L.seed_everything(config.seed, workers=True, verbose=False)
-        drawn = [(drawer(config, name, samples), lines) for name, lines in config.drawn.items()]
+        drawn = [(drawer(config, name, chosen), lines) for name, lines in config.drawn.items()]
         if config.alphabet:
             drawn = [(Spelt(one, config.alphabet), lines) for one, lines in drawn]
             # That no line can be written is said before training starts.
@@ -140,10 +141,9 @@ def _finish(
     return summary
 
 
-def _chosen(config: TrainConfig) -> list[Sample]:
-    """The lines of the config's corpora: the share of the train lines that it asks for, each as often as it is passed."""
-    corpora = [(config.passes.get(name, 1), load_corpus(name)) for name in config.data]
-    passes = [(count, sample) for count, samples in corpora for sample in samples]
+def _chosen(config: TrainConfig) -> list[tuple[str, Sample]]:
+    """The lines of the config's corpora, with the corpus: the share that it asks for of the train ones, each as often as passed."""
+    passes = [(name, sample) for name in config.data for sample in load_corpus(name)]
     if config.share < 1:
         train_lines = [entry for entry in passes if entry[1].split == "train"]
         kept = random.Random(config.seed).sample(train_lines, round(config.share * len(train_lines)))
@@ -157,15 +157,20 @@ def _chosen(config: TrainConfig) -> list[Sample]:
         raise InputError(f"{corpora_named}: has no train lines; {larger}{remedy}")
     if not any(sample.split == "val" and sample.text for _, sample in passes):
         raise InputError(f"{corpora_named}: has no val lines, by which the best weights are chosen; {remedy}")
-    return [sample for count, sample in passes for _ in range(count if sample.split == "train" else 1)]
+    return [
+        (name, sample)
+        for name, sample in passes
+        for _ in range(config.passes.get(name, 1) if sample.split == "train" else 1)
+    ]
 
 
-def drawer(config: TrainConfig, name: str, samples: Sequence[Sample]) -> Drawer:
+def drawer(config: TrainConfig, name: str, chosen: Sequence[tuple[str, Sample]]) -> Drawer:
     """One of the config's drawers; lines that its share leaves out lend no words to lines that are recombined."""
-    # However the folder is written: the last part is its path, of `pages:iam:FOLDER` too.
-    paths = [Path(corpus.rpartition(":")[2]).resolve() for corpus in (name, *config.data)]
-    labelled = name == "recombined" or (":" in name and paths[0] in paths[1:])
-    lines = {sample.id for sample in samples if sample.split == "train"} if config.share < 1 and labelled else None
+    folders = {corpus: folder_of(corpus) for corpus in config.data}
+    lines = None
+    if config.share < 1 and (name == "recombined" or (":" in name and folder_of(name) in folders.values())):
+        # Lines of two corpora may have one name.
+        lines = {(folders[corpus], sample.id) for corpus, sample in chosen if sample.split == "train"}
     return load_drawer(name, config.start, lines, config.data)
 
 

@@ -1,21 +1,24 @@
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from standin import StandIn, line, write_page
 
 from htr.benchmark import __main__ as benchmark
-from htr.benchmark import measure, peers, provenance, speed
+from htr.benchmark import measure, pages, peers, provenance, speed
 from htr.benchmark.details import details
+from htr.benchmark.pages import load_truths
 from htr.benchmark.results import load_results
 from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.network import Recogniser
+from htr.pages.containers import Region
 from htr.reader import load
 from htr.weights import Header, save_weights
-from tests.standin import StandIn
 
 SAMPLE_PAGE = Path(__file__).parents[2] / "data" / "sample" / "page.png"
 
@@ -147,6 +150,34 @@ def test_a_finder_that_fails_is_told(tmp_path, monkeypatch):
     )
     measure._pages(load_results(tmp_path), "here/pages", [], "a word", "default", tmp_path, tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["pages-2.json", "pages.json"]
+
+
+def test_pages_are_measured_beside_a_finder_once(tmp_path, monkeypatch, echo):
+    (tmp_path / "letters").mkdir()
+    boxes = [(100, 100, 500, 140), (100, 200, 500, 240)]
+    write_page(tmp_path / "letters", "page", list(zip(["one", "two"], boxes)))
+    # The other finds the first of two lines.
+    corners = [[100, 100], [500, 100], [500, 140], [100, 140]]
+    answer = {"result": [{"baseline": [[100, 135], [500, 135]], "polygon": corners}], "seconds": 0.5}
+    (tmp_path / "runners" / "run_echo.py").write_text(
+        ECHO.replace('{"result": "echo", "seconds": 0.5}', json.dumps(answer))
+    )
+    monkeypatch.setattr(measure, "PEERS", {"echo": replace(measure.PEERS["echo"], task="finding")})
+    (tmp_path / "peers" / "echo" / "installed").write_text(peers._listing(measure.PEERS["echo"]))
+    both = Region("text", tuple(line(*told) for told in zip(["one", "two"], *zip(*boxes))))
+    monkeypatch.setattr(pages, "load", lambda weights, language: StandIn(both))
+    monkeypatch.setattr(measure, "_checksum", lambda weights: StandIn.weights.sha256)
+    source, out = str(tmp_path / "letters"), tmp_path / "reports"
+    out.mkdir()
+    for _ in range(2):
+        truths = load_truths(source, None, None)
+        measure._pages(load_results(out), source, truths, None, "standin", out, tmp_path / "peers")
+    [file] = out.glob("*.json")
+    result = json.loads(file.read_text())
+    assert result["lines"]["polygons"]["0.5"]["F1"] == 100
+    [other] = result["peers"]
+    assert other["lines"]["polygons"]["0.5"] == pytest.approx({"F1": 100 * 2 / 3, "precision": 100, "recall": 50})
+    assert other["seconds_a_page"] == 0.5
 
 
 def test_of_the_repeated_timings_of_other_readers_the_median_counts(echo, tmp_path, monkeypatch):

@@ -230,6 +230,8 @@ def test_curves_average_over_seeds():
             {"variants": {"a": {"trainer": {"check_val_every_n_epoch": 4}}}},
             "check_val_every_n_epoch: follows from shares",
         ),
+        ({"variants": {"a": {"trainer": {"limit_train_batches": 4}}}}, "limit_train_batches: follows from shares"),
+        ({"variants": {"a": {"trainer": {"max_epochs": 4}}}}, "max_epochs: training ends by epochs"),
         ({"seeds": [1, 1]}, "give each share and seed once"),
         ({"config": {**TINY, "data": ["sample"], "trainer": {"devices": 2}}}, "devices: this trains on one device"),
     ],

@@ -13,6 +13,7 @@ from PIL import ExifTags, Image
 from htr.corpora import load_corpus
 from htr.corpora.pages import load_pages, pages_with_xml
 from htr.errors import InputError
+from htr.pages.containers import around
 from htr.pages.crop import crop_line
 from htr.pages.images import open_image
 
@@ -263,8 +264,42 @@ def test_places_are_those_on_a_turned_picture_as_it_is_shown(tmp_path, ending):
     (truth,) = load_pages(str(tmp_path))
     assert (truth.page.width, truth.page.height) == open_image(truth.image).shape[::-1] == (400, 300)
     (tmp_path / "scan.xml").write_text(xml.replace('WIDTH="400" HEIGHT="300"', 'WIDTH="300" HEIGHT="400"'))
-    with pytest.raises(InputError, match="another shape"):
+    if ending == "png":  # of which a camera's turn is not looked for
+        with pytest.raises(InputError, match="another shape"):
+            load_pages(str(tmp_path))
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_places_of_a_program_that_does_not_follow_exif_are_turned_with_the_picture(tmp_path, orientation):
+    """A line of ink on the stored picture is where the line lies on the shown one."""
+    stored = np.full((300, 400), 255, np.uint8)
+    stored[40:60, 50:350] = 0
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.fromarray(stored).save(tmp_path / "scan.jpg", exif=exif)
+    line = '<TextLine ID="a" HPOS="50" VPOS="40" WIDTH="300" HEIGHT="20"><String CONTENT="one"/></TextLine>'
+    (tmp_path / "scan.xml").write_text(
+        '<alto xmlns="http://www.loc.gov/standards/alto/ns-v4#"><Layout><Page WIDTH="400" HEIGHT="300"><PrintSpace>'
+        f"<TextBlock>{line}</TextBlock></PrintSpace></Page></Layout></alto>"
+    )
+    (truth,) = load_pages(str(tmp_path))
+    shown = open_image(truth.image)
+    assert (truth.page.height, truth.page.width) == shown.shape == (400, 300)
+    left, top, right, bottom = map(round, around(truth.page.lines[0].polygon))
+    assert (right - left, bottom - top) == (20, 300)
+    assert shown[top:bottom, left:right].mean() < 20 and shown.mean() > 200
+
+
+def test_xml_of_a_page_of_several_is_of_the_picture_that_it_was_saved_as(tmp_path):
+    pages = [Image.new("L", (400, 300), 255) for _ in range(2)]
+    pages[0].save(tmp_path / "scan.tif", save_all=True, append_images=pages[1:])
+    (tmp_path / "scan-0002.page.xml").write_text(PAGE.replace("C:\\scans\\scan.png", "scan.tif"))
+    with pytest.raises(InputError, match=r"has 2 pages; save each of them .*, this one as scan-0002\.png"):
         load_pages(str(tmp_path))
+    pages[1].save(tmp_path / "scan-0002.png")
+    assert [truth.image.name for truth in load_pages(str(tmp_path))] == ["scan-0002.png"]
+    (tmp_path / "scan.tif").unlink()
+    assert [truth.image.name for truth in load_pages(str(tmp_path))] == ["scan-0002.png"]
 
 
 def test_a_picture_that_a_camera_turned_upside_down_is_told_of(folder, caplog):
@@ -347,6 +382,12 @@ def test_what_htr_did_not_write_itself_counts(folder):
         (folder / name / "scan.xml").write_text(text)
     (truth,) = load_pages(str(folder))
     assert [line.text for line in truth.page.lines] == ["two wor-", "more"] and not truth.by_htr
+    # An editor that leaves the creator's name tells at least when it wrote.
+    when = "<Created>2026-01-02T03:04:05</Created><LastChange>{}T03:04:05</LastChange></Metadata>"
+    shutil.rmtree(folder / "alto")
+    for day, of_htr in ("2026-01-02", True), ("2026-01-03", False):
+        (folder / "page" / "scan.xml").write_text(by_htr.replace("</Metadata>", when.format(day)))
+        assert [truth.by_htr for truth in load_pages(str(folder))] == [of_htr]
 
 
 def test_pages_with_no_xml_but_that_of_htr_are_told_of(folder, caplog):

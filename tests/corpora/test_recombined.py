@@ -137,10 +137,13 @@ def test_writers_are_not_mixed_and_only_train_words_are_used(folder):
 
 def test_lines_outside_the_share_lend_no_words(folder):
     lines = iam_words(folder)
-    samples = [Sample(line.id, "", "train", line.image) for line in lines[:2]]
-    config = TrainConfig(run="run", data=[f"iam:{folder}"], share=0.5)
+    # Another corpus has lines of the same names, all of which are chosen.
+    data = [f"iam:{folder}", "iam:elsewhere"]
+    chosen = [(data[0], Sample(line.id, "", "train", line.image)) for line in lines[:2]]
+    chosen += [(data[1], Sample(line.id, "", "train", line.image)) for line in lines]
+    config = TrainConfig(run="run", data=data, share=0.5)
     some, all_of_them = (
-        {token for _, text in drawn(drawer(each, f"recombined:{folder}", samples)) for token in tokens(text)}
+        {token for _, text in drawn(drawer(each, f"recombined:{folder}", chosen)) for token in tokens(text)}
         for each in (config, replace(config, share=1.0))
     )
     allowed = {word.token for line in lines[:2] for word in line.words}

@@ -336,6 +336,10 @@ def test_pictures_without_a_text_are_counted_but_not_those_of_a_run(tmp_path, ca
     (tmp_path / "a.txt").write_text("some words")
     assert rows(load_source(tmp_path, None)) == [("a", "some words", None)]
     assert "2 pictures have no text beside them and are left out" in caplog.text
+    assert "cannot be read" not in caplog.text
+    (tmp_path / "b.docx").touch()
+    load_source(tmp_path, None)
+    assert "1 document of the names of pictures cannot be read (b.docx); save each as plain text" in caplog.text
 
 
 def test_of_a_line_that_stands_twice_in_a_text_and_is_found_once_the_other_is_told(page):

@@ -29,6 +29,39 @@ def test_text_is_parted_among_the_lines(text):
     assert all(match.sure for match in matches)
 
 
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.45])
+@pytest.mark.parametrize(
+    "edited",
+    [
+        lambda lines: "\n".join(f"{number} {line}" for number, line in enumerate(lines, 7)),
+        lambda lines: "\n".join(f"[{number}] {line}" for number, line in enumerate(lines, 1)),
+        lambda lines: "\n".join(
+            f"{line}   {number}" * (number % 2 == 0) or line for number, line in enumerate(lines, 1)
+        ),
+        lambda lines: "\n".join(f"{line} /" for line in lines),
+        lambda lines: " | ".join(lines),
+    ],
+)
+def test_what_an_editor_added_is_not_learnt(edited, share):
+    lines = [*LINES, *(line.replace("the", "a").replace("and", "or") for line in LINES)]
+    readings = [misread(line, share, number) for number, line in enumerate(lines)]
+    matches = match_lines(readings, edited(lines))
+    learnt = [match.text for match in matches if match.sure]
+    assert len(learnt) >= len(lines) / 2 and set(learnt) <= set(lines)
+
+
+def test_numbers_and_strokes_that_somebody_wrote_are_learnt():
+    rows = [f"{number} {line}" for number, line in enumerate(LINES, 1)]
+    strokes = [f"{line} /" for line in LINES]
+    for lines in rows, strokes:
+        readings = [misread(line, 0.2, number) for number, line in enumerate(lines)]
+        matches = match_lines(readings, "\n".join(lines))
+        assert [match.text for match in matches] == lines
+    # Years and sums that count nothing stay, whatever was read of them.
+    sums = [f"{line} {number * 7 % 90}" for number, line in enumerate(LINES, 3)]
+    assert [match.text for match in match_lines(LINES, "\n".join(sums))] == sums
+
+
 def test_lines_in_another_order_find_their_text():
     matches = match_lines(READINGS[3:] + READINGS[:3], "\n".join(LINES))
     assert [match.text for match in matches] == LINES[3:] + LINES[:3]
@@ -44,7 +77,8 @@ def test_text_of_a_line_that_was_not_found_goes_to_no_other():
     matches = match_lines([READINGS[0], *READINGS[2:]], "\n".join(LINES))
     assert [match.text for match in matches if match.sure] == [LINES[0], *LINES[2:]]
     flowing = match_lines([READINGS[0], *READINGS[2:]], " ".join(LINES))
-    assert all(match.text in LINES for match in flowing if match.sure)
+    sure = [match.text for match in flowing if match.sure]
+    assert len(sure) >= len(LINES) - 2 and set(sure) < set(LINES)
 
 
 def test_text_of_another_page_is_not_learnt():
@@ -125,9 +159,7 @@ def test_order_alone_makes_no_text_right():
     assert not any(match.sure for match in match_lines(others, "\n".join(LINES)))
 
 
-@pytest.mark.parametrize(
-    "numbered", ["{number} {line}", "[l. {number}] {line}", "{line} [word illegible]", "{line} {number}.25"]
-)
+@pytest.mark.parametrize("numbered", ["[l. {number}] {line}", "{line} [word illegible]", "{line} {number}.25"])
 def test_what_an_editor_adds_to_lines_is_not_learnt(numbered):
     """In the order of the page, though all that is written there is read well."""
     readings = [misread(line, 0.05, number) for number, line in enumerate(LINES)]

@@ -17,6 +17,7 @@ from htr import finetune
 from htr.corpora import load_corpus
 from htr.corpora.embedded import embedded_lines
 from htr.errors import InputError
+from htr.finetuning import run as finetuning
 from htr.finetuning.claim import claim
 from htr.finetuning.recipe import Read, pace, recipe
 from htr.finetuning.report import language_harms, more_lines
@@ -236,7 +237,7 @@ def test_a_full_disk_leaves_the_parent_and_nothing_half_written(source, parent, 
         (["epoch=3"], "there is no key epoch; did you mean epochs?"),
         (["--unread", "none"], "none: is no folder; give --unread one with pages that nobody transcribed"),
         (["alphabet=abc"], "alphabet: the lines and the weights to go on from decide this; leave it out"),
-        (["trainer.max_steps=300"], "trainer.max_steps: fine-tuning ends by epochs or minutes; give one of these"),
+        (["trainer.max_steps=300"], "trainer: max_steps: training ends by epochs or minutes; give one of these"),
     ],
 )
 def test_wrong_words_are_named(run, parent, words, complaint, tmp_path):
@@ -464,6 +465,28 @@ def test_a_few_characters_in_a_few_lines_do_not_speak_against_a_language(held_ou
 def test_weights_pass_that_read_better_or_without_an_error(after, before, passes):
     figures = [{"scores": {"CER": {"value": value}}} for value in (after, before)]
     assert _passes(*figures) is passes
+
+
+def test_the_first_mixture_that_passes_is_taken(monkeypatch):
+    """If what all lines taught failed, what passed without those held out is there, and else what was learnt alone."""
+    rates = {"both at 0.8": 41.0, "both at 1": 39.0, "one at 0.8": 40.0, "one at 1": 12.0}
+    made = []
+    monkeypatch.setattr(
+        finetuning, "mix", lambda _, tuned, out, share: made.append(f"{'both' if tuned[1:] else 'one'} at {share:g}")
+    )
+    monkeypatch.setattr(finetuning, "_read", lambda out, checks: [{"scores": {"CER": {"value": rates[made[-1]]}}}])
+    before = {"scores": {"CER": {"value": 40.0}}}
+
+    def taken(*choices):
+        made.clear()
+        mixture = finetuning._mixed(None, choices, "mixed", [("lines", "val", "none")], before)
+        assert (["one", "two"][: len(mixture.tuned)], mixture.share) == choices[len(made) - 1]
+        return made[-1]
+
+    assert taken((["one", "two"], 1), (["one"], 1)) == "both at 1"
+    assert taken((["one", "two"], 0.8), (["one"], 1)) == "one at 1"
+    assert taken((["one"], 0.8), (["one"], 1.0)) == "one at 1"  # no better than before is not enough
+    assert taken((["one", "two"], 0.8), (["one"], 0.8)) == "one at 0.8"  # the last, whatever it is
 
 
 def test_mistakes_are_counted_all_not_the_commonest_alone():
