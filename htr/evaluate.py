@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,11 @@ def main() -> None:
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--data", help="lines: sample, iam:PATH, lines:PATH or pages:PATH")
-    what.add_argument("--pages", metavar="PATH", help="pages: a folder with ALTO or PAGE XML, or iam:PATH")
+    what.add_argument(
+        "--pages",
+        metavar="PATH",
+        help="pages: a folder with ALTO or PAGE XML, or with a plain text beside each picture (page1.txt of page1.jpg), or iam:PATH",
+    )
     parser.add_argument("--split", choices=("train", "val", "test"), help="default: test of lines, all of pages")
     parser.add_argument("--leave-out", metavar="RE", help="with --pages: leave out lines whose text this matches")
     parser.add_argument(
@@ -42,43 +47,12 @@ def main() -> None:
             raise InputError(f"{file}: is there already; choose another --out, or remove it")
     folder = out.parent if out else Path("runs")
     make_writable(folder)
+    result, shown, about = _of_lines(arguments) if arguments.data is not None else _of_pages(arguments)
     # Loaded late, so that --help and mistyped arguments answer at once.
-    from htr.benchmark.results import collection_of, language_of, result_file, write_result
-    from htr.corpora import pages_of
+    from htr.benchmark.results import language_of, result_file, write_result
 
-    if arguments.data is not None:
-        from htr.benchmark.lines import evaluate_lines
-
-        split = arguments.split or "test"
-        result = evaluate_lines(arguments.data, split, arguments.weights, arguments.language)
-        shown = table(result)
-        about = [collection_of(arguments.data), split, str(result["lines"])]
-    else:
-        from htr.benchmark.distort import DISTORTIONS
-        from htr.benchmark.pages import evaluate_pages
-
-        distortions = DISTORTIONS if arguments.distort else {}
-        result = evaluate_pages(
-            arguments.pages,
-            arguments.weights,
-            arguments.split,
-            arguments.leave_out,
-            list(distortions),
-            arguments.language,
-        )
-        shown = pages_table(result)
-        about = [
-            "pages",
-            pages_of(arguments.pages),
-            *([arguments.split] if arguments.split else []),
-            str(result["count"]),
-        ]
     if arguments.language != "auto":
         about.append(f"language-{language_of(result).replace(' ', '-')}")
-    pages = arguments.pages
-    _tell_taught(
-        arguments.data or (pages if pages.startswith("iam:") else f"pages:{pages}"), result["split"], result["weights"]
-    )
     print(shown)  # first, for there may be no room for the files
     readings = result.pop("readings")
     out = out or result_file(folder, about, result)
@@ -91,22 +65,56 @@ def main() -> None:
     print(f"written to {out}; truth and readings to {out.with_suffix('.tsv')}")
 
 
-def _tell_taught(corpus: str, split: str | None, weights: dict[str, Any]) -> None:
-    """Says so where fine-tuning has taught the weights lines of this folder.
+def _of_lines(arguments: argparse.Namespace) -> tuple[dict[str, Any], str, list[str]]:
+    """The result of lines, its table, and the parts of its name."""
+    from htr.benchmark.lines import evaluate_lines
+    from htr.benchmark.results import collection_of
+    from htr.corpora import load_corpus
+
+    data, split = arguments.data, arguments.split or "test"
+    result = evaluate_lines(data, split, arguments.weights, arguments.language)
+    _tell_taught(data, result, lambda: [sample.split for sample in load_corpus(data)])
+    return result, table(result), [collection_of(data), split, str(result["lines"])]
+
+
+def _of_pages(arguments: argparse.Namespace) -> tuple[dict[str, Any], str, list[str]]:
+    """The same of pages, whose truth is XML, or, where there is none, a plain text beside each."""
+    from htr.benchmark.distort import DISTORTIONS
+    from htr.benchmark.pages import evaluate_pages, evaluate_texts, load_texts
+    from htr.corpora import load_corpus, pages_of
+
+    source, split = arguments.pages, arguments.split
+    values = arguments.weights, split
+    about = ["pages", pages_of(source), *([split] if split else [])]
+    if texts := load_texts(Path(source)) if source and not source.startswith("iam:") else []:
+        if arguments.leave_out or arguments.distort:
+            raise InputError(f"{source}: has plain texts alone; --leave-out and --distort need ALTO or PAGE XML")
+        result = evaluate_texts(source, texts, *values, arguments.language)
+        _tell_taught(source, result, lambda: [text.split for text in texts])
+        return result, texts_table(result), [*about, str(result["count"])]
+    distortions = list(DISTORTIONS) if arguments.distort else []
+    result = evaluate_pages(source, *values, arguments.leave_out, distortions, arguments.language)
+    corpus = source if source.startswith("iam:") else f"pages:{source}"
+    _tell_taught(corpus, result, lambda: [sample.split for sample in load_corpus(corpus)])
+    return result, pages_table(result), [*about, str(result["count"])]
+
+
+def _tell_taught(corpus: str, result: dict[str, Any], splits: Callable[[], list[str]]) -> None:
+    """Says so where fine-tuning has taught the weights lines of this folder, of which `splits` tells the splits.
 
     It learns no test lines where others are train lines, by their folders or in a table.
     """
     from htr.batch import OF_RUN
-    from htr.corpora import load_corpus
     from htr.weights import taught_from
 
+    weights = result["weights"]
     taught = set(taught_from(weights["training"]))
     folder = Path(corpus.rpartition(":")[2]).resolve()
     # Its parts may be scored, and the copies in the folder of a fine-tuning, all of which it learns in the end.
     if corpus == "sample" or not taught or not any(name in taught or name.endswith(OF_RUN) for name in folder.parts):
         return
-    parted = split == "test" and not corpus.startswith("iam:")
-    if not parted or not any(sample.split == "train" for sample in load_corpus(corpus)):
+    parted = result["split"] == "test" and not corpus.startswith("iam:")
+    if not parted or "train" not in splits():
         log.warning(
             "%s: has learnt from a folder, and %s may be it or in it: what it has learnt it reads better than other pages; score "
             "it on such that it has not learnt",
@@ -151,6 +159,20 @@ def pages_table(result: dict[str, Any]) -> str:
     for name, values in result["distortions"].items():
         rows.append((name, f"F1 {values['F1']:6.2f} %   lost {values['lost']:+.2f} points (polygons, IoU 0.5)"))
     return _aligned(rows)
+
+
+def texts_table(result: dict[str, Any]) -> str:
+    """The figures of an evaluation of pages with plain texts as a few aligned lines."""
+    about = f"{result['count']} pages, {result['characters']} characters (of plain texts, which do not tell of lines)"
+    return _aligned(
+        [
+            ("pages", f"{result['pages']}, {result['split'] or 'all splits'}: {about}"),
+            _weights_row(result),
+            ("language", result["language"]["name"] if result["language"] else "none"),
+            *[(name, _percent(rate)) for name, rate in result["scores"].items()],
+            _machine_row(result),
+        ]
+    )
 
 
 def _speeds(speed: dict[str, Any]) -> str:

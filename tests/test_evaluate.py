@@ -20,6 +20,7 @@ from htr.corpora.iam import load_iam
 from htr.language import find_models
 from htr.metrics import score
 from htr.pages.containers import Region
+from htr.pages.images import open_image
 from htr.weights import MODELS, load_weights, save_weights, sha256
 
 
@@ -138,6 +139,40 @@ def test_table_and_json_of_pages(run, tmp_path, monkeypatch):
     with (tmp_path / "result.tsv").open() as file:
         (row,) = csv.DictReader(file, dialect="excel-tab")
     assert (row["truth"], row["reading"]) == ("one two three", "one twa")
+
+
+def test_pages_with_plain_texts_are_scored_too(run, tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    boxes = [(100, 100, 500, 140), (100, 160, 500, 200)]
+    for split in ("train", "test"):
+        (tmp_path / "scribe" / split).mkdir(parents=True)
+        write_page(tmp_path / "scribe" / split, "page", list(zip(["one", "two"], boxes)))
+        (tmp_path / "scribe" / split / "page.xml").unlink()
+        (tmp_path / "scribe" / split / "page.txt").write_text("\ufeffone\r\n\r\n  two\r\n", encoding="utf-8")
+    found = Region("text", tuple(line(*told) for told in zip(["one", "twa"], *zip(*boxes))))
+    reader = StandIn(found)
+    reader.read_page = lambda image: StandIn.read_page(reader, open_image(image))
+    monkeypatch.setattr(pages, "load", lambda weights, language: reader)
+    code, out, _ = run("--pages", "scribe", "--split", "test")
+    # Of "one two" one character of seven is wrong, and one word of two.
+    assert code == 0 and f"{100 / 7:.2f} %" in out and "50.00 %" in out
+    [file] = (tmp_path / "runs").glob("pages-scribe-test-1_*.json")
+    assert json.loads(file.read_text())["characters"] == 7
+    with file.with_suffix(".tsv").open() as rows:
+        assert [row["id"] for row in csv.DictReader(rows, dialect="excel-tab")] == ["test/page"]
+    assert run("--pages", "scribe", "--distort")[0] == 2
+    # With XML, that counts.
+    del reader.read_page
+    write_page(tmp_path / "scribe", "other", [("three", boxes[0])])
+    code, out, _ = run("--pages", "scribe", "--out", "xml.json")
+    assert code == 0 and "polygons" in out
+
+
+def test_pictures_of_lines_are_no_pages_with_texts(run, letters):
+    for picture in letters.rglob("*.png"):
+        picture.with_suffix(".txt").write_text("some words")
+    code, _, err = run("--pages", letters)
+    assert (code, "is of a line by its text, not of a page; give --data lines:" in err) == (2, True), err
 
 
 def test_weights_that_were_taught_a_folder_of_this_name_are_told_of(run, iam_folder, tmp_path, caplog):

@@ -18,6 +18,7 @@ Stated once, for every figure of pages:
   the found lines in reading order, joined by spaces. CER of the true lines is the same with the readings of the true
   lines, cut out by their true polygons and baselines, as the second text. So their difference is what finding and ordering
   the lines costs. Intervals are over pages. Marks of transcribers, such as `>...<` for crossed-out words, stay in the truth.
+- Where a plain text is all that is known of a page, its rows, joined by spaces, are the first text, and there are no other figures.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -40,13 +42,16 @@ from htr.benchmark.distort import DISTORTIONS, distort
 from htr.benchmark.lines import named_rates
 from htr.benchmark.provenance import labels_sha256, provenance
 from htr.cli import printable
-from htr.corpora.pages import PageTruth, load_pages
+from htr.corpora.folder import in_run, is_page, pictures_with_texts
+from htr.corpora.pages import PageTruth, load_pages, told_split
+from htr.corpora.sample import as_seen
 from htr.errors import InputError
+from htr.files import files_below, read_text
 from htr.language import AUTO
 from htr.metrics import count_edits, score
 from htr.pages.containers import Line, Page, around
 from htr.pages.crop import crop_line
-from htr.pages.images import can_hold_writing, open_image
+from htr.pages.images import can_hold_writing, count_pages, open_image
 from htr.pages.segmenter import DEFAULT as FINDER
 from htr.reader import Reader, load
 from htr.weights import sha256
@@ -58,6 +63,8 @@ Counts = dict[str, int]
 """How many lines are true, found, outside, missed, parted, merged, and right by each measure; see `compare`."""
 
 log = logging.getLogger(__name__)
+
+_INTERVALS = "95 % percentile bootstrap over pages, 1000 resamples, seed 0"
 
 
 def evaluate_pages(
@@ -127,11 +134,100 @@ def evaluate_pages(
         "lines": lines,
         "distortions": {name: {"F1": f1, "lost": plain - f1} for name, f1 in losses.items()},
         "scores": _scores(readings),
-        "intervals": "95 % percentile bootstrap over pages, 1000 resamples, seed 0",
+        "intervals": _INTERVALS,
         "seconds_a_page": {name: round(value / len(truths), 3) for name, value in seconds.items()},
         **provenance(reader, language, pages=True),
         "finder": finder_facts(),
         "per_page": rows,
+        "readings": readings,
+    }
+
+
+class PageText(NamedTuple):
+    """A picture of a page, and its plain text.
+
+    Attributes:
+        id: name of the page, unique in its folder.
+        split: `train`, `val` or `test`.
+        image: the picture's file.
+        text: the rows of the text, joined by spaces.
+    """
+
+    id: str
+    split: str
+    image: Path
+    text: str
+
+
+def load_texts(folder: Path) -> list[PageText]:
+    """The pages of a folder, and of those below it, that have a plain text beside them (`page1.txt` of `page1.jpg`).
+
+    Pages below folders named train, val and test are of that split, all others of test. A folder with ALTO or PAGE XML has none: what
+    that tells counts.
+
+    Raises:
+        InputError: a text cannot be read, a picture has several pages, or the pictures are of lines.
+    """
+    files = [file.relative_to(folder) for file in files_below(folder)] if folder.is_dir() else []
+    if any(file.suffix.lower() == ".xml" and not in_run(file) for file in files):
+        return []
+    texts, of_lines = [], []
+    for image, file in pictures_with_texts(folder) if files else ():
+        name = image.relative_to(folder)
+        if file is None or in_run(name) or not (text := normalise(as_seen(read_text(file)))):
+            continue
+        if not is_page(image, read_text(file)):
+            of_lines.append(name)
+        if (count := count_pages(image)) > 1:
+            raise InputError(f"{image}: has {count} pages; save each of them as a picture with a text of its own")
+        texts.append(PageText(name.with_suffix("").as_posix(), told_split(name) or "test", image, text))
+    if texts and len(of_lines) == len(texts):
+        raise InputError(f"{folder / of_lines[0]}: is of a line by its text, not of a page; give --data lines:{folder}")
+    return texts
+
+
+def evaluate_texts(
+    source: str, texts: Sequence[PageText], weights: str | None = None, split: str | None = None, language: str = AUTO
+) -> dict[str, Any]:
+    """Reads pages and compares what is read with their plain texts; the module's text says how.
+
+    Args:
+        source: the folder of the pages.
+        texts: what `load_texts` finds there.
+        weights, split, language: as `evaluate_pages` takes them.
+
+    Returns:
+        Scores in percent, and what is needed to repeat it all.
+
+    Raises:
+        InputError: a page, the weights or the language model cannot be used, or there is no page of the split.
+    """
+    texts = [text for text in texts if split in (None, text.split)]
+    if not texts:
+        raise InputError(f"{source}: has no pages of the split {split}; choose another one")
+    reader = load(weights, language)
+    pages = [reader.read_page(text.image) for text in tqdm(texts, unit=" pages", leave=False, disable=None)]
+    readings = [
+        {
+            "id": printable(text.id),
+            "split": text.split,
+            "truth": text.text,
+            "reading": " ".join(line.text for line in page.lines if line.text),
+        }
+        for text, page in zip(texts, pages)
+    ]
+    scores = score([row["truth"] for row in readings], [row["reading"] for row in readings])
+    return {
+        "kind": "texts",
+        "pages": source,
+        "split": split,
+        "count": len(texts),
+        "characters": scores.cer.total,
+        "labels_sha256": labels_sha256((text.id, text.text) for text in texts),
+        "scores": named_rates(scores),
+        "intervals": _INTERVALS,
+        **provenance(reader, language, pages=True),
+        "finder": finder_facts(),
         "readings": readings,
     }
 
