@@ -183,7 +183,7 @@ def find_all_pages(files: dict[Path, Path]) -> tuple[list[Task], list[str]]:
     results = _told_apart(named, counts)
     if copies := [file for file in counts if results[file] != named[file]]:
         log.warning(
-            "%s differ in their endings or capitals alone (such as %s), and each is read; if they are copies, give one of each",
+            "%s have nearly the names of others (such as %s): these keep the whole names; if they are copies, give one of each",
             counted(len(copies), "file"), copies[0],
         )  # fmt: skip
     return [task for file, pages in counts.items() for task in _pages_of(file, pages, results[file])], broken

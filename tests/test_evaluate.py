@@ -161,11 +161,36 @@ def test_pages_with_plain_texts_are_scored_too(run, tmp_path, monkeypatch, caplo
     with file.with_suffix(".tsv").open() as rows:
         assert [row["id"] for row in csv.DictReader(rows, dialect="excel-tab")] == ["test/page"]
     assert run("--pages", "scribe", "--distort")[0] == 2
-    # With XML, that counts.
+    # XML of another kind is none, and a picture without a text is told of.
+    (tmp_path / "scribe" / "mets.xml").write_text("<mets/>")
+    shutil.copy(tmp_path / "scribe" / "test" / "page.png", tmp_path / "scribe" / "untranscribed.png")
+    assert run("--pages", "scribe", "--out", "two.json")[0] == 0
+    assert json.loads((tmp_path / "two.json").read_text())["count"] == 2
+    assert "scribe: 1 picture without a text left out" in caplog.text
+    # With XML of pages, that counts.
     del reader.read_page
     write_page(tmp_path / "scribe", "other", [("three", boxes[0])])
     code, out, _ = run("--pages", "scribe", "--out", "xml.json")
     assert code == 0 and "polygons" in out
+    assert "scribe: 2 pages with a plain text alone left out, since others have XML" in caplog.text
+
+
+def test_numbers_that_an_edition_gives_the_lines_do_not_count_in_scores(run, tmp_path, monkeypatch):
+    rows = [
+        "we went down to the sea",
+        "and saw the ships come in",
+        "then back to the town",
+        "and home by the last train",
+    ]
+    boxes = [(100, top, 500, top + 40) for top in (40, 120, 200, 280)]
+    write_page(tmp_path, "page", list(zip(rows, boxes)))
+    (tmp_path / "page.xml").unlink()
+    (tmp_path / "page.txt").write_text("\n".join(f"{number} {row}" for number, row in enumerate(rows, 1)))
+    reader = StandIn(Region("text", tuple(line(*told) for told in zip(rows, *zip(*boxes)))))
+    reader.read_page = lambda image: StandIn.read_page(reader, open_image(image))
+    monkeypatch.setattr(pages, "load", lambda weights, language: reader)
+    assert run("--pages", tmp_path, "--out", tmp_path / "scores.json")[0] == 0
+    assert json.loads((tmp_path / "scores.json").read_text())["scores"]["CER"]["value"] == 0
 
 
 def test_pictures_of_lines_are_no_pages_with_texts(run, letters):

@@ -500,7 +500,7 @@ def test_results_of_files_that_differ_in_their_endings_keep_the_whole_name(read,
     command = scans, "--out", tmp_path / "texts"
     code, _, err = read(*command)
     assert code == 0, err
-    assert "7 files differ in their endings or capitals alone" in caplog.text
+    assert "7 files have nearly the names of others (such as" in caplog.text
     texts = {
         "alone.txt": 23, "letter.tif.png.txt": 24, "letter.tif.txt": 20, "letter.webp.txt": 21, "scan-0002.png.txt": 25,
         "scan.tiff-0001.txt": 26, "scan.tiff-0002.txt": 27, "two.pdf-0001.txt": 200, "two.pdf-0002.txt": 100, "two.tif.txt": 22,

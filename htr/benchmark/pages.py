@@ -18,7 +18,8 @@ Stated once, for every figure of pages:
   the found lines in reading order, joined by spaces. CER of the true lines is the same with the readings of the true
   lines, cut out by their true polygons and baselines, as the second text. So their difference is what finding and ordering
   the lines costs. Intervals are over pages. Marks of transcribers, such as `>...<` for crossed-out words, stay in the truth.
-- Where a plain text is all that is known of a page, its rows, joined by spaces, are the first text, and there are no other figures.
+- Where a plain text is all that is known of a page, its rows, joined by spaces, are the first text (without numbers of lines and marks
+  for their ends that nobody wrote, as `htr.corpora.transcript.as_written` finds them), and there are no other figures.
 """
 
 from __future__ import annotations
@@ -41,10 +42,12 @@ from htr.alphabet import named, normalise
 from htr.benchmark.distort import DISTORTIONS, distort
 from htr.benchmark.lines import named_rates
 from htr.benchmark.provenance import labels_sha256, provenance
-from htr.cli import printable
+from htr.cli import counted, printable
 from htr.corpora.folder import in_run, is_page, pictures_with_texts
+from htr.corpora.markup import tells_pages
 from htr.corpora.pages import PageTruth, load_pages, told_split
 from htr.corpora.sample import as_seen
+from htr.corpora.transcript import as_written
 from htr.errors import InputError
 from htr.files import files_below, read_text
 from htr.language import AUTO
@@ -93,8 +96,7 @@ def evaluate_pages(
     """
     truths = load_truths(source, split, leave_out)
     reader = load(weights, language)
-    if unknown := reader.weights.alphabet.missing(normalise(truth.text) for truth in truths):
-        log.warning("%s: characters that these weights cannot write, which count as errors: %s", source, named(unknown))
+    _tell_unknown(source, reader, [truth.text for truth in truths])
     reader.read_page(open_image(truths[0].page.image))  # the first page of a process is slow: not timed
     seconds, total, distorted = Counter(), Counter(), {name: Counter() for name in distortions}
     rows, readings = [], []
@@ -150,7 +152,7 @@ class PageText(NamedTuple):
         id: name of the page, unique in its folder.
         split: `train`, `val` or `test`.
         image: the picture's file.
-        text: the rows of the text, joined by spaces.
+        text: in rows, as it is.
     """
 
     id: str
@@ -168,21 +170,35 @@ def load_texts(folder: Path) -> list[PageText]:
     Raises:
         InputError: a text cannot be read, a picture has several pages, or the pictures are of lines.
     """
-    files = [file.relative_to(folder) for file in files_below(folder)] if folder.is_dir() else []
-    if any(file.suffix.lower() == ".xml" and not in_run(file) for file in files):
+    if not folder.is_dir():
         return []
-    texts, of_lines = [], []
-    for image, file in pictures_with_texts(folder) if files else ():
+    of_xml = [
+        file for file in files_below(folder) if file.suffix.lower() == ".xml" and not in_run(file.relative_to(folder))
+    ]
+    known = {file.stem.partition(".")[0] for file in of_xml if tells_pages(file)}
+    texts, of_lines, without = [], 0, 0
+    for image, file in pictures_with_texts(folder):
         name = image.relative_to(folder)
-        if file is None or in_run(name) or not (text := normalise(as_seen(read_text(file)))):
+        if in_run(name) or image.name.partition(".")[0] in known:
             continue
-        if not is_page(image, read_text(file)):
-            of_lines.append(name)
+        text = as_seen(read_text(file)) if file else ""
+        if not normalise(text):
+            without += 1
+            continue
         if (count := count_pages(image)) > 1:
             raise InputError(f"{image}: has {count} pages; save each of them as a picture with a text of its own")
+        of_lines += not is_page(image, text)
         texts.append(PageText(name.with_suffix("").as_posix(), told_split(name) or "test", image, text))
-    if texts and len(of_lines) == len(texts):
-        raise InputError(f"{folder / of_lines[0]}: is of a line by its text, not of a page; give --data lines:{folder}")
+    if known:
+        if texts:
+            log.warning(
+                "%s: %s with a plain text alone left out, since others have XML", folder, counted(len(texts), "page")
+            )
+        return []
+    if texts and of_lines == len(texts):
+        raise InputError(f"{texts[0].image}: is of a line by its text, not of a page; give --data lines:{folder}")
+    if texts and without:
+        log.warning("%s: %s without a text left out", folder, counted(without, "picture"))
     return texts
 
 
@@ -206,16 +222,13 @@ def evaluate_texts(
     if not texts:
         raise InputError(f"{source}: has no pages of the split {split}; choose another one")
     reader = load(weights, language)
-    pages = [reader.read_page(text.image) for text in tqdm(texts, unit=" pages", leave=False, disable=None)]
-    readings = [
-        {
-            "id": printable(text.id),
-            "split": text.split,
-            "truth": text.text,
-            "reading": " ".join(line.text for line in page.lines if line.text),
-        }
-        for text, page in zip(texts, pages)
-    ]
+    _tell_unknown(source, reader, [text.text for text in texts])
+    readings = []
+    for text in tqdm(texts, unit=" pages", leave=False, disable=None):
+        lines = [line.text for line in reader.read_page(text.image).lines if line.text]
+        # As they would be learnt.
+        truth = " ".join(as_written(lines, text.text))
+        readings.append({"id": printable(text.id), "split": text.split, "truth": truth, "reading": " ".join(lines)})
     scores = score([row["truth"] for row in readings], [row["reading"] for row in readings])
     return {
         "kind": "texts",
@@ -230,6 +243,11 @@ def evaluate_texts(
         "finder": finder_facts(),
         "readings": readings,
     }
+
+
+def _tell_unknown(source: str, reader: Reader, texts: Sequence[str]) -> None:
+    if unknown := reader.weights.alphabet.missing(map(normalise, texts)):
+        log.warning("%s: characters that these weights cannot write, which count as errors: %s", source, named(unknown))
 
 
 def finder_facts() -> dict[str, str]:

@@ -136,7 +136,9 @@ def load_results(folder: Path) -> Results:
             leave_out(results, file, f"cannot be read ({error}) and is left out; copy it again, or delete it")
             continue
         kind = result.get("kind") if isinstance(result, dict) else None
-        if not isinstance(kind, str) or kind not in _NEEDED:
+        if kind == "texts":
+            leave_out(results, file, "scores plain texts, which the report does not show, and left out")
+        elif not isinstance(kind, str) or kind not in _NEEDED:
             leave_out(
                 results,
                 file,

@@ -124,7 +124,10 @@ def _cells(study: Study, path: Path) -> Iterator[Cell]:
                         f"{path}: minutes: end by epochs, as runs with fewer lines have more and shorter ones"
                     )
                 config = _with_share(config)
-                check_options(config)
+                try:
+                    check_options(config)
+                except InputError as error:
+                    raise InputError(f"{path}, {variant}: {error}") from None
                 yield Cell(variant, share, seed, config)
 
 

@@ -52,7 +52,8 @@ _STYLE, _VALUE, _PART = (
 Points = tuple[Point, ...]
 
 # Where a place of a picture as it is stored lies in it as it is shown, of that width and height, by EXIF's orientation.
-_TURNS: dict[int, Callable[[float, float, int, int], Point]] = {
+Turn = Callable[[float, float, float, float], Point]
+_TURNS: dict[int, Turn] = {
     5: lambda x, y, width, height: (y, x),
     6: lambda x, y, width, height: (width - y, x),
     7: lambda x, y, width, height: (width - y, height - x),
@@ -96,6 +97,14 @@ class Shape(NamedTuple):
     polygon: Points | None
     text: str
 
+    def turned(self, turn: Turn, width: float, height: float) -> Shape:
+        """The line on the page as it is shown, of that width and height."""
+        baseline, polygon = (
+            tuple(turn(x, y, width, height) for x, y in points) if isinstance(points, tuple) else None
+            for points in (self.baseline, self.polygon)
+        )
+        return self._replace(baseline=baseline, polygon=polygon)
+
     def line(self, distance: float) -> Line:
         """The line with all that was not told; distance: of the lines."""
         polygon, baseline = self.polygon, self.baseline
@@ -112,13 +121,19 @@ class Shape(NamedTuple):
         return Line(baseline, polygon, self.text)
 
 
+def tells_pages(file: Path) -> bool:
+    """Whether a file begins like ALTO or PAGE XML."""
+    with file.open("rb") as opened:
+        head = opened.read(5000).replace(b"\0", b"")  # NUL: in UTF-16
+    return bool(re.search(rb"<(\w+:)?(alto|PcGts)\b", head))
+
+
 def read_xml(file: Path, source: Path) -> Truth | None:
     """Reads ALTO or PAGE XML that lies below a folder; None if it is XML of another kind."""
     try:
         root = ElementTree.parse(file).getroot()
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: its encoding
-        head = file.read_bytes()[:5000].replace(b"\0", b"")  # NUL: in UTF-16
-        if head and not re.search(rb"<(\w+:)?(alto|PcGts)\b", head):
+        if file.stat().st_size and not tells_pages(file):
             return None
         raise InputError(f"not well-formed XML ({error}); export it again") from None
     except OSError as error:
@@ -154,6 +169,10 @@ def read_xml(file: Path, source: Path) -> Truth | None:
         [shape for line in region.findall("{*}TextLine") if (shape := _shape(line, is_page, doubts))]
         for region in regions
     ]
+    if turn := _untold_turn(size, image):
+        log.warning("%s: its places are those before the turn that EXIF tells of, and are turned too", image)
+        size = size[::-1]
+        shapes = [[shape.turned(turn, *size) for shape in region] for region in shapes]
     distance = _distance([shape for region in shapes for shape in region], size[1])
     page, outside = scaled_page([[shape.line(distance) for shape in region] for region in shapes], size, image)
     writers = [root.findtext("{*}Metadata/{*}Creator", ""), *(name.text or "" for name in root.iterfind(_SOFTWARE))]
@@ -176,23 +195,16 @@ def read_xml(file: Path, source: Path) -> Truth | None:
 def scaled_page(regions: list[list[Line]], size: tuple[float, float], image: Path) -> tuple[Page, list[Doubt]]:
     """The page of some lines whose places belong to a page of that width and height, and transcribed lines outside of it."""
     width, height = picture_size(image)
-    turn = None
     if not _alike(size, (width, height)):
-        turn = _TURNS.get(_orientation(image)) if _alike(size, (height, width)) else None
-        if turn is None:
-            raise InputError(
-                f"is of a picture of {size[0]:g} x {size[1]:g} pixels, but {image} has {width} x {height}, "
-                "which is another shape; put the right picture there"
-            )
-        log.warning("%s: its places are those before the turn that EXIF tells of, and are turned too", image)
-    stored = (width, height) if turn is None else (height, width)
-    x_scale, y_scale = stored[0] / size[0], stored[1] / size[1]
+        raise InputError(
+            f"is of a picture of {size[0]:g} x {size[1]:g} pixels, but {image} has {width} x {height}, "
+            "which is another shape; put the right picture there"
+        )
 
     def scaled(points: Points) -> Points:
-        places = ((x * x_scale, y * y_scale) for x, y in points)
-        if turn is not None:
-            places = (turn(x, y, width, height) for x, y in places)
-        return tuple((min(max(x, 0), width), min(max(y, 0), height)) for x, y in places)
+        return tuple(
+            (min(max(x * width / size[0], 0), width), min(max(y * height / size[1], 0), height)) for x, y in points
+        )
 
     inside: list[Region] = []
     doubts: list[Doubt] = []
@@ -228,6 +240,14 @@ def picture_size(image: Path) -> tuple[int, int]:
         pass  # no picture for Pillow: a PDF, or a file to be complained of
     height, width = open_image(image).shape
     return width, height
+
+
+def _untold_turn(size: tuple[float, float], image: Path) -> Turn | None:
+    """How EXIF turns a picture, where a page of that size is of the picture before that; else None."""
+    width, height = picture_size(image)
+    if _alike(size, (width, height)) or not _alike(size, (height, width)):
+        return None
+    return _TURNS.get(_orientation(image))
 
 
 def _alike(size: tuple[float, float], other: tuple[int, int]) -> bool:

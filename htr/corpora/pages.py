@@ -168,7 +168,9 @@ def _load_folder(folder: Path) -> list[PageTruth]:
         more = f" ({counted(len(doubts) - 1, 'more such line')} or files)" if len(doubts) > 1 else ""
         raise InputError(f"{folder / doubts[0].line}: {doubts[0].reason}{more}")
     if not pages:
-        raise InputError(f"{folder}: has no ALTO or PAGE XML with lines; export the pages with their text there")
+        raise InputError(
+            f"{folder}: has no ALTO or PAGE XML with lines; export the pages there (htr.evaluate --pages takes texts beside them, too)"
+        )
     tell_own(folder, pages)
     return pages
 

@@ -27,7 +27,7 @@ from htr.corpora.folder import (
 )
 from htr.corpora.pages import PageTruth, line_samples, pages_with_xml, tell_own, told_split
 from htr.corpora.sample import Doubt, Sample, as_seen
-from htr.corpora.transcript import Match, match_lines
+from htr.corpora.transcript import Match, as_written, match_lines
 from htr.errors import InputError
 from htr.files import files_below, read_text, same_file
 from htr.pages.containers import Page, Region
@@ -220,7 +220,8 @@ def _from_page(
     name = image.relative_to(folder).with_suffix("").as_posix()
     page = read_page(image)
     lines = page.lines
-    matches = match_lines([line.text for line in lines], text)
+    readings = [line.text for line in lines]
+    matches = match_lines(readings, text)
     doubts = [
         Doubt(f"{name}-{number:02d}", match.text, f"was read as {line.text!r}, too unlike the text")
         for number, (line, match) in enumerate(zip(lines, matches))
@@ -236,13 +237,15 @@ def _from_page(
     if not lines:
         doubts.append(Doubt(name, normalise(text), "shows no lines of handwriting"))
     else:
-        doubts += [Doubt(name, line, "stands in the text and was found in no line") for line in _unused(matches, text)]
+        doubts += [
+            Doubt(name, line, "stands in the text and was found in no line")
+            for line in _unused(matches, as_written(readings, text))
+        ]
     return line_samples([truth]), doubts
 
 
-def _unused(matches: list[Match], text: str) -> list[str]:
+def _unused(matches: list[Match], written: list[str]) -> list[str]:
     """Lines of a text that no found line took, where the text is broken into lines as the page is."""
-    written = [line for line in map(normalise, text.splitlines()) if line]
     taken = [match.text for match in matches if match.text]
     if not set(taken) <= set(written):
         return []

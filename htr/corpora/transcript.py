@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -38,14 +39,14 @@ _MOST_IN_ORDER, _AS_LONG, _FEWEST = 0.75, 1.5, 4
 # edits; and below how many edits the others are read well.
 _WORDS_MORE, _ALL_OF_IT, _READ_WELL = 3, 0.9, 0.3
 
-# What editors write where a line ends, and how they number lines; what share of the lines has such at least; and what share of them
-# in readings shows that somebody wrote them.
+# What editors write where a line ends, and how they number lines; what share of the lines has such at least; and what share of it, in
+# characters, is to be spared as edits if nobody wrote it.
 _BREAKS = "/", "|", "//", "||"
 _NUMBERS = (
     re.compile(r"^[(\[]?(?P<number>\d{1,3})[)\].:]{0,2}(?:\s+(?=\S)|$)"),
     re.compile(r"(?:(?<=\S)\s+|^)[(\[]?(?P<number>\d{1,3})[)\]]?$"),
 )
-_MOSTLY, _RARELY = 0.7, 0.25
+_MOSTLY, _SPARED = 0.7, 0.5
 
 # Punctuation read apart from the first or the last word.
 _MARKS_APART = re.compile(r"^([^\w\s]+)\s+|\s+([^\w\s]+)$")
@@ -79,7 +80,7 @@ def match_lines(readings: Sequence[str], text: str) -> list[Match]:
         A match for each line.
     """
     readings = [normalise(reading) for reading in readings]
-    lines = _as_written(readings, text)
+    lines = as_written(readings, text)
     if not lines or not readings:
         return [Match("", 1.0, False)] * len(readings)
     flowing = _parted(readings, " ".join(lines))
@@ -99,27 +100,59 @@ def match_lines(readings: Sequence[str], text: str) -> list[Match]:
     ]
 
 
-def _as_written(readings: Sequence[str], text: str) -> list[str]:
-    """The lines of a text, without what stands in the edition alone."""
-    for mark in _BREAKS:
-        marks = text.split().count(mark)
-        seen = sum(reading.split().count(mark) for reading in readings)
-        # About as many as there are lines, and nobody wrote them.
-        if marks >= max(_FEWEST - 1, _MOSTLY * (len(readings) - 1)) and seen < _RARELY * marks:
-            text = re.sub(rf"(?<!\S){re.escape(mark)}(?!\S)", "\n", text)
+def as_written(readings: Sequence[str], text: str) -> list[str]:
+    """The lines of a text without what stands in the edition alone: numbers of lines, and marks for their ends, which the readings of
+    these lines show nothing of."""
     lines = [line for line in map(normalise, text.splitlines()) if line]
-    for number in _NUMBERS:
-        found = [number.search(line) for line in lines]
-        counted = {row: int(match["number"]) for row, match in enumerate(found) if match}
-        # They count the lines: each, or every fifth, say.
-        first = Counter(value - row for row, value in counted.items()).most_common(1)
-        seen = sum(bool(number.search(reading)) for reading in readings)
-        if first and first[0][1] >= max(_FEWEST - 1, _MOSTLY * len(counted)) and seen < _RARELY * len(counted):
-            lines = [
-                normalise(number.sub("", line)) if counted.get(row) == row + first[0][0] else line
-                for row, line in enumerate(lines)
-            ]
-    return [line for line in lines if line]
+    for editor in (
+        *(partial(_with_marks, mark, len(readings)) for mark in _BREAKS),
+        *(partial(_with_numbers, kind) for kind in _NUMBERS),
+    ):
+        rows = editor(lines) if readings and lines else []
+        if not rows:
+            continue
+        places = _assigned(readings, [bare for _, bare in rows])
+        found = [(reading, rows[place]) for reading, place in zip(readings, places) if place is not None]
+        added = sum(len(row) - len(bare) for _, (row, bare) in found)
+        spared = sum(
+            Levenshtein.distance(reading, row) - Levenshtein.distance(reading, bare) for reading, (row, bare) in found
+        )
+        if spared > _SPARED * added:
+            lines = [bare for _, bare in rows if bare]
+    return lines
+
+
+def _with_marks(mark: str, count: int, lines: list[str]) -> list[tuple[str, str]]:
+    """The lines of a text whose ends an editor may have marked, with the mark and without; none where he has not.
+
+    `count`: of found lines.
+    """
+    if 2 * len(lines) < count:  # it flows on
+        parts = re.split(rf"(?<!\S){re.escape(mark)}(?!\S)", " ".join(lines))
+        lines = [f"{part.strip()} {mark}".strip() for part in parts]
+        marked = len(lines) - 1
+        fewest = _MOSTLY * (count - 1)
+    else:
+        marked = sum(line.split()[-1] == mark for line in lines)
+        fewest = _MOSTLY * (len(lines) - 1)
+    if marked < max(_FEWEST - 1, fewest):
+        return []
+    return [(line, line.removesuffix(mark).strip() if line.split()[-1] == mark else line) for line in lines]
+
+
+def _with_numbers(number: re.Pattern[str], lines: list[str]) -> list[tuple[str, str]]:
+    """The same of lines that he may have counted, each or some, such as every fifth."""
+    found = [number.search(line) for line in lines]
+    counted = {row: int(match["number"]) for row, match in enumerate(found) if match}
+    if not counted:
+        return []
+    ((first, fitting),) = Counter(value - row for row, value in counted.items()).most_common(1)
+    if fitting < max(_FEWEST - 1, _MOSTLY * len(counted)):
+        return []
+    return [
+        (line, normalise(number.sub("", line)) if counted.get(row) == row + first else line)
+        for row, line in enumerate(lines)
+    ]
 
 
 def _cost(readings: Sequence[str], texts: Sequence[str]) -> int:

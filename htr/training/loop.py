@@ -101,10 +101,10 @@ def check_options(config: Config) -> None:
         raise InputError(
             "trainer: sync_batchnorm: Lightning would take the activations out of the encoder's norms; leave it out"
         )
-    precision = str(options.get("precision", "32-true"))
-    if precision not in _PRECISIONS:
+    precision = options.get("precision")
+    if precision is not None and str(precision) not in _PRECISIONS:
         raise InputError(
-            f"trainer: precision: {precision} does not do, as the average of the weights would lose its small steps; choose one of "
+            f"trainer: precision: {precision} does not do, as weights and their average are kept in 32 bits; choose one of "
             f"{', '.join(sorted(_PRECISIONS))}"
         )
     strategy = str(options.get("strategy", ""))

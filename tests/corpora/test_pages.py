@@ -269,15 +269,18 @@ def test_places_are_those_on_a_turned_picture_as_it_is_shown(tmp_path, ending):
             load_pages(str(tmp_path))
 
 
-@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
-def test_places_of_a_program_that_does_not_follow_exif_are_turned_with_the_picture(tmp_path, orientation):
+@pytest.mark.parametrize(
+    ("orientation", "ending"), [(5, "jpg"), (6, "jpg"), (7, "jpg"), (8, "jpg"), (6, "tif"), (8, "webp")]
+)
+def test_places_of_a_program_that_does_not_follow_exif_are_turned_with_the_picture(tmp_path, orientation, ending):
     """A line of ink on the stored picture is where the line lies on the shown one."""
+    # Across the stored page, and so along the shown one.
     stored = np.full((300, 400), 255, np.uint8)
-    stored[40:60, 50:350] = 0
+    stored[50:250, 40:60] = 0
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
-    Image.fromarray(stored).save(tmp_path / "scan.jpg", exif=exif)
-    line = '<TextLine ID="a" HPOS="50" VPOS="40" WIDTH="300" HEIGHT="20"><String CONTENT="one"/></TextLine>'
+    Image.fromarray(stored).save(tmp_path / f"scan.{ending}", exif=exif)
+    line = '<TextLine ID="a" HPOS="40" VPOS="50" WIDTH="20" HEIGHT="200"><String CONTENT="one"/></TextLine>'
     (tmp_path / "scan.xml").write_text(
         '<alto xmlns="http://www.loc.gov/standards/alto/ns-v4#"><Layout><Page WIDTH="400" HEIGHT="300"><PrintSpace>'
         f"<TextBlock>{line}</TextBlock></PrintSpace></Page></Layout></alto>"
@@ -286,8 +289,13 @@ def test_places_of_a_program_that_does_not_follow_exif_are_turned_with_the_pictu
     shown = open_image(truth.image)
     assert (truth.page.height, truth.page.width) == shown.shape == (400, 300)
     left, top, right, bottom = map(round, around(truth.page.lines[0].polygon))
-    assert (right - left, bottom - top) == (20, 300)
+    assert (right - left, bottom - top) == (200, 20)
     assert shown[top:bottom, left:right].mean() < 20 and shown.mean() > 200
+    # Nobody told of a baseline: it lies along the line.
+    (x0, y0), (x1, y1) = truth.page.lines[0].baseline
+    assert abs(x1 - x0) > 150 and abs(y1 - y0) < 2
+    height, width = crop_line(shown, truth.page.lines[0]).shape
+    assert width > 4 * height
 
 
 def test_xml_of_a_page_of_several_is_of_the_picture_that_it_was_saved_as(tmp_path):

@@ -348,3 +348,8 @@ def test_of_a_line_that_stands_twice_in_a_text_and_is_found_once_the_other_is_to
     source = load_source(folder, read_page)
     assert [sample.text for sample in source.samples] == TEXTS
     assert [(doubt.line, doubt.text) for doubt in source.doubts] == [("page", TEXTS[1])]
+    # Also where an edition has counted the lines.
+    (folder / "page.txt").write_text("\n".join(f"{row} {text}" for row, text in enumerate([*TEXTS, TEXTS[1]], 1)))
+    source = load_source(folder, read_page)
+    assert [sample.text for sample in source.samples] == TEXTS
+    assert [(doubt.line, doubt.text) for doubt in source.doubts] == [("page", TEXTS[1])]

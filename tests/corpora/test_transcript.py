@@ -57,6 +57,28 @@ def test_numbers_and_strokes_that_somebody_wrote_are_learnt():
         readings = [misread(line, 0.2, number) for number, line in enumerate(lines)]
         matches = match_lines(readings, "\n".join(lines))
         assert [match.text for match in matches] == lines
+    # However they were read.
+    things = [
+        "oaken table with two leaves",
+        "looking glass in a frame",
+        "pairs of linen sheets",
+        "brass candlesticks",
+        "old chair",
+    ]
+    rows = [f"{number}. {thing}" for number, thing in enumerate(things, 1)]
+    for form in ("{}.{}", "{}, {}", "{}.- {}", "l{} {}"):
+        readings = [form.format(number, thing) for number, thing in enumerate(things, 1)]
+        assert [match.text for match in match_lines(readings, "\n".join(rows))] == rows
+    days = [f"{day} rain and wind from the north" + day * " so" for day in range(12, 17)]
+    readings = [day.replace(day[:2], read, 1) for day, read in zip(days, ("iz", "i3", "l4", "is", "ib"))]
+    assert [match.text for match in match_lines(readings, "\n".join(days))] == days
+    money = [f"{thing} {pence} / 6" for pence, thing in enumerate(things, 2)]
+    readings = [line.replace(" / ", "/") for line in money]
+    assert [match.text for match in match_lines(readings, "\n".join(money))] == money
+    # Also where few of them were found.
+    names = "Adam", "Brown", "Clara", "Dean", "Eliza", "Frank", "Grace", "Henry"
+    people = [f"{number} {name} the baker" for number, name in enumerate(names, 1)]
+    assert [match.text for match in match_lines(people[:3], "\n".join(people))] == people[:3]
     # Years and sums that count nothing stay, whatever was read of them.
     sums = [f"{line} {number * 7 % 90}" for number, line in enumerate(LINES, 3)]
     assert [match.text for match in match_lines(LINES, "\n".join(sums))] == sums
