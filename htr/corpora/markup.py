@@ -201,10 +201,10 @@ def scaled_page(regions: list[list[Line]], size: tuple[float, float], image: Pat
             "which is another shape; put the right picture there"
         )
 
+    x_scale, y_scale = width / size[0], height / size[1]
+
     def scaled(points: Points) -> Points:
-        return tuple(
-            (min(max(x * width / size[0], 0), width), min(max(y * height / size[1], 0), height)) for x, y in points
-        )
+        return tuple((min(max(x * x_scale, 0), width), min(max(y * y_scale, 0), height)) for x, y in points)
 
     inside: list[Region] = []
     doubts: list[Doubt] = []
