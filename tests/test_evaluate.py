@@ -10,6 +10,7 @@ from functools import partial
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from standin import StandIn, line, write_page
 
 from htr import evaluate
@@ -167,12 +168,16 @@ def test_pages_with_plain_texts_are_scored_too(run, tmp_path, monkeypatch, caplo
     assert run("--pages", "scribe", "--out", "two.json")[0] == 0
     assert json.loads((tmp_path / "two.json").read_text())["count"] == 2
     assert "scribe: 1 picture without a text left out" in caplog.text
-    # With XML of pages, that counts.
+    # With XML of pages, that counts, whatever else lies there.
     del reader.read_page
+    Image.new("L", (600, 400), 255).save(
+        tmp_path / "scribe" / "several.tif", save_all=True, append_images=[Image.new("L", (600, 400), 255)]
+    )
+    (tmp_path / "scribe" / "several.txt").write_text("one\ntwo")
     write_page(tmp_path / "scribe", "other", [("three", boxes[0])])
     code, out, _ = run("--pages", "scribe", "--out", "xml.json")
     assert code == 0 and "polygons" in out
-    assert "scribe: 2 pages with a plain text alone left out, since others have XML" in caplog.text
+    assert "scribe: 3 pages with a plain text alone left out, since others have XML" in caplog.text
 
 
 def test_numbers_that_an_edition_gives_the_lines_do_not_count_in_scores(run, tmp_path, monkeypatch):

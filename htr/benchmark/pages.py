@@ -176,7 +176,7 @@ def load_texts(folder: Path) -> list[PageText]:
         file for file in files_below(folder) if file.suffix.lower() == ".xml" and not in_run(file.relative_to(folder))
     ]
     known = {file.stem.partition(".")[0] for file in of_xml if tells_pages(file)}
-    texts, of_lines, without = [], 0, 0
+    texts, without = [], 0
     for image, file in pictures_with_texts(folder):
         name = image.relative_to(folder)
         if in_run(name) or image.name.partition(".")[0] in known:
@@ -185,9 +185,6 @@ def load_texts(folder: Path) -> list[PageText]:
         if not normalise(text):
             without += 1
             continue
-        if (count := count_pages(image)) > 1:
-            raise InputError(f"{image}: has {count} pages; save each of them as a picture with a text of its own")
-        of_lines += not is_page(image, text)
         texts.append(PageText(name.with_suffix("").as_posix(), told_split(name) or "test", image, text))
     if known:
         if texts:
@@ -195,7 +192,10 @@ def load_texts(folder: Path) -> list[PageText]:
                 "%s: %s with a plain text alone left out, since others have XML", folder, counted(len(texts), "page")
             )
         return []
-    if texts and of_lines == len(texts):
+    for text in texts:
+        if (count := count_pages(text.image)) > 1:
+            raise InputError(f"{text.image}: has {count} pages; save each of them as a picture with a text of its own")
+    if texts and not any(is_page(text.image, text.text) for text in texts):
         raise InputError(f"{texts[0].image}: is of a line by its text, not of a page; give --data lines:{folder}")
     if texts and without:
         log.warning("%s: %s without a text left out", folder, counted(without, "picture"))

@@ -97,6 +97,11 @@ def check_options(config: Config) -> None:
             f"trainer: check_val_every_n_epoch: {config.epochs} epochs are no multiple of {every}, so the last would not be looked "
             "at; change one of both"
         )
+    if getattr(config, "minutes", None) and options.get("check_val_every_n_epoch", 1) != 1:
+        raise InputError(
+            "trainer: check_val_every_n_epoch: with minutes, the end may come in any epoch, and would not be looked at; leave one of "
+            "both out"
+        )
     if options.get("sync_batchnorm"):
         raise InputError(
             "trainer: sync_batchnorm: Lightning would take the activations out of the encoder's norms; leave it out"

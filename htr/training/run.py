@@ -52,11 +52,6 @@ def train(config: TrainConfig) -> dict[str, Any]:
             short.
     """
     check_options(config)
-    if config.minutes and config.trainer.get("check_val_every_n_epoch", 1) != 1:
-        raise InputError(
-            "trainer: check_val_every_n_epoch: with minutes, the end may come in any epoch, and would not be looked at; leave one of "
-            "both out"
-        )
     folder = Path(config.run)
     start = _start(config)
     chosen = _chosen(config)
