@@ -16,7 +16,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm import tqdm
 
 from htr.alphabet import Alphabet, named
+from htr.cli import counted
 from htr.corpora.sample import Drawer, Sample
+from htr.decoding import columns_needed
 from htr.errors import InputError
 from htr.lineimage import batches_of_like_width, collate, prepare
 from htr.training.augmentation import SHORTEST, STRETCH, augment, augmentation, stretch
@@ -31,6 +33,9 @@ _TOO_WIDE = 1.1
 
 # Width of a word, as a share of a line's.
 _WORD = 0.15
+
+# Lines that a warning names at most.
+_NAMED = 5
 
 Item = tuple[int, int, int]
 
@@ -271,6 +276,17 @@ class Lines(L.LightningDataModule):
                 "the alphabet lacks characters of the validation text, which count as errors: %s", named(unknown)
             )
         self.train = LineData(splits["train"], height, augmentation, drawn)
+        narrow = dict.fromkeys(
+            sample.id
+            for sample, width in zip(splits["train"], self.train.widths)
+            if columns_needed(sample.text) * width_stride > width
+        )
+        if narrow:
+            log.warning(
+                "%s for training: nothing can be learnt, as the text is too long for the picture; do they belong together? %s",
+                counted(len(narrow), "line"),
+                ", ".join(list(narrow)[:_NAMED]) + (", ..." if len(narrow) > _NAMED else ""),
+            )
         self.val = LineData(splits["val"], height, augmentation)
         self._sampler = {
             "train": WidthBatches(

@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -276,3 +277,17 @@ def test_characters_that_the_alphabet_lacks_are_named(iam_folder):
 def test_a_missing_split_is_named(iam_folder):
     with pytest.raises(InputError, match="no val lines"):
         lines([sample for sample in load_iam(iam_folder) if sample.split == "train"])
+
+
+def test_texts_too_long_for_their_pictures_are_named(iam_folder, caplog):
+    samples = load_iam(iam_folder)
+    first = next(sample for sample in samples if sample.split == "train")
+    long = replace(first, text=first.text * 20)
+    lines([*(sample for sample in samples if sample is not first), long, long])
+    assert (
+        f"1 line for training: nothing can be learnt, as the text is too long for the picture; do they belong together? {long.id}"
+        in caplog.text
+    )
+    caplog.clear()
+    lines(samples)
+    assert not caplog.text
