@@ -83,7 +83,9 @@ def add_language(parser: argparse.ArgumentParser) -> None:
 def add_weights(parser: argparse.ArgumentParser, what: str = "weights") -> None:
     """Adds `--weights`; `what` says what they are for, where they do not read alone."""
     parser.add_argument(
-        "--weights", metavar="W", help=f"{what}: a file, small or iam (default: those that come with htr)"
+        "--weights",
+        metavar="W",
+        help=f"{what}: a file, or default, small or iam, which come with htr (default: default)",
     )
 
 

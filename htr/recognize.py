@@ -189,7 +189,7 @@ def _told(confidences: dict[str, float]) -> str:
     little = sorted((value, name) for name, value in confidences.items() if value < _LITTLE)
     if not little:
         return mean
-    taught = "to teach htr this hand, correct a page or two and give them to python -m htr.finetune"
+    taught = "to teach htr this hand, correct a page or two (README, Teach it a hand)"
     if len(confidences) == 1:
         return f"{mean}, so much will be wrong; {taught}"
     named = ", ".join(f"{name} ({value:.0f} %)" for value, name in little[:_UNSURE])

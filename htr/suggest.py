@@ -105,8 +105,8 @@ def _below(folder: Path, files: Iterable[Path]) -> list[Path]:
 
 
 def _unused() -> Path:
-    """A name for new weights in the current folder, at which none lie and none are being made."""
-    names = (Path(f"my{number if number > 1 else ''}.safetensors") for number in count(1))
+    """A name for new weights in the folder runs, at which none lie and none are being made."""
+    names = (Path("runs", f"my{number if number > 1 else ''}.safetensors") for number in count(1))
     return next(name for name in names if not name.exists() and not name.with_suffix(".run").exists())
 
 

@@ -37,8 +37,8 @@ from htr.weights import DEFAULT
 log = logging.getLogger(__name__)
 
 _OTHERS_KNOW = (
-    " Of the others, Tesseract was trained on print. PP-OCRv6 and EasyHTR do not tell all of their training data, and may know IAM, "
-    "which is public."
+    " Of the others, Tesseract was trained on print. Those that have learnt handwriting do not tell all of their training data, and "
+    "may know IAM, which is public."
 )
 
 # Lines of a length, below which their CER says nothing.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 from htr.alphabet import named
@@ -86,7 +86,7 @@ def whole_pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
         "adds to the errors. `htr/benchmark/pages.py` says how found and true lines are compared. Other finders read nothing; their "
         "time is also given as a multiple of htr's in the same run."
     )
-    yield from _left_out(shown)
+    yield from _left_out(shown, {peer["title"] for result in shown for peer in result.get("peers", [])})
     columns = {
         f"{pages_of(result['pages'])}, {named_reader(result)}": result for result in shown if result.get("distortions")
     }
@@ -109,9 +109,14 @@ def _apart(result: Result) -> str:
     return f", without `{result['leave_out']}`" if result["leave_out"] else ""
 
 
-def _left_out(results: list[Result]) -> Iterator[Block]:
-    """Which other readers or finders are missing from some results, and why."""
-    why = {f"{name} ({reason})" for result in results for name, reason in result.get("left_out", {}).items()}
+def _left_out(results: list[Result], present: Container[str]) -> Iterator[Block]:
+    """Which other readers or finders are missing, and why, but for those that another result of the table has."""
+    why = {
+        f"{name} ({reason})"
+        for result in results
+        for name, reason in result.get("left_out", {}).items()
+        if name not in present
+    }
     if why:
         yield Text("Left out: " + "; ".join(sorted(why)) + ".")
 
@@ -240,7 +245,7 @@ def _beside_others(peers: list[Result]) -> Iterator[Block]:
                 for title, of in readers.items()
             ],
         )
-        yield from _left_out(results)
+        yield from _left_out(results, readers)
     # The same for all collections.
     notes = dict.fromkeys(
         f"{reader['title']}: {reader['notes']}"

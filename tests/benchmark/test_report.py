@@ -137,6 +137,17 @@ def test_other_readers_on_other_machines_stand_beside_each_other(folder):
     assert "Tesseract on P, 2 threads, bf16 |" in overview and "Tesseract on Q, 2 threads, bf16 |" in overview
 
 
+def test_a_reader_that_one_result_has_is_not_called_left_out(folder):
+    more = peers_result() | {
+        "data": "lines:here/notes",
+        "date": "2026-11-01",
+        "left_out": {"Tesseract": "not installed"},
+    }
+    (folder / "more.json").write_text(json.dumps(more))
+    draw_report(folder)
+    assert "Left out: Other (not installed)." in (folder / "report.md").read_text()
+
+
 def test_other_readers_are_not_set_beside_other_lines(folder):
     (folder / "peers.json").write_text(json.dumps({**peers_result(), "labels_sha256": "2" * 64}))
     draw_report(folder)

@@ -47,12 +47,12 @@ def run(command_line):
 
 def test_what_is_written_is_a_source(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my.run").mkdir()  # of an earlier fine-tuning
+    (tmp_path / "runs" / "my.run").mkdir(parents=True)  # of an earlier fine-tuning
     code, out, _ = run(SAMPLE, "--out", tmp_path / "lines", "--count", 5, "--weights", "small")
     assert code == 0
     assert out.startswith("5 of 13 lines")
     # The lines are those that these weights do not know.
-    assert out.endswith('--out my2.safetensors --weights "small"\n')
+    assert out.endswith('--out runs/my2.safetensors --weights "small"\n')
     source = load_source(tmp_path / "lines", None)
     assert [sample.form for sample in source.samples] == 5 * ["page"]
     texts = SAMPLE.with_suffix(".txt").read_text().splitlines()
