@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from htr.cli import complain, counted, first_line, gpu_failed, gpu_full, memory_short, printable, without_gpu
-from htr.errors import InputError
-from htr.files import files_below
+from htr.cli import complain, counted, gpu_failed, gpu_full, memory_short, printable, without_gpu
+from htr.errors import InputError, first_line
+from htr.files import files_below, is_run, plain
 from htr.pages.containers import Line, Page, Region
 from htr.pages.images import SUFFIXES, count_pages, grey, open_page, pdf_creator
 
@@ -32,12 +31,6 @@ OVERLAY = ".overlay.jpg"
 """What the names of pictures end in that show pages beside their reading; in folders they are passed over."""
 
 _MADE = frozenset({".txt", ".json", ".jsonl", ".xml", ".html"})  # what names of readings end in, but for PDF
-
-OF_RUN = ".run"
-"""What the names of folders end in in which fine-tuning keeps copies of lines; they are passed over."""
-
-BEGUN = "begun.json"
-"""The file in such a folder that tells which fine-tuning it is of."""
 
 # Pictures of lines are opened until they have so many pixels and are as many as tell a language together, or have far more pixels,
 # and are then read together.
@@ -111,7 +104,7 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
             else:
                 add(path, Path(path.stem if path.stem.strip(".") else path.name))  # of `...png` it is `..`
             continue
-        if len(given) > 1 and _of_run(path):
+        if len(given) > 1 and is_run(path):
             continue
         found: list[Path] = []
         passed: Counter[str] = Counter()
@@ -124,9 +117,7 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
                     f"{out}: has pictures that are to be read; choose another folder for the results with --out, outside of {path}"
                 )
             folders[:] = [
-                name
-                for name in folders
-                if name[0] != "." and not _of_run(Path(folder, name)) and name not in of_results
+                name for name in folders if name[0] != "." and not is_run(Path(folder, name)) and name not in of_results
             ]
             openable = [name for name in names if name[0] != "." and Path(name).suffix.lower() in SUFFIXES]
             pictures = [name for name in openable if not is_result(Path(folder, name))]
@@ -197,7 +188,7 @@ def _told_apart(files: dict[Path, Path], counts: dict[Path, int]) -> dict[Path, 
         for file, result in results.items():
             # The name itself counts for files of several pages and broken ones too: mended, they must rename no result.
             for name in (result, *(task.result for task in _pages_of(file, counts.get(file, 1), result))):
-                owners[_folded(name)].add(file)
+                owners[plain(str(name))].add(file)
         meeting = {file for of_name in owners.values() if len(of_name) > 1 for file in of_name}
         whole = {file: result for file in meeting if (result := files[file].with_name(file.name)) != results[file]}
         if not whole:
@@ -208,11 +199,6 @@ def _told_apart(files: dict[Path, Path], counts: dict[Path, int]) -> dict[Path, 
 def _may_be_made(file: Path) -> bool:
     """Whether a file in the folder of results has the name of one, or is a PDF with its text."""
     return file.suffix.lower() in _MADE or is_result(file)
-
-
-def _folded(name: Path) -> str:
-    """The same for all names that some disk, such as that of a Mac, takes for one."""
-    return unicodedata.normalize("NFC", str(name)).casefold()
 
 
 def _pages_of(file: Path, pages: int, result: Path) -> list[Task]:
@@ -363,11 +349,6 @@ def _natural(path: Path) -> tuple[list[list[str | int]], Path]:
         for part in path.parts
     ]
     return parts, path
-
-
-def _of_run(folder: Path) -> bool:
-    """Whether a folder is one of a fine-tuning."""
-    return folder.name.endswith(OF_RUN) and (folder / BEGUN).is_file()
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -104,14 +104,19 @@ def _tell_taught(corpus: str, result: dict[str, Any], splits: Callable[[], list[
 
     It learns no test lines where others are train lines, by their folders or in a table.
     """
-    from htr.batch import OF_RUN
+    from htr.corpora import folder_of
+    from htr.files import is_run
     from htr.weights import taught_from
 
     weights = result["weights"]
     taught = set(taught_from(weights["training"]))
-    folder = Path(corpus.rpartition(":")[2]).resolve()
+    folder = folder_of(corpus)
     # Its parts may be scored, and the copies in the folder of a fine-tuning, all of which it learns in the end.
-    if corpus == "sample" or not taught or not any(name in taught or name.endswith(OF_RUN) for name in folder.parts):
+    if (
+        corpus == "sample"
+        or not taught
+        or not any(part.name in taught or is_run(part) for part in (folder, *folder.parents))
+    ):
         return
     parted = result["split"] == "test" and not corpus.startswith("iam:")
     if not parted or "train" not in splits():

@@ -16,6 +16,12 @@ from htr.errors import InputError
 
 log = logging.getLogger(__name__)
 
+OF_RUN = ".run"
+"""What the names of folders end in in which fine-tuning keeps copies of lines; they are passed over."""
+
+BEGUN = "begun.json"
+"""The file in such a folder that tells which fine-tuning it is of."""
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
@@ -101,6 +107,16 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(file for file in found if file.is_file())
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder is one in which fine-tuning keeps copies of lines."""
+    return folder.suffix == OF_RUN and (folder / BEGUN).is_file()
+
+
+def in_run(file: Path, source: Path) -> bool:
+    """Whether a file lies in such a folder below a source."""
+    return any(is_run(source / folder) for folder in file.relative_to(source).parents if folder.name)
+
+
 def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
@@ -112,7 +128,7 @@ def same_file(path: Path) -> Path | None:
     try:
         folder = _same_folder(path.parent)
         names = _names(folder, folder.stat().st_mtime_ns)[0]
-        name = names.get(path.name) or names.get(_plain(path.name))
+        name = names.get(path.name) or names.get(plain(path.name))
     except OSError:  # also where the name is longer than one can be, or the folder not ours to list
         name = None
     # A folder may be closed to listing.
@@ -124,7 +140,7 @@ def _same_folder(path: Path) -> Path:
     if path.is_dir() or path.parent == path:
         return path
     above = _same_folder(path.parent)
-    return above / _names(above, above.stat().st_mtime_ns)[1].get(_plain(path.name), path.name)
+    return above / _names(above, above.stat().st_mtime_ns)[1].get(plain(path.name), path.name)
 
 
 def folders_in(folder: Path) -> list[Path]:
@@ -138,10 +154,11 @@ def _names(folder: Path, changed: int) -> tuple[dict[str, str], dict[str, str]]:
     listed = sorted(os.listdir(folder), reverse=True)
     folders = [name for name in listed if (folder / name).is_dir()]
     files = [name for name in listed if (folder / name).is_file()]  # not a link to nowhere
-    return tuple({_plain(name): name for name in names} | {name: name for name in names} for names in (files, folders))
+    return tuple({plain(name): name for name in names} | {name: name for name in names} for names in (files, folders))
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """The same for all names that some disk, such as that of a Mac, takes for one."""
     return unicodedata.normalize("NFC", name).casefold()
 
 

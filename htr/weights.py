@@ -92,8 +92,8 @@ def data_seen(training: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(seen))
 
 
-# How the words end in which fine-tuning tells what its weights are made of.
-_TAUGHT = "of what was learnt, the rest of parent"
+TAUGHT = "of what was learnt, the rest of parent"
+"""How the words end in which fine-tuning tells what its weights are made of; before them, the share."""
 
 
 def taught_from(training: dict[str, Any]) -> list[str]:
@@ -102,7 +102,7 @@ def taught_from(training: dict[str, Any]) -> list[str]:
     averaged = training.get("averaged")
     if isinstance(averaged, list):
         names += [name for entry in averaged for name in taught_from(entry.get("training", {}))]
-    elif str(averaged).endswith(_TAUGHT):
+    elif str(averaged).endswith(TAUGHT):
         names += training["data"] if training.get("train_lines") else []
         names += taught_from(training["parent"]["training"])
     return names
@@ -126,7 +126,7 @@ def _finetunings(training: dict[str, Any]) -> list[dict[str, Any]]:
     # What is averaged goes on from one file; what reads side by side does not.
     if isinstance(averaged, list) and "shares" not in training:
         return [one for entry in averaged for one in _finetunings(entry.get("training", {}))]
-    if str(averaged).endswith(_TAUGHT):
+    if str(averaged).endswith(TAUGHT):
         return [training, *_finetunings(training["parent"]["training"])]
     return []
 

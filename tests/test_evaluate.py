@@ -180,6 +180,32 @@ def test_pages_with_plain_texts_are_scored_too(run, tmp_path, monkeypatch, caplo
     assert "scribe: 3 pages with a plain text alone left out, since others have XML" in caplog.text
 
 
+def test_a_corrected_text_comes_before_what_htr_wrote_of_the_page(run, tmp_path, monkeypatch, caplog):
+    """Else it would be scored by its own errors."""
+    boxes = [(100, 100, 500, 140), (100, 160, 500, 200)]
+    write_page(tmp_path, "page", list(zip(["one", "twa"], boxes)))
+    by = "<processingSoftware><softwareName>htr</softwareName></processingSoftware>"
+    by = f"<Description><Processing>{by}</Processing></Description>"
+    by_htr = (tmp_path / "page.xml").read_text().replace("<Layout>", f"{by}<Layout>")
+    (tmp_path / "page.xml").write_text(by_htr)
+    reader = StandIn(Region("text", tuple(line(*told) for told in zip(["one", "twa"], *zip(*boxes)))))
+    reader.read_page = lambda image: StandIn.read_page(reader, open_image(image))
+    monkeypatch.setattr(pages, "load", lambda weights, language: reader)
+    (tmp_path / "page.txt").write_text("one\ntwo\n")
+    assert run("--pages", tmp_path, "--out", tmp_path / "scores.json")[0] == 0
+    assert json.loads((tmp_path / "scores.json").read_text())["scores"]["CER"]["value"] == pytest.approx(100 / 7)
+    assert "1 page with XML that htr wrote and a text beside it; the text counts" in caplog.text
+    # Beside XML of others, which counts, it is told of, and its encoding harms nothing.
+    (tmp_path / "train").mkdir()
+    write_page(tmp_path / "train", "page", [("three", boxes[0])])
+    (tmp_path / "page.txt").write_bytes("one été\n".encode("latin-1"))
+    del reader.read_page
+    assert run("--pages", tmp_path, "--out", tmp_path / "xml.json")[0] == 0
+    result = json.loads((tmp_path / "xml.json").read_text())
+    assert [page["id"] for page in result["per_page"]] == ["train/page"]
+    assert "1 page with a plain text alone left out, since others have XML" in caplog.text
+
+
 def test_numbers_that_an_edition_gives_the_lines_do_not_count_in_scores(run, tmp_path, monkeypatch):
     rows = [
         "we went down to the sea",
@@ -213,6 +239,7 @@ def test_weights_that_were_taught_a_folder_of_this_name_are_told_of(run, iam_fol
     shutil.copytree(iam_folder, tmp_path / "letters")
     for below in ("letters/train", "my.run/lines"):
         shutil.copytree(iam_folder, tmp_path / below)
+    (tmp_path / "my.run" / "begun.json").touch()
     places = [tmp_path / "letters", tmp_path / "letters/train", tmp_path / "my.run/lines", iam_folder]
     for number, (folder, name) in enumerate(
         [*((place, tmp_path / "my.safetensors") for place in places), (places[0], "iam")]

@@ -43,13 +43,12 @@ from htr.benchmark.distort import DISTORTIONS, distort
 from htr.benchmark.lines import named_rates
 from htr.benchmark.provenance import labels_sha256, provenance
 from htr.cli import counted, printable
-from htr.corpora.folder import in_run, is_page, pictures_with_texts
-from htr.corpora.markup import tells_pages
-from htr.corpora.pages import PageTruth, load_pages, told_split
-from htr.corpora.sample import as_seen
+from htr.corpora.folder import has_text, is_page, pictures_with_texts
+from htr.corpora.pages import PageTruth, counting, load_pages, pages_with_xml
+from htr.corpora.sample import as_seen, told_split
 from htr.corpora.transcript import as_written
 from htr.errors import InputError
-from htr.files import files_below, read_text
+from htr.files import in_run, read_text
 from htr.language import AUTO
 from htr.metrics import count_edits, score
 from htr.pages.containers import Line, Page, around
@@ -165,33 +164,32 @@ def load_texts(folder: Path) -> list[PageText]:
     """The pages of a folder, and of those below it, that have a plain text beside them (`page1.txt` of `page1.jpg`).
 
     Pages below folders named train, val and test are of that split, all others of test. A folder with ALTO or PAGE XML has none: what
-    that tells counts.
+    that tells counts, but for what htr wrote of pages that have a text.
 
     Raises:
         InputError: a text cannot be read, a picture has several pages, or the pictures are of lines.
     """
     if not folder.is_dir():
         return []
-    of_xml = [
-        file for file in files_below(folder) if file.suffix.lower() == ".xml" and not in_run(file.relative_to(folder))
-    ]
-    known = {file.stem.partition(".")[0] for file in of_xml if tells_pages(file)}
+    pictures = [found for found in pictures_with_texts(folder) if not in_run(found[0], folder)]
+    pages, doubts = pages_with_xml(folder)
+    of_xml = counting(folder, pages, pictures)
+    if of_xml or (doubts and not pages):
+        known = {page.image.resolve().with_suffix("") for page in of_xml}
+        alone = [file for image, file in pictures if has_text(file) and image.resolve().with_suffix("") not in known]
+        if alone:
+            log.warning(
+                "%s: %s with a plain text alone left out, since others have XML", folder, counted(len(alone), "page")
+            )
+        return []
     texts, without = [], 0
-    for image, file in pictures_with_texts(folder):
+    for image, file in pictures:
         name = image.relative_to(folder)
-        if in_run(name) or image.name.partition(".")[0] in known:
-            continue
         text = as_seen(read_text(file)) if file else ""
         if not normalise(text):
             without += 1
             continue
         texts.append(PageText(name.with_suffix("").as_posix(), told_split(name) or "test", image, text))
-    if known:
-        if texts:
-            log.warning(
-                "%s: %s with a plain text alone left out, since others have XML", folder, counted(len(texts), "page")
-            )
-        return []
     for text in texts:
         if (count := count_pages(text.image)) > 1:
             raise InputError(f"{text.image}: has {count} pages; save each of them as a picture with a text of its own")
@@ -289,7 +287,7 @@ def compare(
     }
     overlaps = {
         "polygons": shared / (found_sizes[kept, None] + true_sizes - shared),
-        "boxes": _box_overlaps(
+        "boxes": box_overlaps(
             [found[index] for index in kept], [polygon for polygon, skip in zip(true, ignored) if not skip]
         ),
     }
@@ -425,7 +423,7 @@ def _filled(polygon: np.ndarray) -> tuple[int, int, np.ndarray]:
     return left, top, cv2.fillPoly(np.zeros((height, width), np.uint8), [points - (left, top)], 1)
 
 
-def _box_overlaps(found: list[np.ndarray], true: list[np.ndarray]) -> np.ndarray:
+def box_overlaps(found: list[np.ndarray], true: list[np.ndarray]) -> np.ndarray:
     """IoU of the upright boxes around polygons, shape (found, true)."""
     first = np.array([around(polygon) for polygon in found], float).reshape(-1, 1, 4)
     second = np.array([around(polygon) for polygon in true], float).reshape(1, -1, 4)

@@ -34,7 +34,7 @@ from htr.weights import sha256
 log = logging.getLogger(__name__)
 
 # Lightning's options that would give one share more steps than another.
-_STEPS = frozenset({"check_val_every_n_epoch", "limit_train_batches", "overfit_batches", "fast_dev_run"})
+_OF_SHARE = frozenset({"check_val_every_n_epoch", "limit_train_batches", "overfit_batches", "fast_dev_run"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ def _cells(study: Study, path: Path) -> Iterator[Cell]:
                     raise InputError(
                         f"{path}, {variant}: {settled[0]}: is not for the config; see shares and seeds of the study"
                     )
-                for option in _STEPS.intersection(given.get("trainer") or {}):
+                for option in _OF_SHARE.intersection(given.get("trainer") or {}):
                     raise InputError(f"{path}, {variant}: trainer.{option}: follows from shares; leave it out")
                 values = {"share": share, "seed": seed, "run": f"runs/studies/{path.stem}/{name}"}
                 if isinstance(changes.get("start"), str):

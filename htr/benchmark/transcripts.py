@@ -6,7 +6,6 @@ import argparse
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import islice
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -78,17 +77,16 @@ def evaluate_transcripts(source: str, count: int, weights: str | None = None, la
 
 
 def _of_pages(source: str, reader: Reader) -> Iterator[_Read]:
-    from htr.benchmark.pages import load_truths
-    from htr.pages.containers import around
+    from htr.benchmark.pages import box_overlaps, load_truths
     from htr.pages.images import open_image
 
     for truth in load_truths(source):
         true = [line for line in truth.page.page.lines if line.text]
         found: list[tuple[str, str | None]] = []
-        for line in reader.read_page(open_image(truth.page.image)).lines if true else ():
-            owners = [(_shared(around(line.polygon), around(one.polygon)), one.text) for one in true]
-            shared, text = max(owners, key=itemgetter(0))
-            found.append((line.text, text if shared >= 0.5 else None))
+        lines = reader.read_page(open_image(truth.page.image)).lines if true else ()
+        overlaps = box_overlaps([line.polygon for line in lines], [line.polygon for line in true])
+        for line, shared in zip(lines, overlaps):
+            found.append((line.text, true[shared.argmax()].text if shared.max() >= 0.5 else None))
         if true:
             yield _Read(truth.page.id, [line.text for line in true], found)
 
@@ -104,15 +102,6 @@ def _of_lines(source: str, reader: Reader) -> Iterator[_Read]:
         texts = [sample.text for sample in samples]
         read = reader.read_lines([sample.image() for sample in samples])
         yield _Read(name, texts, [(line.text, text) for line, text in zip(read, texts)])
-
-
-def _shared(first: tuple[int, int, int, int], second: tuple[int, int, int, int]) -> float:
-    """IoU of two boxes."""
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    shared = max(width, 0) * max(height, 0)
-    sizes = [(right - left) * (bottom - top) for left, top, right, bottom in (first, second)]
-    return shared / (sum(sizes) - shared)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,9 @@ from htr.corpora.pages import line_samples, load_pages, pages_with_xml
 from htr.corpora.sample import Drawer, Sample
 from htr.corpora.wording import Texts
 from htr.errors import InputError
+
+# What stands before the folder in the name of a corpus.
+_KINDS = re.compile("^(pages:)?((iam|lines|recombined|synthetic):)?")
 
 SAMPLE_LINES = {"train": 4000, "val": 200, "test": 200}
 """How many lines of each split the embedded sample has."""
@@ -118,7 +122,7 @@ def _placed_words(corpus: str, weights: str | None, lines: Collection[tuple[Path
 
 def folder_of(corpus: str) -> Path:
     """Where a corpus lies, the same however that is written; of `pages:iam:PATH` too."""
-    return Path(corpus.rpartition(":")[2]).resolve()
+    return Path(_KINDS.sub("", corpus)).resolve()
 
 
 def label(corpus: str) -> str:

@@ -11,13 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from htr.alphabet import normalise
-from htr.batch import OF_RUN, is_result
+from htr.batch import is_result
 from htr.cli import counted
-from htr.corpora.markup import picture_size
-from htr.corpora.pages import told_split
-from htr.corpora.sample import SPLITS, Doubt, Sample, as_seen
+from htr.corpora.markup import seen
+from htr.corpora.sample import SPLITS, Doubt, Sample, as_seen, told_split
 from htr.errors import InputError
-from htr.files import files_below, read_text, same_file
+from htr.files import files_below, in_run, is_run, read_text, same_file
 from htr.pages.images import SUFFIXES, by_worth, open_image
 
 log = logging.getLogger(__name__)
@@ -151,7 +150,7 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
                 doubts.append(Doubt(f"{table.name}: line {reader.line_num + first - 1}", " ".join(fields), str(error)))
     except csv.Error as error:
         raise InputError(f"{table}: line {reader.line_num + first - 1}: {error}; correct it") from None
-    if quoted and table.parent.parent.suffix != OF_RUN:  # not what fine-tuning itself has written
+    if quoted and not is_run(table.parent.parent):  # not what fine-tuning itself has written
         log.warning(
             "%s: %s in quotes, which are taken for what is written; if a spreadsheet put them there, save it as lines.csv",
             table, counted(quoted, "text"),
@@ -216,11 +215,6 @@ def pictures_with_texts(folder: Path) -> list[tuple[Path, Path | None]]:
     return [found for _, found in sorted(pictures.items())]
 
 
-def in_run(file: Path) -> bool:
-    """Whether a file, as it is called below a source, lies in the folder of a fine-tuning."""
-    return any(folder.suffix == OF_RUN for folder in file.parents)
-
-
 def text_beside(image: Path) -> Path | None:
     """The `.gt.txt` or `.txt` of a picture's name, without or with its ending, the first that is not empty; None where there is
     none."""
@@ -238,7 +232,7 @@ def has_text(file: Path | None) -> bool:
 
 def texts_without_picture(folder: Path) -> list[Path]:
     """The `.txt` files below a folder that are of no picture there, such as those of a PDF's pages."""
-    files = [file for file in files_below(folder) if not in_run(file.relative_to(folder))]
+    files = [file for file in files_below(folder) if not in_run(file, folder)]
     taken = {text for file in files if file.suffix.lower() in SUFFIXES for text in _texts_beside(file)}
     return [file for file in files if file.suffix.lower() == ".txt" and file not in taken]
 
@@ -277,7 +271,7 @@ def is_page(image: Path, text: str) -> bool:
     if _several_lines(text):
         return True
     try:
-        width, height = picture_size(image)
+        (width, height), _ = seen(image)
     except InputError:
         return False  # found to be unreadable when it is opened
     return width / height < _NARROWEST * len(normalise(text)) or (height > _TALLEST and width < _WIDE * height)

@@ -121,7 +121,7 @@ class Shape(NamedTuple):
         return Line(baseline, polygon, self.text)
 
 
-def tells_pages(file: Path) -> bool:
+def _tells_pages(file: Path) -> bool:
     """Whether a file begins like ALTO or PAGE XML."""
     with file.open("rb") as opened:
         head = opened.read(5000).replace(b"\0", b"")  # NUL: in UTF-16
@@ -133,7 +133,7 @@ def read_xml(file: Path, source: Path) -> Truth | None:
     try:
         root = ElementTree.parse(file).getroot()
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: its encoding
-        if file.stat().st_size and not tells_pages(file):
+        if file.stat().st_size and not _tells_pages(file):
             return None
         raise InputError(f"not well-formed XML ({error}); export it again") from None
     except OSError as error:
@@ -156,11 +156,12 @@ def read_xml(file: Path, source: Path) -> Truth | None:
                 f"{_own_name(file)}.png"
             )
         image = of_name
+    shown, orientation = seen(image)
     size = _size(pages[0], ("imageWidth", "imageHeight") if is_page else ("WIDTH", "HEIGHT"))
     if size is None:
         if root.findtext("{*}Description/{*}MeasurementUnit", "pixel") != "pixel":
             raise InputError("tells places in millimetres or inches, but not the size of the page; export it in pixels")
-        size = picture_size(image)
+        size = shown
     regions = [element for element in pages[0].iter() if element.find("{*}TextLine") is not None]
     order = _places(pages[0], (pages[0] if is_page else root).find("{*}ReadingOrder"))
     regions.sort(key=order.__getitem__)
@@ -169,12 +170,12 @@ def read_xml(file: Path, source: Path) -> Truth | None:
         [shape for line in region.findall("{*}TextLine") if (shape := _shape(line, is_page, doubts))]
         for region in regions
     ]
-    if turn := _untold_turn(size, image):
+    if not _alike(size, shown) and _alike(size, shown[::-1]) and (turn := _TURNS.get(orientation)):
         log.warning("%s: its places are those before the turn that EXIF tells of, and are turned too", image)
         size = size[::-1]
         shapes = [[shape.turned(turn, *size) for shape in region] for region in shapes]
     distance = _distance([shape for region in shapes for shape in region], size[1])
-    page, outside = scaled_page([[shape.line(distance) for shape in region] for region in shapes], size, image)
+    page, outside = scaled_page([[shape.line(distance) for shape in region] for region in shapes], size, image, shown)
     writers = [root.findtext("{*}Metadata/{*}Creator", ""), *(name.text or "" for name in root.iterfind(_SOFTWARE))]
     # Transkribus leaves the creator's name as it is, and other editors do too, but tell when they wrote.
     written = {root.findtext(f"{{*}}Metadata/{{*}}{when}", "") for when in ("Created", "LastChange")}
@@ -183,7 +184,7 @@ def read_xml(file: Path, source: Path) -> Truth | None:
         and root.find("{*}Metadata/{*}TranskribusMetadata") is None
         and len(written) == 1
     )
-    if not by_htr and _orientation(image) in (2, 3, 4):
+    if not by_htr and orientation in (2, 3, 4):
         log.warning(
             "%s: is shown upside down or mirrored, as its EXIF says, which some programs do not follow; if its lines do not fit, take "
             "that out of the file (exiftool -Orientation= FILE)",
@@ -192,10 +193,22 @@ def read_xml(file: Path, source: Path) -> Truth | None:
     return Truth(image, page, doubts + outside, is_page, by_htr)
 
 
-def scaled_page(regions: list[list[Line]], size: tuple[float, float], image: Path) -> tuple[Page, list[Doubt]]:
-    """The page of some lines whose places belong to a page of that width and height, and transcribed lines outside of it."""
-    width, height = picture_size(image)
-    if not _alike(size, (width, height)):
+def scaled_page(
+    regions: list[list[Line]], size: tuple[float, float], image: Path, shown: tuple[int, int]
+) -> tuple[Page, list[Doubt]]:
+    """The page of some lines, and transcribed lines outside of it.
+
+    Args:
+        regions: the lines of each.
+        size: width and height of the page to which their places belong.
+        image: the picture's file.
+        shown: width and height of the picture, in pixels.
+
+    Raises:
+        InputError: the page is of another shape than the picture.
+    """
+    width, height = shown
+    if not _alike(size, shown):
         raise InputError(
             f"is of a picture of {size[0]:g} x {size[1]:g} pixels, but {image} has {width} x {height}, "
             "which is another shape; put the right picture there"
@@ -224,30 +237,28 @@ def scaled_page(regions: list[list[Line]], size: tuple[float, float], image: Pat
     return Page(width, height, tuple(inside), file=str(image)), doubts
 
 
-def picture_size(image: Path) -> tuple[int, int]:
-    """Width and height of a picture as it is shown, in pixels; only one that is turned, or has a small copy before it, is decoded
-    for that."""
+def seen(image: Path) -> tuple[tuple[int, int], int]:
+    """Width and height of a picture as it is shown, in pixels, and EXIF's number of how it lies in the file; 1 is upright.
+
+    Only PNG, whose EXIF may come last, and pictures that are turned, or have a small copy before them, are decoded for that.
+
+    Raises:
+        InputError: one of the reasons of `open_image`.
+    """
+    orientation = 1
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures by a bound of its own
             with Image.open(image) as picture:
                 exif = picture.getexif()
-                turned = exif.get(ExifTags.Base.Orientation, 1) > 4
+                orientation = exif.get(ExifTags.Base.Orientation, 1)
                 # Of some formats Pillow tells the size before turning, of others after it.
-                if not turned and not exif.get(NEW_SUBFILE_TYPE, 0) & REDUCED_OR_MASK:
-                    return picture.size
+                if orientation <= 4 and not exif.get(NEW_SUBFILE_TYPE, 0) & REDUCED_OR_MASK:
+                    return picture.size, orientation
     except Exception:
         pass  # no picture for Pillow: a PDF, or a file to be complained of
     height, width = open_image(image).shape
-    return width, height
-
-
-def _untold_turn(size: tuple[float, float], image: Path) -> Turn | None:
-    """How EXIF turns a picture, where a page of that size is of the picture before that; else None."""
-    width, height = picture_size(image)
-    if _alike(size, (width, height)) or not _alike(size, (height, width)):
-        return None
-    return _TURNS.get(_orientation(image))
+    return (width, height), orientation
 
 
 def _alike(size: tuple[float, float], other: tuple[int, int]) -> bool:
@@ -255,19 +266,8 @@ def _alike(size: tuple[float, float], other: tuple[int, int]) -> bool:
     return abs(other[0] / size[0] * size[1] / other[1] - 1) <= max(0.01, 1 / min(other))
 
 
-def _orientation(image: Path) -> int:
-    """EXIF's number of how a picture lies; 1, upright, if there is none."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(image) as picture:
-                # Of a PNG, which cameras do not write, all would be decoded for it.
-                return 1 if picture.format == "PNG" else picture.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # decoders raise nearly everything on damaged data
-        return 1
-
-
 def rectangle(left: float, top: float, width: float, height: float) -> Points:
+    """The corners of a box, clockwise."""
     return (left, top), (left + width, top), (left + width, top + height), (left, top + height)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -12,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from htr.cli import counted
+from htr.corpora.folder import has_text, pictures_with_texts
 from htr.corpora.iam import aachen_split, natural_text, table_rows, writers_of_forms, xml_texts
-from htr.corpora.markup import Shape, Truth, read_xml, rectangle, scaled_page
-from htr.corpora.sample import SPLITS, Doubt, Sample
+from htr.corpora.markup import Shape, Truth, read_xml, rectangle, scaled_page, seen
+from htr.corpora.sample import Doubt, Sample, told_split
 from htr.errors import InputError
 from htr.files import files_below
 from htr.pages.containers import Line, Page
@@ -99,25 +101,6 @@ def line_samples(pages: list[PageTruth]) -> list[Sample]:
     ]
 
 
-def told_split(file: Path) -> str | None:
-    """The split of a file of a corpus, which the name of a folder that it lies in tells (capitals do not count); None if none does."""
-    for part in map(str.lower, file.parts[:-1]):
-        if part in SPLITS:
-            return part
-        if part in _NEARLY:
-            _say_nearly(part)
-    return None
-
-
-@lru_cache
-def _say_nearly(part: str) -> None:
-    """Once for all files: what is in such a folder counts as test lines."""
-    log.warning("a folder called %s says nothing of the split; rename it to %s if that is meant", part, _NEARLY[part])
-
-
-# What folders of a split are also called.
-_NEARLY = {"training": "train", "validation": "val", "valid": "val", "dev": "val", "eval": "val"}
-
 # A page's lines are cut one after the other: the page is opened once.
 _open_last = lru_cache(maxsize=1)(open_image)
 
@@ -151,7 +134,7 @@ def _load_forms(folder: Path) -> list[PageTruth]:
     pages = []
     for form, lines in forms.items():
         try:
-            page, outside = scaled_page([lines], FORM_SIZE, pictures[form])
+            page, outside = scaled_page([lines], FORM_SIZE, pictures[form], seen(pictures[form])[0])
         except InputError as error:
             raise InputError(f"{table}: {error}") from None
         if outside:
@@ -171,8 +154,28 @@ def _load_folder(folder: Path) -> list[PageTruth]:
         raise InputError(
             f"{folder}: has no ALTO or PAGE XML with lines; export the pages there (htr.evaluate --pages takes texts beside them, too)"
         )
+    if any(page.by_htr for page in pages):
+        pages = counting(folder, pages, pictures_with_texts(folder))
     tell_own(folder, pages)
     return pages
+
+
+def counting(folder: Path, pages: Sequence[PageTruth], pictures: Sequence[tuple[Path, Path | None]]) -> list[PageTruth]:
+    """The pages of a folder with XML but for those whose XML htr wrote, and that have a text beside the picture: nobody may have
+    corrected the XML.
+
+    Args:
+        folder: where they lie.
+        pages: what `pages_with_xml` finds there.
+        pictures: what `pictures_with_texts` finds there.
+    """
+    # XML may name another one of a page's pictures than the one that has the text.
+    texts = {image.resolve().with_suffix(""): file for image, file in pictures if file}
+    kept = [page for page in pages if not (page.by_htr and has_text(texts.get(page.image.resolve().with_suffix(""))))]
+    if len(kept) < len(pages):
+        passed = counted(len(pages) - len(kept), "page")
+        log.warning("%s: %s with XML that htr wrote and a text beside it; the text counts", folder, passed)
+    return kept
 
 
 def tell_own(folder: Path, pages: list[PageTruth]) -> None:

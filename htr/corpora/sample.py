@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
+
+log = logging.getLogger(__name__)
 
 BROKEN = "¬\u00ad"
 """Marks of a word that is broken at the end of a line, as Transkribus and others write them."""
 
 SPLITS = ("train", "val", "test")
 """What lines are for: to learn from, to choose by, to score on."""
+
+# What folders of a split are also called.
+_NEARLY = {"training": "train", "validation": "val", "valid": "val", "dev": "val", "eval": "val"}
 
 _STROKE = re.compile(rf"(?<=\S)[^\S\n]*-?[{BROKEN}][^\S\n]*$", re.MULTILINE)
 
@@ -51,6 +59,22 @@ def as_seen(text: str) -> str:
     the stroke that is there, and characters that cannot be seen are left out."""
     text = "".join(each for each in text if unicodedata.category(each) != "Cf" or each in BROKEN + _JOINERS)
     return _STROKE.sub("-", text)
+
+
+def told_split(file: Path) -> str | None:
+    """The split of a file of a corpus, which the name of a folder that it lies in tells (capitals do not count); None if none does."""
+    for part in map(str.lower, file.parts[:-1]):
+        if part in SPLITS:
+            return part
+        if part in _NEARLY:
+            _say_nearly(part)
+    return None
+
+
+@lru_cache
+def _say_nearly(part: str) -> None:
+    """Once for all files: what is in such a folder counts as test lines."""
+    log.warning("a folder called %s says nothing of the split; rename it to %s if that is meant", part, _NEARLY[part])
 
 
 class Doubt(NamedTuple):

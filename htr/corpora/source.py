@@ -16,8 +16,6 @@ from htr.alphabet import normalise
 from htr.cli import counted
 from htr.corpora.folder import (
     TABLES,
-    has_text,
-    in_run,
     is_page,
     line_beside,
     lines_of_table,
@@ -25,11 +23,11 @@ from htr.corpora.folder import (
     table_of,
     texts_without_picture,
 )
-from htr.corpora.pages import PageTruth, line_samples, pages_with_xml, tell_own, told_split
-from htr.corpora.sample import Doubt, Sample, as_seen
+from htr.corpora.pages import PageTruth, counting, line_samples, pages_with_xml, tell_own
+from htr.corpora.sample import Doubt, Sample, as_seen, told_split
 from htr.corpora.transcript import Match, as_written, match_lines
 from htr.errors import InputError
-from htr.files import files_below, read_text, same_file
+from htr.files import files_below, in_run, read_text, same_file
 from htr.pages.containers import Page, Region
 
 log = logging.getLogger(__name__)
@@ -88,13 +86,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     doubts += of_xml
     pages = _not_in_table(folder, pages, samples)
     pictures = pictures_with_texts(folder)
-    # XML may name another one of a page's pictures than the one that has the text.
-    texts = {image.resolve().with_suffix(""): file for image, file in pictures if file}
-    found = len(pages)
-    pages = [page for page in pages if not (page.by_htr and has_text(texts.get(page.image.resolve().with_suffix(""))))]
-    if len(pages) < found:
-        passed = counted(found - len(pages), "page")
-        log.warning("%s: %s with XML that htr wrote and a text beside it; the text is taken", folder, passed)
+    pages = counting(folder, pages, pictures)
     tell_own(folder, pages)
     transcribed = line_samples(pages)
     # A page of which no line is transcribed may have its text beside it.
@@ -116,7 +108,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
                 overruled.append(name)
             continue
         if file is None:
-            without += not in_run(image.relative_to(folder))
+            without += not in_run(image, folder)
             continue
         try:
             text = as_seen(read_text(file))
@@ -209,7 +201,7 @@ def _tables_below(folder: Path) -> list[Path]:
     return [
         file
         for file in files_below(folder)
-        if file.name.lower() in TABLES and file.parent != folder and not in_run(file.relative_to(folder))
+        if file.name.lower() in TABLES and file.parent != folder and not in_run(file, folder)
     ]
 
 

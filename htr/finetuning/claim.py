@@ -9,11 +9,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from htr.batch import BEGUN, OF_RUN, is_result
-from htr.corpora.folder import in_run
+from htr.batch import is_result
 from htr.corpora.source import check_source
 from htr.errors import InputError
-from htr.files import files_below, make_writable, write_whole
+from htr.files import BEGUN, OF_RUN, files_below, in_run, make_writable, write_whole
 from htr.language import AUTO, find_models
 from htr.pages.images import SUFFIXES
 from htr.weights import Weights, sha256, taught_from
@@ -124,7 +123,7 @@ def _fingerprint(source: Path) -> str:
     """What shows whether a source changed; what htr made may lie in it."""
     root = source.resolve()
     files = {file.relative_to(root): file for file in files_below(root) if file.suffix.lower() in _READ}
-    rows = [f"{name} {_mark(file)}" for name, file in files.items() if not (in_run(name) or is_result(file))]
+    rows = [f"{name} {_mark(file)}" for name, file in files.items() if not (in_run(file, root) or is_result(file))]
     return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
 
 

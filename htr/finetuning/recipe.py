@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from htr.encoders import NAME
+from htr.encoders import NAME as PPOCR_ENCODER
 from htr.errors import InputError
 from htr.network import BESIDE
 from htr.training.config import TrainConfig, checked, overridden
@@ -48,7 +48,7 @@ _PACE_OF_READER = Pace(2e-4, 1050, 30, 0.8)
 
 def pace(parent: Weights) -> Pace:
     """The pace of weights that go on from these."""
-    return _PACE_OF_READER if NAME in parent.header.network["encoder"].split(BESIDE) else _PACE
+    return _PACE_OF_READER if PPOCR_ENCODER in parent.header.network["encoder"].split(BESIDE) else _PACE
 
 
 class Read(NamedTuple):
@@ -112,6 +112,10 @@ def recipe(
     }
     config = checked(TrainConfig, overridden(values, overrides), "fine-tuning")
     refuse_devices(config)
+    if "check_val_every_n_epoch" in config.trainer:
+        raise InputError(
+            "trainer.check_val_every_n_epoch: when the lines held out are read is decided here; leave it out"
+        )
     if read:
         if "epochs" not in _keys(overrides):
             config = replace(config, epochs=min(config.epochs, max(2, round(_SEEN / (passes * lines + read.lines)))))
@@ -120,10 +124,8 @@ def recipe(
     every = 1 if config.minutes else max(1, config.epochs // 12)
     if "epochs" in _keys(overrides):
         every = max(step for step in range(1, every + 1) if config.epochs % step == 0)
-    looks = {"check_val_every_n_epoch": every}
-    # Time may bring the end after any epoch, whatever else is asked for.
-    options = {**config.trainer, **looks} if config.minutes else {**looks, **config.trainer}
-    config = replace(config, epochs=every * round(config.epochs / every), trainer=options)
+    looks = {**config.trainer, "check_val_every_n_epoch": every}
+    config = replace(config, epochs=every * round(config.epochs / every), trainer=looks)
     check_options(config)
     return config
 

@@ -26,7 +26,7 @@ from htr.language import AUTO, NONE, LanguageModel, find_models, load_languages
 from htr.reader import Reader
 from htr.training.config import TrainConfig
 from htr.training.run import train
-from htr.weights import Weights, load_weights
+from htr.weights import TAUGHT, Weights, load_weights
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +193,7 @@ def finetune(
             "train_lines": len(samples if all_learnt else learnt),
             **({"unread_lines": read.lines if all_learnt else of_unread["lines"]} if read else {}),
             "encoder_weights": runs[0]["encoder_weights"],
-            "averaged": f"{whole.share:g} of what was learnt, the rest of parent",
+            "averaged": f"{whole.share:g} {TAUGHT}",
         }
     write_taught(out, parent, mixed, learnt_from)
     return Outcome(

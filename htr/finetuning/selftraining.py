@@ -27,7 +27,7 @@ from htr.language import AUTO, NONE, LanguageModel, find_models, load_languages
 from htr.lineimage import prepare
 from htr.reader import Reader
 from htr.training.run import train
-from htr.weights import load_weights
+from htr.weights import TAUGHT, load_weights
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +156,7 @@ def learn_unread(
         "train_lines": 0,
         "unread_lines": learnt,
         "encoder_weights": runs[0]["encoder_weights"],
-        "averaged": f"{pace(parent).share:g} of what was learnt, the rest of parent",
+        "averaged": f"{pace(parent).share:g} {TAUGHT}",
     }
     write_taught(out, parent, None if kept else best, facts)
     sample_before = evaluate_lines("sample", "test", str(parent.file), NONE)

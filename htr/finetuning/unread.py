@@ -20,10 +20,11 @@ from tqdm import tqdm
 
 from htr.batch import Task, find_all_pages, find_files, naming
 from htr.cli import counted
-from htr.corpora.folder import has_text, in_run, lines_of_table, pictures_with_texts, table_of
+from htr.corpora.folder import has_text, lines_of_table, pictures_with_texts, table_of
 from htr.corpora.pages import pages_with_xml
 from htr.corpora.sample import Sample
 from htr.errors import InputError
+from htr.files import in_run
 from htr.finetuning.lines import key_of, write_lines
 from htr.pages.containers import Line
 from htr.pages.crop import crop_line, looks_like_line
@@ -210,7 +211,7 @@ def parted_by_text(folder: Path, files: Iterable[Path]) -> tuple[list[Path], lis
     table = table_of(folder)
     rows = {sample.id for sample in lines_of_table(table)[0] if sample.text} if table else set()
     names = {file: file.relative_to(folder) for file in files if file in texts}
-    found = [file for file, name in names.items() if not in_run(name)]
+    found = [file for file in names if not in_run(file, folder)]
     unread: list[Path] = []
     transcribed: list[Path] = []
     for file in found:

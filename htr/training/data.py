@@ -279,7 +279,7 @@ class Lines(L.LightningDataModule):
         narrow = dict.fromkeys(
             sample.id
             for sample, width in zip(splits["train"], self.train.widths)
-            if columns_needed(sample.text) * width_stride > width
+            if columns_needed(sample.text) > -(-width // width_stride)
         )
         if narrow:
             log.warning(

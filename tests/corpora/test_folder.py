@@ -5,7 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from htr.corpora import load_corpus, pages
+from htr.corpora import load_corpus
+from htr.corpora import sample as samples
 from htr.corpora.folder import lines_of_table, texts_without_picture
 from htr.errors import InputError
 
@@ -255,7 +256,7 @@ def test_the_split_is_told_by_the_folder_also_in_paths_of_windows(folder):
 
 
 def test_capitals_of_the_folders_of_splits_do_not_count_and_other_names_of_them_are_said(folder, caplog):
-    pages._say_nearly.cache_clear()
+    samples._say_nearly.cache_clear()
     for name in ("Train", "VAL", "Validation"):
         (folder / name).mkdir(exist_ok=True)
         (folder / name / "c.png").write_bytes((folder / "a.png").read_bytes())

@@ -77,11 +77,13 @@ def test_scripts_from_right_to_left_are_set_aside_before_pages_are_read(page):
 def test_texts_of_no_picture_are_told_of(page, caplog):
     folder, read_page = page
     (folder / "page.png.txt").write_text("\n".join(TEXTS))
-    (folder / "my.run" / "lines").mkdir(parents=True)
-    for name in ("letters-0001.txt", "letters-0002.gt.txt", "my.run/lines/notes.txt"):
+    for name in ("my.run", "box.run"):
+        (folder / name / "lines").mkdir(parents=True)
+    (folder / "my.run" / "begun.json").touch()  # the other is a person's own
+    for name in ("letters-0001.txt", "letters-0002.gt.txt", "my.run/lines/notes.txt", "box.run/lines/notes.txt"):
         (folder / name).write_text("one\ntwo\n")
     assert [row[1] for row in rows(load_source(folder, read_page))] == TEXTS
-    assert "2 texts left out, as no picture of the name lies beside (letters-0001.txt); save the pages" in caplog.text
+    assert "3 texts left out, as no picture of the name lies beside (notes.txt); save the pages" in caplog.text
 
 
 def test_a_line_that_is_not_in_the_text_is_set_aside_and_the_others_keep_their_numbers(page):
@@ -274,7 +276,7 @@ def test_a_text_comes_before_xml_that_htr_itself_wrote(page, name, caplog):
     assert "1 page with XML that htr wrote, whose texts are taken for true though maybe nobody has" in caplog.text
     (folder / "page.txt").write_text("\n".join(TEXTS))
     assert [sample.text for sample in load_source(folder, read_page).samples] == TEXTS
-    assert "1 page with XML that htr wrote and a text beside it; the text is taken" in caplog.text
+    assert "1 page with XML that htr wrote and a text beside it; the text counts" in caplog.text
     # Another program has had it in hand since; Transkribus leaves the name.
     xml.write_bytes(
         xml.read_bytes().replace(b"<Creator>htr", b"<Creator>eScriptorium").replace(b"Name>htr<", b"Name>kraken<")
@@ -314,6 +316,7 @@ def test_a_table_in_a_folder_below_is_named(tmp_path):
         (tmp_path / name).mkdir(parents=True)
         cv2.imwrite(str(tmp_path / name / "a.png"), np.full((60, 700), 128, np.uint8))
         (tmp_path / name / "lines.csv").write_text("file,text\na.png,some words\n")
+    (tmp_path / "my.run" / "begun.json").touch()
     source = load_source(tmp_path, None)
     assert [(doubt.line, doubt.reason[:31]) for doubt in source.doubts] == [
         ("letters/lines.csv", "is a table in a folder below, w")
@@ -333,6 +336,7 @@ def test_pictures_without_a_text_are_counted_but_not_those_of_a_run(tmp_path, ca
     for name in ("a", "b", "letters/c", "my.run/lines/00000"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((60, 700), 128, np.uint8))
+    (tmp_path / "my.run" / "begun.json").touch()
     (tmp_path / "a.txt").write_text("some words")
     assert rows(load_source(tmp_path, None)) == [("a", "some words", None)]
     assert "2 pictures have no text beside them and are left out" in caplog.text

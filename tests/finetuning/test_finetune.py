@@ -337,18 +337,17 @@ def test_a_run_may_lie_among_its_lines_and_these_be_mended_until_it_begins(sourc
 
 
 def test_a_training_with_unread_lines_takes_fewer_epochs_or_those_given(source, parent, tmp_path):
-    """Nor does it miss its looks at the held-out lines, however seldom they are asked for."""
-
     def configs(lines, *words):
-        words = [*words, "trainer.check_val_every_n_epoch=5"]
         read = Read(f"lines:{tmp_path}", lines, parent)
-        return recipe(load_weights(parent), source, tmp_path, 100, 1.0, words, read)
+        return recipe(load_weights(parent), source, tmp_path, 100, 1.0, list(words), read)
 
     many, few = configs(900), configs(900, "epochs=20")
     assert [config.epochs for config in (many, few)] == [3, 20]
     assert many.passes == {f"lines:{source}": 3} and many.start == str(parent)
     assert many.trainer["check_val_every_n_epoch"] == 1
     assert configs(10).epochs == 18
+    with pytest.raises(InputError, match="when the lines held out are read is decided here"):
+        configs(900, "trainer.check_val_every_n_epoch=5")
 
 
 @pytest.mark.parametrize("encoder", ["ppocrv6_small", "ppocrv6_small+tf_efficientnet_lite0"])
@@ -368,6 +367,7 @@ def test_what_htr_made_since_does_not_make_it_another_run(source, parent, tmp_pa
     (tmp_path / "my.run" / "lines" / "lines.tsv").write_text("file\ttext\n")
     (source / "other.run" / "lines").mkdir(parents=True)
     (source / "other.run" / "lines" / "00000.png").write_bytes(b"")
+    (source / "other.run" / "begun.json").write_bytes(b"")
     (source / "page.overlay.jpg").write_bytes(b"")
     assert claimed() == tmp_path / "my.run"
 
