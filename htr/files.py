@@ -68,14 +68,19 @@ def make_writable(folder: Path) -> None:
         raise InputError(f"{folder}: cannot be written to ({error.strerror}); choose another with --out") from None
 
 
+def check_weights_name(out: Path) -> None:
+    """Raises `InputError` where the name of a weights file that is to be written ends otherwise."""
+    if out.suffix != ".safetensors":
+        raise InputError(f"{out}: must end in .safetensors; give --out my.safetensors")
+
+
 def new_weights_file(out: Path) -> None:
     """Makes the folder of a weights file that is to be written.
 
     Raises:
         InputError: its name ends otherwise, it is there already, or cannot be written.
     """
-    if out.suffix != ".safetensors":
-        raise InputError(f"{out}: must end in .safetensors; give --out my.safetensors")
+    check_weights_name(out)
     if out.exists():
         raise InputError(f"{out}: is there already; choose another --out, or remove it")
     make_writable(out.parent)

@@ -108,15 +108,17 @@ def as_markdown(blocks: Iterable[Block]) -> str:
             case Text(text):
                 parts.append(text)
             case Table(header, rows):
-                lines = [header, ["---"] * len(header), *rows]
-                parts.append("\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines))
+                parts.append(markdown_table(header, rows))
             case Plot(_, alt, name):
                 parts.append(f"![{alt}](plots/{name}.svg)")
     return "\n\n".join(parts) + "\n"
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown, each row of it on one line."""
+    lines = [header, ["---"] * len(header), *rows]
+    cells = [[" ".join(str(cell).split()).replace("|", "\\|") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 def as_html(blocks: Sequence[Block]) -> str:

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from htr.batch import is_result
 from htr.corpora.source import check_source
 from htr.errors import InputError
-from htr.files import BEGUN, OF_RUN, files_below, in_run, make_writable, write_whole
+from htr.files import BEGUN, OF_RUN, check_weights_name, files_below, in_run, make_writable, write_whole
 from htr.language import AUTO, find_models
 from htr.pages.images import SUFFIXES
 from htr.weights import Weights, sha256, taught_from
@@ -54,8 +54,7 @@ def claim(
     Raises:
         InputError: a path cannot be used, `out` is there already, or its folder holds another run, or is another process's.
     """
-    if out.suffix != ".safetensors":
-        raise InputError(f"{out}: must end in .safetensors; give --out my.safetensors")
+    check_weights_name(out)
     if out.exists() and out.samefile(parent.file):
         raise InputError(f"{out}: these are the weights to go on from, which stay as they are; choose another --out")
     if source:

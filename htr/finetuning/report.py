@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from htr.alphabet import named
+from htr.benchmark.blocks import markdown_table
 from htr.benchmark.details import sign
 from htr.cli import counted
 from htr.finetuning.run import Outcome
@@ -103,10 +104,10 @@ def report_alone(outcome: SelfTaught) -> str:
     ]
     if outcome.readings:
         rows = [[f"`{row['picture']}`", row["before"], row["after"]] for row in outcome.readings]
-        parts += ["## Held-out lines, before and after", _table(["picture", "before", "after"], rows)]
+        parts += ["## Held-out lines, before and after", markdown_table(["picture", "before", "after"], rows)]
     parts += [
         "## What was lost",
-        _table(
+        markdown_table(
             [f"{outcome.sample_before['lines']} lines in fonts", "before", "after"],
             [[name, _rate(outcome.sample_before, name), _rate(outcome.sample_after, name)] for name in ("CER", "WER")],
         ),
@@ -130,7 +131,7 @@ def report(outcome: Outcome) -> str:
         + (" Then all lines were learnt: the new weights know those held out, too." if outcome.all_learnt else ""),
         verdict(outcome),
         *([of_unread(outcome)] if outcome.unread else []),
-        _table(
+        markdown_table(
             ["", "before", "after"],
             [
                 [f"{what}, {name}", _rate(before, name, scores), _rate(after, name, scores)]
@@ -146,7 +147,7 @@ def report(outcome: Outcome) -> str:
         ),
         f"{_INTERVALS} {_language(outcome)}{_LOST}",
         "## More lines?",
-        _table(["learnt lines", "CER on held-out lines"], [[row["lines"], f"{row['CER']:.2f} %"] for row in outcome.curve]),
+        markdown_table(["learnt lines", "CER on held-out lines"], [[row["lines"], f"{row['CER']:.2f} %"] for row in outcome.curve]),
     ]  # fmt: skip
     if outcome.new:
         parts.append(f"New characters: {named(outcome.new)} ({len(outcome.new)}).")
@@ -157,11 +158,11 @@ def report(outcome: Outcome) -> str:
         ]
         parts += [
             "## Confusions that became fewer" + " (with language models)" * bool(outcome.language),
-            _table(["written", "read", "before", "after"], rows),
+            markdown_table(["written", "read", "before", "after"], rows),
         ]
     if outcome.doubts:
         rows = [[doubt.line, doubt.reason, doubt.text] for doubt in outcome.doubts]
-        parts += ["## Lines that were set aside", _table(["line", "it", "its text"], rows)]
+        parts += ["## Lines that were set aside", markdown_table(["line", "it", "its text"], rows)]
     parts += ["## Values", _values(outcome.config)]
     return "\n\n".join(parts) + "\n"
 
@@ -195,9 +196,3 @@ def _rate(figures: dict[str, Any], name: str, scores: str = "scores") -> str:
 
 def _shown(character: str) -> str:
     return sign(character) if character else "nothing"
-
-
-def _table(head: list[str], rows: list[list[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    cells = [[" ".join(str(cell).split()).replace("|", "\\|") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -96,7 +97,7 @@ def finetune(
     source: Path,
     out: Path,
     start: str | None = None,
-    overrides: list[str] | None = None,
+    overrides: Sequence[str] = (),
     unread: Path | None = None,
     language: str = AUTO,
 ) -> Outcome:
@@ -120,10 +121,11 @@ def finetune(
     Raises:
         InputError: something about the arguments or the data will not do.
     """
+    overrides = list(overrides)
     parent = load_weights(start)
-    recipe(parent, source, out, 1, 1.0, overrides or [])  # a wrong word is found before anything is written
+    recipe(parent, source, out, 1, 1.0, overrides)  # a wrong word is found before anything is written
     languages = load_languages(language)
-    folder = claim(source, out, parent, overrides or [], unread, language)
+    folder = claim(source, out, parent, overrides, unread, language)
     corpus = folder / "lines"
     if not (corpus / "lines.tsv").is_file():
         if unread:
@@ -145,7 +147,7 @@ def finetune(
     # Whatever folder the command is given in the next time.
     corpus, folder = corpus.resolve(), folder.resolve()
     configs = [
-        recipe(parent, corpus, folder / name, len(learnt), share, overrides or [])
+        recipe(parent, corpus, folder / name, len(learnt), share, overrides)
         for name, share in (("all", 1.0), ("half", 0.5))
     ]
     new = parent.alphabet.missing([sample.text for sample in samples])
@@ -168,7 +170,7 @@ def finetune(
         read = _read_unread(folder, "read", passed.tuned[0], languages)
         of_unread["lines"] = read.lines
         if read.lines:
-            config = recipe(parent, corpus, folder / "taught", len(learnt), 1.0, overrides or [], read)
+            config = recipe(parent, corpus, folder / "taught", len(learnt), 1.0, overrides, read)
             runs.append(train(replace(config, alphabet=alphabet)))
             taught = _checked(parent, Path(runs[-1]["weights"]), checks, before)
             without, with_unread = _cer(passed.held_out), _cer(taught.held_out)
@@ -178,7 +180,7 @@ def finetune(
         read = _read_unread(folder, "read-again", passed.tuned[0], languages) if of_unread["learnt"] else None
     mixed, sample_after, learnt_from, all_learnt = None, sample_before, {}, False
     if not kept:
-        config = _recipe_of_all(parent, samples, folder, overrides or [], read)
+        config = _recipe_of_all(parent, samples, folder, overrides, read)
         runs.append(train(replace(config, alphabet=alphabet)))
         mixed = folder / "mixed.safetensors"
         # Should the last training have failed, what passed is there.

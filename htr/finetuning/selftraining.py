@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -88,7 +89,7 @@ class SelfTaught:
 
 
 def learn_unread(
-    unread: Path, out: Path, start: str | None = None, overrides: list[str] | None = None, language: str = AUTO
+    unread: Path, out: Path, start: str | None = None, overrides: Sequence[str] = (), language: str = AUTO
 ) -> SelfTaught:
     """Teaches weights the hands of pages that nobody transcribed, or goes on where that was stopped.
 
@@ -110,7 +111,7 @@ def learn_unread(
         raise InputError(
             "language: without labelled lines, it is all that tells what is right; give auto, english, french or a model file"
         )
-    overrides = overrides or []
+    overrides = list(overrides)
     parent = load_weights(start)
     recipe(parent, unread, out, 1, 1.0, overrides)  # a wrong word is found before anything is written
     languages = load_languages(language)
