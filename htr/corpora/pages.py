@@ -61,8 +61,9 @@ def load_pages(source: str) -> list[PageTruth]:
 
             In a folder, ALTO (2 to 4) and PAGE XML lies beside the pictures or in `alto` and `page` folders below them, as
             eScriptorium and Transkribus export it; of a picture that has both, PAGE XML is taken, unless it alone has no
-            texts or was written by htr itself. The picture is the one that the XML names, else the one with the XML's name.
-            Pages below folders named train, val and test (capitals do not count) are of that split, all others of test.
+            texts or was written by htr itself; what htr wrote does not count where a text lies beside the picture. The picture
+            is the one that the XML names, else the one with the XML's name. Pages below folders named train, val and test
+            (capitals do not count) are of that split, all others of test.
 
             Of IAM, `PATH/forms` holds the pictures, at any size; forms outside the Aachen split are left out.
 
