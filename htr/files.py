@@ -109,12 +109,19 @@ def files_below(folder: Path) -> list[Path]:
             folders[:] = [name for name, to in leads_to.items() if to == os.path.join(real, name) and to not in been]
             found += [Path(place, name) for name in names if not _hidden(name)]
         tops += sorted(links)
-    return sorted(file for file in found if file.is_file())
+    files = []
+    for file in sorted(found):
+        try:
+            if file.is_file():
+                files.append(file)
+        except OSError as error:  # its folder may be listed, but not entered
+            left_out(error)
+    return files
 
 
 def is_run(folder: Path) -> bool:
     """Whether a folder is one in which fine-tuning keeps copies of lines."""
-    return folder.suffix == OF_RUN and (folder / BEGUN).is_file()
+    return folder.suffix == OF_RUN and os.path.isfile(folder / BEGUN)
 
 
 def in_run(file: Path, source: Path) -> bool:
@@ -134,7 +141,7 @@ def same_file(path: Path) -> Path | None:
         folder = _same_folder(path.parent)
         names = _names(folder, folder.stat().st_mtime_ns)[0]
         name = names.get(path.name) or names.get(plain(path.name))
-    except OSError:  # also where the name is longer than one can be, or the folder not ours to list
+    except (OSError, RecursionError):  # also where a name is longer than one can be, or the folder not ours to list
         name = None
     # A folder may be closed to listing.
     return folder / name if name else path if os.path.isfile(path) else None
@@ -149,8 +156,11 @@ def _same_folder(path: Path) -> Path:
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """The folders in a folder, sorted."""
-    return [folder / name for name in sorted(set(_names(folder, folder.stat().st_mtime_ns)[1].values()))]
+    """The folders in a folder, sorted; none where it is not ours to list."""
+    try:
+        return [folder / name for name in sorted(set(_names(folder, folder.stat().st_mtime_ns)[1].values()))]
+    except OSError:
+        return []
 
 
 @lru_cache(maxsize=64)

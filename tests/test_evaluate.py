@@ -194,7 +194,7 @@ def test_a_corrected_text_comes_before_what_htr_wrote_of_the_page(run, tmp_path,
     (tmp_path / "page.txt").write_text("one\ntwo\n")
     assert run("--pages", tmp_path, "--out", tmp_path / "scores.json")[0] == 0
     assert json.loads((tmp_path / "scores.json").read_text())["scores"]["CER"]["value"] == pytest.approx(100 / 7)
-    assert "1 page with XML that htr wrote and a text beside it; the text counts" in caplog.text
+    assert "ALTO or PAGE XML is passed over, which htr wrote" in caplog.text
     # Beside XML of others, which counts, it is told of, and its encoding harms nothing.
     (tmp_path / "train").mkdir()
     write_page(tmp_path / "train", "page", [("three", boxes[0])])

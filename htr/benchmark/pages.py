@@ -44,7 +44,7 @@ from htr.benchmark.lines import named_rates
 from htr.benchmark.provenance import labels_sha256, provenance
 from htr.cli import counted, printable
 from htr.corpora.folder import has_text, is_page, pictures_with_texts
-from htr.corpora.pages import PageTruth, counting, load_pages, pages_with_xml
+from htr.corpora.pages import PageTruth, load_pages, pages_with_xml
 from htr.corpora.sample import as_seen, told_split
 from htr.corpora.transcript import as_written
 from htr.errors import InputError
@@ -163,8 +163,8 @@ class PageText(NamedTuple):
 def load_texts(folder: Path) -> list[PageText]:
     """The pages of a folder, and of those below it, that have a plain text beside them (`page1.txt` of `page1.jpg`).
 
-    Pages below folders named train, val and test are of that split, all others of test. A folder with ALTO or PAGE XML has none: what
-    that tells counts, but for what htr wrote of pages that have a text.
+    Pages below folders named train, val and test are of that split, all others of test. Where another program has written ALTO or PAGE
+    XML with texts, that counts, and there are none.
 
     Raises:
         InputError: a text cannot be read, a picture has several pages, or the pictures are of lines.
@@ -172,16 +172,22 @@ def load_texts(folder: Path) -> list[PageText]:
     if not folder.is_dir():
         return []
     pictures = [found for found in pictures_with_texts(folder) if not in_run(found[0], folder)]
+    given = [(image.resolve().with_suffix(""), file) for image, file in pictures if has_text(file)]
+    if not given:
+        return []
     pages, doubts = pages_with_xml(folder)
-    of_xml = counting(folder, pages, pictures)
-    if of_xml or (doubts and not pages):
-        known = {page.image.resolve().with_suffix("") for page in of_xml}
-        alone = [file for image, file in pictures if has_text(file) and image.resolve().with_suffix("") not in known]
-        if alone:
+    if any(not page.by_htr and any(line.text for line in page.page.lines) for page in pages):
+        known = {page.image.resolve().with_suffix("") for page in pages if not page.by_htr}
+        if alone := sum(picture not in known for picture, _ in given):
             log.warning(
-                "%s: %s with a plain text alone left out, since others have XML", folder, counted(len(alone), "page")
+                "%s: %s with a plain text alone left out, since others have XML", folder, counted(alone, "page")
             )
         return []
+    if pages or doubts:
+        log.warning(
+            "%s: ALTO or PAGE XML is passed over, which htr wrote, or which has no texts or is broken, since there are plain texts",
+            folder,
+        )
     texts, without = [], 0
     for image, file in pictures:
         name = image.relative_to(folder)

@@ -14,7 +14,7 @@ from htr.alphabet import normalise
 from htr.batch import is_result
 from htr.cli import counted
 from htr.corpora.markup import seen
-from htr.corpora.sample import SPLITS, Doubt, Sample, as_seen, told_split
+from htr.corpora.sample import SPLITS, Doubt, Sample, as_seen, shows, told_split
 from htr.errors import InputError
 from htr.files import files_below, in_run, is_run, read_text, same_file
 from htr.pages.images import SUFFIXES, by_worth, open_image
@@ -166,6 +166,8 @@ def _swallowed(text: str, mark: str) -> bool:
 
 def _sample(row: dict[str, str], folder: Path) -> Sample:
     named = row["file"].strip()
+    if not named:
+        raise InputError("names no file; correct it, or take the line out")
     image = same_file(folder / named)
     if image is None and "\\" in named:  # as Windows writes paths
         named = named.replace("\\", "/")
@@ -225,7 +227,7 @@ def text_beside(image: Path) -> Path | None:
 def has_text(file: Path | None) -> bool:
     """Whether there is a text file, and anything in it."""
     try:
-        return file is not None and bool(read_text(file).strip())
+        return file is not None and shows(read_text(file))
     except InputError:
         return True  # not one that can be read
 

@@ -184,9 +184,11 @@ def read_xml(file: Path, source: Path) -> Truth | None:
         and root.find("{*}Metadata/{*}TranskribusMetadata") is None
         and len(written) == 1
     )
-    if not by_htr and orientation in (2, 3, 4):
+    # Of a square, the size does not tell whether a turn was followed.
+    doubtful = {2, 3, 4, *(_TURNS if _alike(shown, shown[::-1]) else ())}
+    if not by_htr and orientation in doubtful:
         log.warning(
-            "%s: is shown upside down or mirrored, as its EXIF says, which some programs do not follow; if its lines do not fit, take "
+            "%s: is shown turned or mirrored, as its EXIF says, which some programs do not follow; if its lines do not fit, take "
             "that out of the file (exiftool -Orientation= FILE)",
             image,
         )

@@ -18,7 +18,7 @@ from htr.corpora.iam import aachen_split, natural_text, table_rows, writers_of_f
 from htr.corpora.markup import Shape, Truth, read_xml, rectangle, scaled_page, seen
 from htr.corpora.sample import Doubt, Sample, told_split
 from htr.errors import InputError
-from htr.files import files_below
+from htr.files import files_below, in_run
 from htr.pages.containers import Line, Page
 from htr.pages.crop import crop_line
 from htr.pages.images import open_image
@@ -157,6 +157,11 @@ def _load_folder(folder: Path) -> list[PageTruth]:
         )
     if any(page.by_htr for page in pages):
         pages = counting(folder, pages, pictures_with_texts(folder))
+        if not pages:
+            raise InputError(
+                f"{folder}: has no XML but what htr wrote of pages that have a text beside them; htr.evaluate --pages and "
+                "htr.finetune take such texts, or take them away where the XML is the right one"
+            )
     tell_own(folder, pages)
     return pages
 
@@ -175,7 +180,7 @@ def counting(folder: Path, pages: Sequence[PageTruth], pictures: Sequence[tuple[
     kept = [page for page in pages if not (page.by_htr and has_text(texts.get(page.image.resolve().with_suffix(""))))]
     if len(kept) < len(pages):
         passed = counted(len(pages) - len(kept), "page")
-        log.warning("%s: %s with XML that htr wrote and a text beside it; the text counts", folder, passed)
+        log.warning("%s: %s with a text, beside which the XML that htr wrote does not count", folder, passed)
     return kept
 
 
@@ -198,7 +203,7 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
     doubts: list[Doubt] = []
     empty = 0
     for file in files_below(folder):
-        if file.suffix.lower() != ".xml":
+        if file.suffix.lower() != ".xml" or in_run(file, folder):
             continue
         name = file.relative_to(folder).as_posix()
         try:
@@ -208,6 +213,9 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
             continue
         except ValueError as error:
             doubts.append(Doubt(name, "", f"holds a malformed number ({error}); export it again"))
+            continue
+        except RecursionError:
+            doubts.append(Doubt(name, "", "is nested too deeply; export it again"))
             continue
         if truth is None:
             continue

@@ -24,7 +24,7 @@ SPLITS = ("train", "val", "test")
 # What folders of a split are also called.
 _NEARLY = {"training": "train", "validation": "val", "valid": "val", "dev": "val", "eval": "val"}
 
-_STROKE = re.compile(rf"(?<=\S)[^\S\n]*-?[{BROKEN}][^\S\n]*$", re.MULTILINE)
+_STROKE = re.compile(rf"(?<=\S)\s*-?[{BROKEN}]\s*$")
 
 # Characters that are not seen, and yet change how some scripts look.
 _JOINERS = "\u200c\u200d"
@@ -58,7 +58,12 @@ def as_seen(text: str) -> str:
     """A transcription without what is not in the picture: in place of the mark of a word that is broken at the end of a line stands
     the stroke that is there, and characters that cannot be seen are left out."""
     text = "".join(each for each in text if unicodedata.category(each) != "Cf" or each in BROKEN + _JOINERS)
-    return _STROKE.sub("-", text)
+    return "\n".join(_STROKE.sub("-", line) for line in text.splitlines())
+
+
+def shows(text: str) -> bool:
+    """Whether anything in a text can be seen."""
+    return any(unicodedata.category(each)[0] not in "CZ" for each in text)
 
 
 def told_split(file: Path) -> str | None:

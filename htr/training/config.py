@@ -177,7 +177,8 @@ def read_values(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such config; see the files in configs/")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError) as error:  # the latter: no UTF-8, or what looks like a date and is none
+    # The latter two: no UTF-8, or what looks like a date and is none; brackets without end.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a YAML file ({first_line(error)}); see the files in configs/") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: holds no keys and values; see the files in configs/")
@@ -211,7 +212,7 @@ def checked(kind: type[Values], values: dict[str, Any], origin: str) -> Values:
 def _parsed(text: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, RecursionError):
         return text
 
 
@@ -234,7 +235,7 @@ def _as_type(key: str, value: Any, kinds: tuple[type, ...]) -> Any:
     if float in kinds and isinstance(value, (int, str)) and not isinstance(value, bool):
         try:
             return float(value)  # YAML reads 1e-3 as text
-        except ValueError:
+        except (ValueError, OverflowError):
             pass
     # A number may stand for text (run=7), but nothing else may stand for something else.
     if str in kinds and isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -311,12 +311,12 @@ def test_a_picture_that_a_camera_turned_upside_down_is_told_of(folder, caplog):
     Image.open(folder / "scan.png").save(picture)
     (folder / "scan.xml").write_text(ESCRIPTORIUM.replace("scan.png", "scan.jpg"), encoding="utf-8")
     pages_with_xml(folder)
-    assert "upside down" not in caplog.text
+    assert "mirrored" not in caplog.text
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 3
     Image.open(picture).save(picture, exif=exif)
     pages_with_xml(folder)
-    assert f"{picture}: is shown upside down or mirrored" in caplog.text
+    assert f"{picture}: is shown turned or mirrored" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -618,3 +618,30 @@ def test_a_thin_picture_may_lose_a_pixel_in_rounding(tmp_path):
     cv2.imwrite(str(tmp_path / "scan.png"), np.full((30, 200), 255, np.uint8))
     (tmp_path / "scan.xml").write_text(ALTO_2.replace('WIDTH="400" HEIGHT="300"', 'WIDTH="1003" HEIGHT="148"'))
     assert load_pages(str(tmp_path))[0].page.width == 200
+
+
+def test_of_a_square_picture_a_turn_that_may_not_have_been_followed_is_told(tmp_path, caplog):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("L", (300, 300), 255).save(tmp_path / "scan.jpg", exif=exif)
+    xml = ALTO_2.replace("<Layout>", f"{NAMED.format('scan.jpg')}<Layout>")
+    (tmp_path / "scan.xml").write_text(xml.replace('WIDTH="400" HEIGHT="300"', 'WIDTH="300" HEIGHT="300"'))
+    load_pages(str(tmp_path))
+    assert "scan.jpg: is shown turned or mirrored" in caplog.text
+
+
+def test_pages_whose_texts_lie_beside_what_htr_wrote_are_not_read_here(folder):
+    by_htr = PAGE.replace("  <Page ", "  <Metadata><Creator>htr 0.1</Creator></Metadata><Page ", 1)
+    (folder / "scan.xml").write_text(by_htr)
+    (folder / "scan.txt").write_text("\u200b\ufeff\n")  # nothing that can be seen
+    assert len(load_pages(str(folder))) == 1
+    (folder / "scan.txt").write_text("two words\nmore")
+    with pytest.raises(InputError, match="no XML but what htr wrote of pages that have a text beside them"):
+        load_pages(str(folder))
+
+
+def test_xml_that_is_nested_too_deeply_is_named(folder):
+    groups = "<OrderedGroup>" * 3000 + "</OrderedGroup>" * 3000
+    (folder / "scan.xml").write_text(re.sub("(<Page [^>]*>)", rf"\1<ReadingOrder>{groups}</ReadingOrder>", PAGE))
+    with pytest.raises(InputError, match=r"scan\.xml: is nested too deeply"):
+        load_pages(str(folder))
