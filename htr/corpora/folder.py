@@ -114,7 +114,7 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
     reader = csv.reader(rows, delimiter=mark, quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL, strict=True)
     samples: list[Sample] = []
     doubts: list[Doubt] = []
-    named: dict[str, tuple[str, int]] = {}
+    named: dict[str, tuple[Sample, int]] = {}
     quoted = 0
     try:
         columns = [name.strip().lower() for name in next(reader, [])]
@@ -137,12 +137,14 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
                         "goes on in the next row, by a quotation mark; double those that are written, or use lines.tsv"
                     )
                 sample = _sample(row, table.parent)
-                said = sample.split, reader.line_num + first - 1
-                split, earlier = named.setdefault(f"{sample.id} {Path(row['file']).suffix}", said)
-                if split != sample.split:
+                said = sample, reader.line_num + first - 1
+                other, earlier = named.setdefault(f"{sample.id} {Path(row['file']).suffix}", said)
+                if other.split != sample.split:
                     raise InputError(
-                        f"names a picture that is of the split {split} in line {earlier}; take one of them out"
+                        f"names a picture that is of the split {other.split} in line {earlier}; take one of them out"
                     )
+                if other.text != sample.text:
+                    raise InputError(f"names a picture that has another text in line {earlier}; take one of them out")
                 samples.append(sample)
                 # With a comma in it or doubled quotes, as spreadsheets put them.
                 quoted += tabs and bool(re.fullmatch(r'".*(,|"").*"', row["text"]))

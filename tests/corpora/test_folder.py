@@ -97,6 +97,12 @@ def test_fields_that_excel_leaves_out_at_the_end_of_rows_are_empty(folder):
             "file,text,split\na.png,x,train\n./a.png,x,test\n",
             "line 3: names a picture that is of the split train",
         ),
+        (
+            "lines.tsv",
+            "file\ttext\na.png\tone\na.png\ttwo\n",
+            "line 3: names a picture that has another text in line 2",
+        ),
+        ("lines.tsv", "file\ttext\n\tone\n", "line 2: names no file; correct it"),
         ("lines.tsv", "file\ttext\tsplit\na.png\tone\tdev\n", "split 'dev' must be one of train, val, test"),
         ("lines.tsv", "file\ttext\n", "has no lines with a text"),
         ("lines.csv", "sep=;\nfile;text\na.png;one\nb.png;two\n", "lines.csv: line 4: .*b.png is not there"),
