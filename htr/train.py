@@ -22,7 +22,7 @@ def main() -> None:
     from htr.training.config import load_config
     from htr.training.run import train
 
-    summary = train(load_config(arguments.config, arguments.overrides))
+    summary = train(load_config(arguments.config, arguments.overrides), settle=True)
     if rank_zero_only.rank:
         return
     print(

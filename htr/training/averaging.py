@@ -3,49 +3,34 @@
 from __future__ import annotations
 
 import logging
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, update_bn
-from tqdm import tqdm
+from torch.optim.swa_utils import AveragedModel
 
 from htr.alphabet import named
-from htr.corpora import label, load_corpus
-from htr.corpora.sample import Sample
+from htr.corpora import label
 from htr.errors import InputError
-from htr.lineimage import batches_of_like_width, collate, prepare
-from htr.machine import use_bfloat16
 from htr.network import BESIDE, Recogniser
+from htr.training.norms import measure_norms
 from htr.training.run import take_over
 from htr.weights import OF_ONE_TRAINING, Weights, data_seen, load_weights, save_weights
 
 log = logging.getLogger(__name__)
-
-LINES = 400
-"""Train lines of each corpus, at most, from which the norms are measured: large corpora do not outweigh small ones."""
-
-# Pixels of a batch, and how much wider its widest line may be than its narrowest: the norms are measured of many lines at once.
-_BATCH_PIXELS, _SPREAD = 900_000, 1.2
 
 
 def average(files: Sequence[str | Path], corpora: Sequence[str], out: Path) -> int:
     """Writes the average of weights, its norms measured anew.
 
     That weights which went on from one file read better together: Wortsman et al., Model soups (2022),
-    https://arxiv.org/abs/2203.05482. That the means and variances of batch normalisation must then be measured anew: Izmailov et
-    al., Averaging weights leads to wider optima and better generalization (2018), https://arxiv.org/abs/1803.05407. It is done
-    with lines as they are read, not as training changes them, which helps the weights of a single training too.
+    https://arxiv.org/abs/2203.05482. For the norms, see `htr.training.norms.measure_norms`.
 
     Args:
         files: weights files, or names of weights that come along; of one, the norms alone change.
-        corpora: see `htr.corpora.load_corpus`; up to `LINES` train lines of each are taken.
+        corpora: see `htr.corpora.load_corpus`; up to `htr.training.norms.LINES` train lines of each are taken.
         out: the new weights file.
 
     Returns:
@@ -57,35 +42,22 @@ def average(files: Sequence[str | Path], corpora: Sequence[str], out: Path) -> i
     loaded = [load_weights(file) for file in files]
     for other in loaded[1:]:
         _refuse_other_network(other, loaded[0])
-    chosen: list[Sample] = []
-    for corpus in corpora:
-        samples = [sample for sample in load_corpus(corpus) if sample.split == "train"]
-        if not samples:
-            raise InputError(f"{corpus}: has no train lines; say in a column split, or by folders, which they are")
-        # In their order, for the lines of a page are cut out of one picture.
-        indices = random.Random(0).sample(range(len(samples)), min(LINES, len(samples)))
-        chosen += [samples[index] for index in sorted(indices)]
     header = loaded[0].header
-    lines = [
-        prepare(sample.image(), header.height).picture
-        for sample in tqdm(chosen, desc="preparing lines", unit=" lines", leave=False, disable=None)
-    ]
     # What the norms have measured is not averaged, as it is measured anew.
     averaged = AveragedModel(loaded[0].network)
     for weights in loaded:
         averaged.update_parameters(weights.network)
     network = averaged.module
-    with torch.autocast("cpu", torch.bfloat16, enabled=use_bfloat16("cpu")):
-        update_bn(_batches(lines, header.height), network)
+    lines = measure_norms(network, header.height, corpora)
     training = {
         **{
             name: value for name, value in header.training.items() if name not in (*OF_ONE_TRAINING, "parent", "shares")
         },
         **_origins(loaded),
-        "norms": {"data": [label(corpus) for corpus in corpora], "lines": len(lines)},
+        "norms": {"data": [label(corpus) for corpus in corpora], "lines": lines},
     }
     save_weights(out, network, replace(header, training=training))
-    return len(lines)
+    return lines
 
 
 def join(files: Sequence[str | Path], shares: Sequence[float] | None, out: Path) -> None:
@@ -150,10 +122,3 @@ def _refuse_other_network(weights: Weights, first: Weights, but: Sequence[str] =
             raise InputError(
                 f"{weights.file}: its {name} is another than that of {first.file}; give weights that {remedy}"
             )
-
-
-def _batches(lines: Sequence[np.ndarray], height: int) -> Iterator[Tensor]:
-    batches = batches_of_like_width([line.shape[1] for line in lines], height, _BATCH_PIXELS, _SPREAD)
-    for batch in tqdm(batches, desc="measuring norms", unit=" batches", leave=False, disable=None):
-        images, _ = collate([lines[index] for index in batch], 1)
-        yield images.to(memory_format=torch.channels_last)

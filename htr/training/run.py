@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import date
@@ -29,6 +30,7 @@ from htr.training.data import Lines
 from htr.training.folder import claim, fingerprint, finished, refuse_gone, refuse_unvalidated
 from htr.training.loop import check_options, fit, make_trainer
 from htr.training.module import Training
+from htr.training.norms import measure_norms
 from htr.weights import Header, Weights, load_weights, save_weights, sha256
 
 log = logging.getLogger(__name__)
@@ -44,8 +46,13 @@ def refuse_devices(config: TrainConfig) -> None:
             )
 
 
-def train(config: TrainConfig) -> dict[str, Any]:
+def train(config: TrainConfig, settle: bool = False) -> dict[str, Any]:
     """Trains, or goes on with a run that was stopped, and returns its summary.
+
+    Args:
+        config: the values of the run.
+        settle: whether the norms of the best weights are measured anew in the end (see `htr.training.norms.measure_norms`), and kept
+            so where they read the validation lines better; not with several processes, nor where a share of the lines is left out.
 
     Raises:
         InputError: the data or a value cannot be used, the run folder belongs to another run, there was no validation, or memory is
@@ -88,7 +95,30 @@ def train(config: TrainConfig) -> dict[str, Any]:
         trainer = make_trainer(config, folder, best)
         fit(trainer, module, lines, checkpoint, f"batch_pixels={config.batch_pixels // 2}")
         refuse_unvalidated(folder, best.epoch)
+        corpora = list(dict.fromkeys(name for name, sample in chosen if sample.split == "train"))
+        if settle and corpora and config.share == 1 and trainer.world_size == 1:
+            _settle(config, corpora, trainer, lines, best)
         return _finish(folder, config, trainer, module, lines, best)
+
+
+def _settle(config: TrainConfig, corpora: list[str], trainer: L.Trainer, lines: Lines, best: BestWeights) -> None:
+    """Measures the norms of the best weights anew, and keeps them so where they read the validation lines better."""
+    weights = load_weights(best.path)
+    measured = measure_norms(weights.network, config.height, corpora)
+    judge = L.Trainer(
+        accelerator=trainer.strategy.root_device.type, devices=1, precision=trainer.precision, logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    module = Training(weights.network, weights.alphabet, config)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        (metrics,) = judge.validate(module, lines.val_dataloader(), verbose=False)
+    if metrics["val_cer"] >= best.cer:
+        return
+    best.cer, best.wer = metrics["val_cer"], metrics["val_wer"]
+    best.norms = {"data": [label(name) for name in corpora], "lines": measured}
+    facts = {"val_cer": round(best.cer, 3), "val_wer": round(best.wer, 3), "norms": best.norms}
+    save_weights(best.path, weights.network, replace(weights.header, training={**weights.header.training, **facts}))
 
 
 def _finish(
@@ -106,6 +136,7 @@ def _finish(
         "val_lines": len(lines.val),
         "val_cer": round(best.cer, 3),
         "val_wer": round(best.wer, 3),
+        **({"norms": best.norms} if best.norms else {}),
         "curve": best.curve,
         "lines_per_second": round(best.lines_per_second, 1),
         "speed_of": f"{machine['processor']}, {counted(machine['threads'], 'thread')}, {machine['precision']}, batches of up to "
@@ -278,6 +309,7 @@ class BestWeights(Callback):
         self.cer = self.wer = float("inf")
         self.epoch = 0
         self.lines_per_second = 0.0
+        self.norms: dict[str, Any] = {}  # of what they were measured anew, if they were
         self.curve: list[dict[str, float]] = []
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Training) -> None:

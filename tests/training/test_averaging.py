@@ -8,7 +8,7 @@ from htr import average, join
 from htr.corpora.embedded import embedded_lines
 from htr.lineimage import collate, prepare
 from htr.network import Recogniser
-from htr.training import averaging
+from htr.training import averaging, norms
 from htr.weights import Header, load_weights, save_weights
 
 NETWORK = {"encoder": "lcnet_035", "width_stride": 8, "lstm_layers": 1, "lstm_units": 8, "neck_channels": 8}
@@ -112,7 +112,7 @@ def test_of_large_corpora_so_many_lines_are_taken_that_small_ones_count_too(weig
     large.mkdir()
     (large / "train.png").write_bytes((corpus / "train.png").read_bytes())
     (large / "lines.tsv").write_text("file\ttext\tsplit\n" + "train.png\tsome words\ttrain\n" * 5)
-    monkeypatch.setattr(averaging, "LINES", 3)
+    monkeypatch.setattr(norms, "LINES", 3)
     out = tmp_path / "out.safetensors"
     count = averaging.average([weights("one.safetensors", 1)], [f"lines:{large}", f"lines:{corpus}"], out)
     assert count == load_weights(out).header.training["norms"]["lines"] == 3 + 1

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import lightning as L
 import numpy as np
 import pytest
 import torch
@@ -65,6 +66,32 @@ def test_a_run_leaves_weights_config_log_and_summary(tiny_config):
     assert weights.header.training["val_cer"] == round(summary["val_cer"], 3)
     assert epochs_logged(folder) == [0, 1]
     assert list((folder / "logs").glob("version_0/events.out.tfevents.*"))
+
+
+def test_norms_are_measured_anew_in_the_end_and_kept_where_the_validation_lines_are_read_better(
+    tiny_config, tmp_path, monkeypatch
+):
+    def means(folder):
+        weights = load_weights(folder / "model.safetensors")
+        return weights, torch.cat(
+            [tensor for name, tensor in weights.network.state_dict().items() if name.endswith("running_mean")]
+        )
+
+    plain = train(load_config(CONFIG, [*tiny_config, f"run={tmp_path / 'plain'}"]))
+    before = means(tmp_path / "plain")[1]
+    rates = [{"val_cer": plain["val_cer"] + 0.01, "val_wer": 0.0}]
+    monkeypatch.setattr(L.Trainer, "validate", lambda *_, **__: rates)
+    summary = train(load_config(CONFIG, [*tiny_config, f"run={tmp_path / 'alike'}"]), settle=True)
+    assert "norms" not in summary and torch.equal(means(tmp_path / "alike")[1], before)
+    rates[0] = {"val_cer": 1.5, "val_wer": 2.5}
+    summary = train(load_config(CONFIG, [*tiny_config, f"run={tmp_path / 'better'}"]), settle=True)
+    weights, measured = means(tmp_path / "better")
+    assert (summary["val_cer"], summary["val_wer"], summary["norms"]["lines"]) == (1.5, 2.5, 24)
+    assert summary["weights_sha256"] == weights.sha256
+    assert {name: weights.header.training[name] for name in ("val_cer", "norms", "curve")} == {
+        name: summary[name] for name in ("val_cer", "norms", "curve")
+    }
+    assert not torch.allclose(measured, before)
 
 
 def test_a_finished_run_is_not_run_again_and_another_may_not_take_its_folder(tiny_config):
