@@ -32,6 +32,7 @@ def test_lines_of_pages_without_a_text_are_found(tmp_path, caplog, capsys):
     # What is labelled elsewhere, what is labelled here, what another run made, and what cannot be opened.
     for name, sample in zip(("line", "empty", "labelled", "known", "my.run/lines/pictures/00000"), samples):
         write_line(source / f"{name}.png", sample)
+    (source / "my.run" / "begun.json").touch()
     (source / "known.txt").write_text(samples[3].text)
     (source / "empty.txt").write_text("\n")
     (source / "broken.png").write_bytes(b"no picture")
