@@ -32,9 +32,11 @@ OVERLAY = ".overlay.jpg"
 
 _MADE = frozenset({".txt", ".json", ".jsonl", ".xml", ".html"})  # what names of readings end in, but for PDF
 
-# Pictures of lines are opened until they have so many pixels and are as many as tell a language together, or have far more pixels,
-# and are then read together.
-_CHUNK_PIXELS, _CHUNK_LINES, _MOST_PIXELS = 8_000_000, 24, 64_000_000
+_OWN = "made by htr"  # what files passed over are called that have the endings of pictures all the same
+
+# Pictures of lines are opened until they have so many pixels and are as many as tell a language together, or have far more pixels or
+# are far more, and are then read together.
+_CHUNK_PIXELS, _CHUNK_LINES, _MOST_PIXELS, _MOST_LINES = 8_000_000, 24, 64_000_000, 100
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
 
     Returns:
         The path of each result below `out`, without a suffix, by the file; how many other files are in the folders, by
-        what their names end in; and what is wrong with folders that hold no such file or cannot be
+        what their names end in, those that htr made apart; and what is wrong with folders that hold no such file or cannot be
         listed, each of which is said at once.
 
     Raises:
@@ -100,7 +102,7 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
             # What `letters/*` names too.
             made = len(given) > 1 and out and _same(path.parent, out) and os.path.isfile(path) and _may_be_made(path)
             if made or path.name.endswith(OVERLAY):
-                others[path.suffix.lower()] += 1
+                others[_OWN] += 1
             else:
                 add(path, Path(path.stem if path.stem.strip(".") else path.name))  # of `...png` it is `..`
             continue
@@ -119,10 +121,12 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
             folders[:] = [
                 name for name in folders if name[0] != "." and not is_run(Path(folder, name)) and name not in of_results
             ]
-            openable = [name for name in names if name[0] != "." and Path(name).suffix.lower() in SUFFIXES]
+            names = [name for name in names if name[0] != "."]
+            openable = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
             pictures = [name for name in openable if not is_result(Path(folder, name))]
             own = own or len(pictures) < len(openable)
-            passed.update(Path(name).suffix.lower() or name for name in set(names).difference(pictures))
+            passed.update(Path(name).suffix.lower() or name for name in set(names).difference(openable))
+            passed.update({_OWN: len(openable) - len(pictures)})
             links += [name for name in folders if os.path.islink(Path(folder, name))]
             found += [Path(folder, name) for name in pictures]
         if out and _same(path, out):
@@ -131,7 +135,7 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
                     f"{out}: is the folder that is read; choose another one for the results with --out, or name the pictures in it"
                 )
             continue
-        others.update(passed)
+        others += passed  # but for kinds of which there are none
         if not found and wrong == len(broken):
             none = "pictures or PDF files but those that htr made" if own else "pictures or PDF files"
             broken.append(InputError(f"{path}: holds no {none}; give the folder that they are in"))
@@ -155,11 +159,14 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
     return results, others, [str(error) for error in broken]
 
 
-def find_all_pages(files: dict[Path, Path]) -> tuple[list[Task], list[str]]:
+def find_all_pages(files: dict[Path, Path], out: Path | None) -> tuple[list[Task], list[str]]:
     """Lists the pages of all files that `find_files` lists; says at once, and returns, which cannot be opened and why.
 
     The results of several pages get a number behind the file's name; those of files that would else share a name keep the file's
     whole name: of `letter.tif` and `letter.webp`, `letter.tif.txt` and `letter.webp.txt`.
+
+    Raises:
+        InputError: results of two pages would go to the same place below `out`, the folder of results, if any; both are named.
     """
     counts: dict[Path, int] = {}
     broken = []
@@ -172,12 +179,15 @@ def find_all_pages(files: dict[Path, Path]) -> tuple[list[Task], list[str]]:
     # What is no picture, such as a text beside one, has no result whose name it could share.
     named = {file: result for file, result in files.items() if file in counts or file.suffix.lower() in SUFFIXES}
     results = _told_apart(named, counts)
-    if copies := [file for file in counts if results[file] != named[file]]:
-        log.warning(
-            "%s have nearly the names of others (such as %s): these keep the whole names; if they are copies, give one of each",
-            counted(len(copies), "file"), copies[0],
-        )  # fmt: skip
-    return [task for file, pages in counts.items() for task in _pages_of(file, pages, results[file])], broken
+    tasks = [task for file, pages in counts.items() for task in _pages_of(file, pages, results[file])]
+    if out:
+        _refuse_same_results(tasks, out)
+        if copies := [file for file in counts if results[file] != named[file]]:
+            log.warning(
+                "%s nearly named as others (such as %s), so their results keep the whole names; if they are copies, give one of each",
+                counted(len(copies), "file"), copies[0],
+            )  # fmt: skip
+    return tasks, broken
 
 
 def _told_apart(files: dict[Path, Path], counts: dict[Path, int]) -> dict[Path, Path]:
@@ -209,18 +219,13 @@ def _pages_of(file: Path, pages: int, result: Path) -> list[Task]:
     ]
 
 
-def refuse_same_results(tasks: Sequence[Task], out: Path) -> None:
-    """Makes sure that no two pages' results would go to the same place below `out`.
-
-    Raises:
-        InputError: those of two would; both are named.
-    """
+def _refuse_same_results(tasks: Sequence[Task], out: Path) -> None:
     owners: dict[Path, Task] = {}
     for task in tasks:
         if (other := owners.setdefault(task.result, task)) is not task:
             raise InputError(
-                f"{task.name} and {other.name} would both be written to {out / task.result}; give the folder above both, rename one, "
-                "or use two folders"
+                f"the results of {task.name} and {other.name} would both be written to {out / task.result}...; give the folder above "
+                "both, rename one, or use two folders"
             )
 
 
@@ -251,7 +256,7 @@ def read_lines(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence
             picture = error
         chunk.append((task, picture, lightness))
         enough = pixels > _CHUNK_PIXELS and len(chunk) >= _CHUNK_LINES
-        if enough or pixels > _MOST_PIXELS or task is tasks[-1]:
+        if enough or pixels > _MOST_PIXELS or len(chunk) >= _MOST_LINES or task is tasks[-1]:
             yield from _read_chunk(reader, chunk, makers)
             chunk, pixels = [], 0
 
@@ -297,7 +302,7 @@ def _page_of_line(reader: Reader, picture: np.ndarray, line: Line) -> Page:
 
     notes = []
     height, width = picture.shape
-    found = reader.find_page(picture)
+    found = reader.find_page(picture, upright=True)
     # A short word, no wider than twice its height and not as narrow as a page, may be found in two pieces or not at all.
     word = 0.75 * height < width <= 2 * height and len(found.lines) <= 2
     if not word and not looks_like_line(picture, found):

@@ -186,7 +186,9 @@ def _speeds(speed: dict[str, Any]) -> str:
 
 
 def _percent(rate: dict[str, Any]) -> str:
-    return f"{rate['value']:6.2f} %   95 % interval {rate['low']:.2f} to {rate['high']:.2f}"
+    known = rate["low"] is not None
+    bounds = f"95 % interval {rate['low']:.2f} to {rate['high']:.2f}" if known else "(too few for an interval)"
+    return f"{rate['value']:6.2f} %   {bounds}"
 
 
 def _weights_row(result: dict[str, Any]) -> tuple[str, str]:

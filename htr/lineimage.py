@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -112,7 +112,12 @@ def collate(lines: Sequence[np.ndarray], width_stride: int) -> tuple[Tensor, Ten
     images = torch.zeros(len(lines), 1, lines[0].shape[0], padded_width(int(widths.max())))
     for image, line in zip(images, lines):
         image[0, :, : line.shape[1]] = torch.from_numpy(line)
-    return images.div_(255), (widths + width_stride - 1) // width_stride
+    return images.div_(255), columns_of(widths, width_stride)
+
+
+def columns_of(width: Any, width_stride: int) -> Any:
+    """How many of the network's columns a line of a width fills, in pixels; or several lines, as a tensor."""
+    return (width + width_stride - 1) // width_stride
 
 
 def padded_width(width: int) -> int:

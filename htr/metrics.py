@@ -72,13 +72,18 @@ def align(truth: str, reading: str) -> list[Edit]:
     ]
 
 
+FEWEST = 10
+"""Lines, pages or writers below which an interval over them says nothing: of one, it would have no width."""
+
+
 @dataclass(frozen=True)
 class Rate:
-    """An error rate in percent, with the bounds of its 95 % interval."""
+    """An error rate in percent, with the bounds of its 95 % interval; these are None where it is of fewer than `FEWEST` lines, or
+    writers."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     edits: int
     total: int
 
@@ -123,13 +128,13 @@ def score(
         for number, (truth, reading) in zip(unit, pairs):
             counts[number] += count_edits(truth, reading, split)
         edits, totals = counts.T
-        if not totals.sum():
-            return Rate(float("nan"), float("nan"), float("nan"), int(edits.sum()), 0)
-        drawn = 100 * edits[picks].sum(1) / np.maximum(totals[picks].sum(1), 1)
-        low, high = np.percentile(drawn, [2.5, 97.5])
-        return Rate(
-            float(100 * edits.sum() / totals.sum()), float(low), float(high), int(edits.sum()), int(totals.sum())
-        )
+        total = int(totals.sum())
+        low = high = None
+        if total and len(units) >= FEWEST:
+            drawn = 100 * edits[picks].sum(1) / np.maximum(totals[picks].sum(1), 1)
+            low, high = map(float, np.percentile(drawn, [2.5, 97.5]))
+        value = float(100 * edits.sum() / total) if total else float("nan")
+        return Rate(value, low, high, int(edits.sum()), total)
 
     return Scores(
         len(pairs), rate(list), rate(words), rate(words_and_marks),

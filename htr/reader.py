@@ -19,7 +19,7 @@ from htr.language import AUTO, LanguageModel, load_languages
 from htr.lineimage import Prepared, batches_of_like_width, collate, prepare
 from htr.machine import use_bfloat16
 from htr.pages.containers import Character, Line, Page, Point, Word, within
-from htr.pages.crop import cut_strip, looks_like_line
+from htr.pages.crop import Frame, cut_strip, looks_like_line
 from htr.pages.images import grey, open_image
 from htr.pages.lines import LineFinder
 from htr.weights import Weights, load_weights
@@ -124,8 +124,13 @@ class Reader:
                 regions.append(region)
         return replace(page, regions=tuple(regions), notes=_notes(picture, page, empty))
 
-    def find_page(self, image: Picture) -> Page:
+    def find_page(self, image: Picture, upright: bool = False) -> Page:
         """Finds the lines of a page and their order, and reads nothing.
+
+        Args:
+            image: of the page.
+            upright: whether it is taken for granted that the page does not stand upside down, to tell which takes about as long
+                as to find its lines.
 
         Returns:
             The page; its lines have no text.
@@ -135,7 +140,7 @@ class Reader:
         """
         picture = _open(image)
         page = self._finder.find(picture)
-        if self._is_inverted(picture, page):
+        if not upright and self._is_inverted(picture, page):
             return self._finder.find(picture, (2 - page.turn // 90) % 4)
         return page
 
@@ -271,7 +276,9 @@ def _notes(picture: np.ndarray, page: Page, empty: int) -> tuple[str, ...]:
         notes.append("no lines of handwriting found")
     elif looks_like_line(picture, page):
         notes.append("looks like a single line rather than a page; read it with --line")
-    elif (height := median(min(line.box[2] - line.box[0], line.box[3] - line.box[1]) for line in page.lines)) < _SMALL:
+    elif (
+        height := median(np.ptp(Frame.of(line.baseline).measure(line.polygon)[:, 1]) for line in page.lines)
+    ) < _SMALL:
         notes.append(f"the lines are {height:.0f} pixels high, too few to read them well; scan the page larger")
     if empty:
         notes.append(f"nothing could be read in {counted(empty, 'line')}")

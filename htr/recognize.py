@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import statistics
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from htr.batch import OVERLAY, Task, find_all_pages, find_files, read_lines, read_pages, refuse_same_results
+from htr.batch import OVERLAY, Task, find_all_pages, find_files, read_lines, read_pages
 from htr.cli import FULL, add_language, add_weights, complain, printable, run
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
@@ -38,7 +37,7 @@ def main() -> int:
     if arguments.overlay:
         makers[OVERLAY] = _overlay
     files, others, broken = find_files(arguments.files, out)
-    tasks, unopened = find_all_pages(files)
+    tasks, unopened = find_all_pages(files, out)
     broken += unopened
     total = len(tasks) + len(broken)
     if not out and len(tasks) > 1 and arguments.format in ("alto", "page", "page2013", "hocr"):
@@ -57,7 +56,7 @@ def main() -> int:
     # As `head` names several files.
     titled = arguments.format == "text" and not arguments.line and total > 1
     printed = False
-    confidences: dict[str, float] = {}
+    confidences: dict[str, tuple[float, int]] = {}
     progress = tqdm(total=total, initial=total - len(tasks), unit=f" {unit}", disable=None if total > 1 else True)
     try:
         for task, page, contents in results:
@@ -151,9 +150,7 @@ def _folder(word: str) -> Path:
 
 
 def _unwritten(tasks: list[Task], out: Path, suffixes: Iterable[str], resume: bool) -> tuple[list[Task], set[Path]]:
-    """The pages of which results are still to be written, and these; no file that is there, and none of two of a name, is
-    written over."""
-    refuse_same_results(tasks, out)
+    """The pages of which results are still to be written, and these; no file that is there is written over."""
     given = {os.path.realpath(task.file) for task in tasks}
     unwritten = []
     missing: set[Path] = set()
@@ -177,22 +174,27 @@ def _unwritten(tasks: list[Task], out: Path, suffixes: Iterable[str], resume: bo
     return unwritten, missing
 
 
-def _confidence(page: Page) -> float:
-    """The mean over the characters of a page that was read, in percent."""
+def _confidence(page: Page) -> tuple[float, int]:
+    """The mean over the characters of a page that was read, in percent, and how many these are."""
     lines = [line for line in page.lines if line.text]
-    return 100 * sum(line.confidence * len(line.text) for line in lines) / sum(len(line.text) for line in lines)
+    count = sum(len(line.text) for line in lines)
+    return 100 * sum(line.confidence * len(line.text) for line in lines) / count, count
 
 
-def _told(confidences: dict[str, float]) -> str:
+def _told(confidences: dict[str, tuple[float, int]]) -> str:
     """How sure the reading of some pages was, and what helps against doubt."""
-    mean = f"mean confidence {statistics.mean(confidences.values()):.0f} %"
-    little = sorted((value, name) for name, value in confidences.items() if value < _LITTLE)
+    # By characters: a page of a number alone must not count as much as a full one.
+    count = sum(characters for _, characters in confidences.values())
+    mean = f"mean confidence {sum(value * characters for value, characters in confidences.values()) / count:.0f} %"
+    little = [(name, *found) for name, found in confidences.items() if found[0] < _LITTLE]
     if not little:
         return mean
     taught = "to teach htr this hand, correct a page or two (README, Teach it a hand)"
     if len(confidences) == 1:
         return f"{mean}, so much will be wrong; {taught}"
-    named = ", ".join(f"{name} ({value:.0f} %)" for value, name in little[:_UNSURE])
+    # Those first of which most is likely to be wrong.
+    little.sort(key=lambda each: (each[1] - 100) * each[2])
+    named = ", ".join(f"{name} ({value:.0f} %)" for name, value, _ in little[:_UNSURE])
     more = ", ..." if len(little) > _UNSURE else ""
     return f"{mean}; {len(little)} of {len(confidences)} below {_LITTLE} %: {named}{more}; {taught}"
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from htr.batch import find_all_pages, find_files, read_pages, refuse_same_results
+from htr.batch import find_all_pages, find_files, read_pages
 from htr.cli import add_language, add_weights, complain, counted, run
 from htr.errors import InputError
 from htr.files import make_writable
@@ -42,13 +42,12 @@ def main() -> int:
     parted = [parted_by_text(folder, _below(folder, files)) for folder in given if folder.is_dir()]
     wanted = given.union(*(without for without, _ in parted))
     unread = {file: result for file, result in files.items() if file in wanted}
-    tasks, unopened = find_all_pages(unread)
+    tasks, unopened = find_all_pages(unread, out)
     broken += unopened
     if not tasks:
         if broken:
             return 2
         raise InputError(f"{arguments.files[0]}: all pictures there have a text; give pages that nobody transcribed")
-    refuse_same_results(tasks, out)
     make_writable(out)
     from htr.finetuning.suggestion import Candidate, choose, keys_of_lines, write_lines
     from htr.reader import load

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from htr.cli import run
 
@@ -22,9 +23,13 @@ def main() -> None:
     from htr.training.config import load_config
     from htr.training.run import train
 
-    summary = train(load_config(arguments.config, arguments.overrides), settle=True)
+    config = load_config(arguments.config, arguments.overrides)
+    ended = (Path(config.run) / "summary.json").is_file()
+    summary = train(config, settle=True)
     if rank_zero_only.rank:
         return
+    if ended:
+        print(f"{config.run}: this run came to its end on {summary['date']}; to train anew, give another run=")
     print(
         f"validation: CER {summary['val_cer']:.2f} %, WER {summary['val_wer']:.2f} % on {summary['val_lines']} lines "
         f"(epoch {summary['best_epoch']} of {summary['epochs']}, {summary['minutes']:.0f} minutes, "

@@ -136,6 +136,12 @@ def save_weights(path: Path, network: Recogniser, header: Header) -> None:
     save_network(path, RECOGNISER, network, asdict(header))
 
 
+def file_of(weights: str | Path) -> Path:
+    """The file of weights that are called by it, or by the name of such as ship with the package; it need not be there."""
+    shipped = MODELS / f"{weights}.safetensors"
+    return shipped if shipped.is_file() else Path(weights)
+
+
 def load_weights(path: str | Path | None = None) -> Weights:
     """Loads a weights file onto the CPU.
 
@@ -149,8 +155,7 @@ def load_weights(path: str | Path | None = None) -> Weights:
         raise InputError(
             "an empty name of weights was given; name a file, or leave it out for those that come with htr"
         )
-    shipped = MODELS / f"{path or DEFAULT}.safetensors"
-    path = Path(str(path)) if path and not shipped.is_file() else shipped
+    path = file_of(path or DEFAULT)
     if not path.is_file():
         raise InputError(
             f"{path}: no such weights file; check the path, or give default, small or iam for those that ship"

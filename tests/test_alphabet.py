@@ -7,6 +7,7 @@ from htr.errors import InputError
 def test_normalise_folds_what_hands_do_not_tell_apart():
     assert normalise("  “Don’t” –  he\u00a0said…\n") == '"Don\'t" - he said...'
     assert normalise("e\u0301te\u0301") == "été"
+    assert normalise("― ‹Oui›, l´an `là` ‟non‟") == "- 'Oui', l'an 'là' \"non\""
 
 
 def test_normalise_keeps_case_and_accents():

@@ -206,7 +206,7 @@ def test_a_corrected_text_comes_before_what_htr_wrote_of_the_page(run, tmp_path,
     assert "1 page with a plain text alone left out, since others have XML" in caplog.text
 
 
-def test_numbers_that_an_edition_gives_the_lines_do_not_count_in_scores(run, tmp_path, monkeypatch):
+def test_numbers_that_an_edition_gives_the_lines_do_not_count_in_scores(run, tmp_path, monkeypatch, caplog):
     rows = [
         "we went down to the sea",
         "and saw the ships come in",
@@ -220,8 +220,12 @@ def test_numbers_that_an_edition_gives_the_lines_do_not_count_in_scores(run, tmp
     reader = StandIn(Region("text", tuple(line(*told) for told in zip(rows, *zip(*boxes)))))
     reader.read_page = lambda image: StandIn.read_page(reader, open_image(image))
     monkeypatch.setattr(pages, "load", lambda weights, language: reader)
-    assert run("--pages", tmp_path, "--out", tmp_path / "scores.json")[0] == 0
+    code, out, _ = run("--pages", tmp_path, "--out", tmp_path / "scores.json")
+    assert code == 0
     assert json.loads((tmp_path / "scores.json").read_text())["scores"]["CER"]["value"] == 0
+    assert "of the texts of 1 page, what an edition adds (numbers, marks) counts as not written" in caplog.text
+    # An interval over one page would have no width.
+    assert "0.00 %   (too few for an interval)" in out and "95 % interval" not in out
 
 
 def test_pictures_of_lines_are_no_pages_with_texts(run, letters):

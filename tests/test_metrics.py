@@ -50,6 +50,14 @@ def test_the_interval_is_that_of_so_many_resamples_and_percentiles():
     assert (cer.low, cer.value, cer.high) == pytest.approx((9.574468, 12.5, 18.274457), abs=1e-6)
 
 
+def test_of_few_lines_or_writers_there_is_no_interval():
+    for lines, writers, known in [(10, None, True), (9, None, False), (20, 10, True), (20, 9, False)]:
+        cer = score(
+            ["abcde"] * lines, ["abcdx"] * lines, [number % writers for number in range(lines)] if writers else None
+        ).cer
+        assert (cer.value, cer.low is not None, cer.high is not None) == (20, known, known)
+
+
 def test_nothing_to_score_is_not_a_rate():
     assert math.isnan(score([], []).cer.value)
     assert math.isnan(score([""], ["x"]).cer.value)
@@ -67,11 +75,13 @@ def test_in_any_case_only_other_letters_count():
 
 
 def test_an_interval_over_writers_is_that_of_whole_writers():
-    # One writer is read well and one badly: drawn anew, there are only 0, 50 and 100 %.
-    truths, readings, writers = ["ab"] * 40, ["ab"] * 20 + ["xy"] * 20, ["a"] * 20 + ["b"] * 20
+    # Five writers are read well and five badly. Of ten drawn anew, a binomial distribution has fewer than two badly read ones in 1.1 %
+    # of the draws, two at most in 5.5 %.
+    truths, readings = ["ab"] * 40, ["ab"] * 20 + ["xy"] * 20
+    writers = [number // 4 for number in range(40)]
     by_line, by_writer = score(truths, readings).cer, score(truths, readings, writers).cer
     assert by_line.value == by_writer.value == 50
-    assert (by_writer.low, by_writer.high) == (0, 100)
+    assert (by_writer.low, by_writer.high) == (20, 80)
     assert 30 < by_line.low < by_line.high < 70
     with pytest.raises(ValueError, match="zip"):
         score(truths, readings, writers[:-1])

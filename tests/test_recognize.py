@@ -105,7 +105,7 @@ def test_a_short_word_of_which_two_pieces_are_found_is_a_line(read, tmp_path, mo
     cv2.imwrite(str(tmp_path / "word.png"), picture[:, : 3 * height // 2])
     pieces = [Line(((0, y), (60, y)), ((0, y - 20), (60, y - 20), (60, y), (0, y)), "") for y in (20, height)]
     found = Page(3 * height // 2, height, (Region("text", tuple(pieces)),))
-    monkeypatch.setattr("htr.reader.Reader.find_page", lambda *_: found)
+    monkeypatch.setattr("htr.reader.Reader.find_page", lambda *_, **_how: found)
     code, out, err = read("--line", tmp_path / "word.png")
     assert (code, bool(out.strip())) == (0, True) and "looks like" not in err
     # Two lines far from each other on a page are no word.
@@ -298,6 +298,12 @@ def test_how_sure_the_reading_was_is_told(read, tmp_path, monkeypatch):
     assert told["empty.png",] == ""
     _, _, err = read(*(tmp_path / name for name in pages))
     assert f"mean confidence 77 %; 1 of 2 below 80 %: {tmp_path / 'unsure.png'} (60 %); to teach htr" in err
+    # A page number on a page that is else empty counts as much as one character.
+    pages["number.png"] = [("1", 0.1)]
+    cv2.imwrite(str(tmp_path / "number.png"), np.zeros((9, 9), np.uint8))
+    _, _, err = read(*(tmp_path / name for name in pages))
+    worst = f"{tmp_path / 'unsure.png'} (60 %), {tmp_path / 'number.png'} (10 %)"
+    assert f"mean confidence 73 %; 2 of 3 below 80 %: {worst}; to teach htr" in err
     # Of seven unsure ones the five worst, these first.
     pages.update({f"{percent}.png": [("a", percent / 100)] for percent in (70, 30, 50, 20, 60, 40, 79)})
     for name in pages:

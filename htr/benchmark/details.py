@@ -16,9 +16,6 @@ _STEP = 10
 # The commonest confusions that are kept.
 _CONFUSIONS = 40
 
-FEWEST_WRITERS = 10
-"""Writers, or pages, below which an interval over them says nothing."""
-
 # Groups of like confidence.
 _GROUPS = 10
 

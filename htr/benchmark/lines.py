@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from htr.alphabet import named, normalise
-from htr.benchmark.details import FEWEST_WRITERS, details
+from htr.benchmark.details import details
 from htr.benchmark.provenance import labels_sha256, provenance
 from htr.cli import printable
 from htr.corpora import load_corpus
@@ -19,7 +19,7 @@ from htr.decoding import Reading
 from htr.errors import InputError
 from htr.language import AUTO
 from htr.lineimage import prepare
-from htr.metrics import Scores, score
+from htr.metrics import FEWEST, Scores, score
 from htr.reader import BATCH_PIXELS, load
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
     truths, texts = [sample.text for sample in samples], [reading.text for reading in greedily]
     scores = score(truths, texts)
     writers = [sample.writer or sample.form for sample in samples]
-    known = all(writers) and len(set(writers)) >= FEWEST_WRITERS
+    known = all(writers) and len(set(writers)) >= FEWEST
     helped_texts = [reading.text for reading in helped]
     listed = [
         {

@@ -44,7 +44,7 @@ from htr.benchmark.lines import named_rates
 from htr.benchmark.provenance import labels_sha256, provenance
 from htr.cli import counted, printable
 from htr.corpora.folder import has_text, is_page, pictures_with_texts
-from htr.corpora.pages import PageTruth, load_pages, pages_with_xml
+from htr.corpora.pages import PageTruth, load_pages, pages_with_xml, stem_of
 from htr.corpora.sample import as_seen, told_split
 from htr.corpora.transcript import as_written
 from htr.errors import InputError
@@ -172,12 +172,12 @@ def load_texts(folder: Path) -> list[PageText]:
     if not folder.is_dir():
         return []
     pictures = [found for found in pictures_with_texts(folder) if not in_run(found[0], folder)]
-    given = [(image.resolve().with_suffix(""), file) for image, file in pictures if has_text(file)]
+    given = [(stem_of(image), file) for image, file in pictures if has_text(file)]
     if not given:
         return []
     pages, doubts = pages_with_xml(folder)
-    if any(not page.by_htr and any(line.text for line in page.page.lines) for page in pages):
-        known = {page.image.resolve().with_suffix("") for page in pages if not page.by_htr}
+    if any(not page.by_htr and page.has_texts for page in pages):
+        known = {page.stem for page in pages if not page.by_htr}
         if alone := sum(picture not in known for picture, _ in given):
             log.warning(
                 "%s: %s with a plain text alone left out, since others have XML", folder, counted(alone, "page")
@@ -227,12 +227,20 @@ def evaluate_texts(
         raise InputError(f"{source}: has no pages of the split {split}; choose another one")
     reader = load(weights, language)
     _tell_unknown(source, reader, [text.text for text in texts])
-    readings = []
+    readings, lightened = [], []
     for text in tqdm(texts, unit=" pages", leave=False, disable=None):
         lines = [line.text for line in reader.read_page(text.image).lines if line.text]
         # As they would be learnt.
         truth = " ".join(as_written(lines, text.text))
+        if truth != normalise(text.text):
+            lightened.append(text.id)
         readings.append({"id": printable(text.id), "split": text.split, "truth": truth, "reading": " ".join(lines)})
+    if lightened:
+        log.warning(
+            "%s: of the texts of %s, what an edition adds (numbers, marks) counts as not written, as the readings go (such as %s); "
+            "other weights may be scored by more of it",
+            source, counted(len(lightened), "page"), lightened[0],
+        )  # fmt: skip
     scores = score([row["truth"] for row in readings], [row["reading"] for row in readings])
     return {
         "kind": "texts",

@@ -34,6 +34,7 @@ READING = (
     "network.py",
     "pages/containers.py",
     "pages/crop.py",
+    "pages/images.py",
     "pages/ink.py",
     "reader.py",
 )
@@ -46,14 +47,31 @@ LAYING = ("corpora/transcript.py",)
 """Code that lays plain texts beside lines."""
 
 LEARNING = (
+    "alphabet.py",
+    "decoding.py",
     "encoders.py",
     "lineimage.py",
+    "metrics.py",
     "network.py",
     "training/augmentation.py",
     "training/data.py",
+    "training/loop.py",
     "training/module.py",
+    "training/run.py",
 )
-"""Code that decides what is learnt of labelled lines."""
+"""Code that decides what is learnt of labelled lines, and which of what was learnt is kept."""
+
+STUDYING = (
+    *LEARNING,
+    "corpora/embedded.py",
+    "corpora/iam_words.py",
+    "corpora/paper.py",
+    "corpora/placing.py",
+    "corpora/recombined.py",
+    "corpora/synthetic.py",
+    "corpora/wording.py",
+)
+"""Code that decides what trainings learn which draw lines too."""
 
 TEACHING = (
     *LEARNING,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from htr.benchmark import plots
 from htr.benchmark.blocks import Block, Heading, Line, Lines, Plot, Table, Text, as_html
-from htr.benchmark.details import FEWEST_ACCEPTED, FEWEST_WRITERS, sign, told
+from htr.benchmark.details import FEWEST_ACCEPTED, sign, told
 from htr.benchmark.results import (
     DAMAGE,
     Result,
@@ -32,6 +32,7 @@ from htr.benchmark.results import (
 from htr.cli import counted
 from htr.corpora import pages_of
 from htr.language import AUTO, NONE
+from htr.metrics import FEWEST
 from htr.weights import DEFAULT
 
 log = logging.getLogger(__name__)
@@ -266,7 +267,7 @@ def _without_writers(lines: list[Result]) -> Iterator[Block]:
     names = dict.fromkeys(result["name"] for result in lines if not result["scores_over_writers"])
     if names:
         yield Text(
-            f"Fewer than {FEWEST_WRITERS} writers or pages are known, so there are no intervals over them, of {', '.join(names)}."
+            f"Fewer than {FEWEST} writers or pages are known, so there are no intervals over them, of {', '.join(names)}."
         )
 
 

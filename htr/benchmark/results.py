@@ -281,7 +281,7 @@ def interval(rate: dict[str, float]) -> str:
 
 def bounds(rate: dict[str, float]) -> str:
     """The interval of a rate."""
-    return f"[{rate['low']:.2f}, {rate['high']:.2f}]"
+    return "(too few for an interval)" if rate["low"] is None else f"[{rate['low']:.2f}, {rate['high']:.2f}]"
 
 
 def named_reader(result: Result) -> str:

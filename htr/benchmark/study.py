@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,17 @@ from typing import Any
 from filelock import FileLock
 
 from htr.benchmark.lines import evaluate_lines
-from htr.benchmark.provenance import LEARNING, VERSION, code_sha256, labels_sha256
+from htr.benchmark.provenance import STUDYING, VERSION, code_sha256, labels_sha256
 from htr.benchmark.results import counted_code, write_result
 from htr.corpora import label, load_corpus
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
 from htr.language import NONE
 from htr.training.config import TrainConfig, checked, read_values
-from htr.training.folder import STEPS, InUse, OtherRun
+from htr.training.folder import STEPS, InUse, OtherRun, fingerprint
 from htr.training.loop import check_options
 from htr.training.run import refuse_devices, train
-from htr.weights import sha256
+from htr.weights import file_of, sha256
 
 log = logging.getLogger(__name__)
 
@@ -115,8 +115,8 @@ def _cells(study: Study, path: Path) -> Iterator[Cell]:
                 for option in _OF_SHARE.intersection(given.get("trainer") or {}):
                     raise InputError(f"{path}, {variant}: trainer.{option}: follows from shares; leave it out")
                 values = {"share": share, "seed": seed, "run": f"runs/studies/{path.stem}/{name}"}
-                if isinstance(changes.get("start"), str):
-                    values["start"] = changes["start"].replace("{seed}", str(seed))
+                if isinstance(given.get("start"), str):
+                    values["start"] = given["start"].replace("{seed}", str(seed))
                 config = checked(TrainConfig, {**given, **values}, f"{path}, {variant}")
                 refuse_devices(config)
                 if config.minutes and 0 < share < 1:
@@ -170,7 +170,8 @@ def run_study(path: Path, folder: Path) -> Path:
         )
     file = folder / f"{path.stem}.json"
     labels = labels_sha256((sample.id, sample.text) for sample in scored)
-    if _complete_by_other_code(file, study, cells, labels):
+    lines = {data: _learnt(data) for data in {tuple(cell.config.data) for cell in cells}}
+    if _complete_by_other_code(file, study, cells, labels, lines):
         log.warning("%s: holds all runs, by other code than this; to have them done anew, delete it", file)
         return file
     elsewhere, others = 0, []
@@ -179,8 +180,8 @@ def run_study(path: Path, folder: Path) -> Path:
         runs = _runs(file)
         if (
             key in runs
-            and counted_code(runs[key]) == code_sha256(LEARNING)
-            and _still_true(cell.config, runs[key], labels)
+            and counted_code(runs[key]) == code_sha256(STUDYING)
+            and _still_true(cell.config, runs[key], labels, lines)
         ):
             continue
         log.warning(
@@ -188,7 +189,7 @@ def run_study(path: Path, folder: Path) -> Path:
             number, len(cells), cell.variant, cell.share, cell.seed,
         )  # fmt: skip
         try:
-            done = {"settings_sha256": key, **_run(study, cell)}
+            done = {"settings_sha256": key, **_run(study, cell), "lines_sha256": lines[tuple(cell.config.data)]}
         except InUse:
             log.warning("run %d is left to another process", number)
             elsewhere += 1
@@ -233,7 +234,7 @@ def _run(study: Study, cell: Cell) -> dict[str, Any]:
         "start": summary["encoder_weights"],
         "scores": scored["scores"],
         "labels_sha256": scored["labels_sha256"],
-        "code": code_sha256(LEARNING),
+        "code": code_sha256(STUDYING),
         "machine": summary["machine"],
         "date": summary["date"],
     }
@@ -241,7 +242,7 @@ def _run(study: Study, cell: Cell) -> dict[str, Any]:
 
 def _refuse_other_code(run: Path) -> None:
     """Marks a new run's folder with the code that it learns by; one of other code must not pass for it."""
-    mark, code = run / "code.sha256", code_sha256(LEARNING)
+    mark, code = run / "code.sha256", code_sha256(STUDYING)
     if not (run / "config.yaml").is_file():
         make_writable(run)
         write_whole(mark, code)
@@ -249,21 +250,33 @@ def _refuse_other_code(run: Path) -> None:
         raise OtherRun
 
 
-def _still_true(config: TrainConfig, run: dict[str, Any], labels: str) -> bool:
-    """Whether a run was scored on the lines of this checksum, and began with the weights that its start stands for now, as far as
-    these are there."""
-    file = Path(config.start or "")
-    return run.get("labels_sha256") == labels and (not file.is_file() or sha256(file) in run["start"])
+def _learnt(data: Iterable[str]) -> str:
+    """The checksum of the lines of some corpora that trainings learn and choose by, with their texts."""
+    return fingerprint([sample for corpus in data for sample in load_corpus(corpus) if sample.split != "test"])
 
 
-def _complete_by_other_code(file: Path, study: Study, cells: list[Cell], labels: str) -> bool:
+def _still_true(config: TrainConfig, run: dict[str, Any], labels: str, lines: dict[tuple[str, ...], str]) -> bool:
+    """Whether a run was scored on the lines of this checksum, learnt those of these, as far as that is known, and began with the
+    weights that its start stands for now, as far as these are there."""
+    learnt = lines[tuple(config.data)]
+    file = file_of(config.start) if config.start else Path()
+    return (
+        run.get("labels_sha256") == labels
+        and run.get("lines_sha256", learnt) == learnt
+        and (not file.is_file() or sha256(file) in run["start"])
+    )
+
+
+def _complete_by_other_code(
+    file: Path, study: Study, cells: list[Cell], labels: str, lines: dict[tuple[str, ...], str]
+) -> bool:
     """Whether a result needs nothing but that its code, one and the same, were this one."""
     runs = _runs(file)
     done = [(cell, runs.get(settings_sha256(cell.config, study.score))) for cell in cells]
-    if not all(run and _still_true(cell.config, run, labels) for cell, run in done):
+    if not all(run and _still_true(cell.config, run, labels, lines) for cell, run in done):
         return False
     codes = {counted_code(run) for _, run in done if run}
-    return len(codes) == 1 and codes != {code_sha256(LEARNING)}
+    return len(codes) == 1 and codes != {code_sha256(STUDYING)}
 
 
 def _runs(file: Path) -> dict[str, dict[str, Any]]:

@@ -255,7 +255,11 @@ def _ranked(result: dict[str, Any]) -> str:
     first = {run["variant"]: run["scores"]["CER"] for run in reversed(result["runs"])}
     rates = {variant: first[variant] for variant in result["variants"] if variant in first}
     plot = plots.Plot(f"CER, % ({_scored(result)})", "")
-    plot.ranked(list(rates), *([rate[name] for rate in rates.values()] for name in ("value", "low", "high")))
+    # Of too few lines, without an interval.
+    bounds = [
+        [rate["value"] if rate[name] is None else rate[name] for rate in rates.values()] for name in ("low", "high")
+    ]
+    plot.ranked(list(rates), [rate["value"] for rate in rates.values()], *bounds)
     return plot.svg()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -128,10 +129,10 @@ def folder_of(corpus: str) -> Path:
 def label(corpus: str) -> str:
     """The name of a corpus without the folders of this machine; `pages:data/letters/pages` becomes `pages:letters`."""
     kind, _, path = corpus.partition(":")
-    return f"{kind}:{pages_of(path) if kind == 'pages' else Path(path).name}" if path else kind
+    return f"{kind}:{pages_of(path) if kind == 'pages' else Path(os.path.abspath(path)).name}" if path else kind
 
 
 def pages_of(source: str) -> str:
     """A short name for pages with their truth: `data/letters/pages` becomes `letters`."""
-    path = Path(source.rpartition(":")[2]).absolute()
+    path = Path(os.path.abspath(source.rpartition(":")[2]))
     return next((part for part in reversed(path.parts) if part != "pages"), "pages")

@@ -192,7 +192,7 @@ class _Sheet:
         """A hand of the samples, or of a font."""
         rng = self.rng
         if self.chance(0.25):
-            names = [name for families in FAMILIES.values() for name in families]
+            names = FAMILIES["train"]
             return self._in_font(names[rng.integers(len(names))])
         lines = self.hands[rng.integers(len(self.hands))]
 

@@ -115,7 +115,7 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
     samples: list[Sample] = []
     doubts: list[Doubt] = []
     named: dict[str, tuple[Sample, int]] = {}
-    quoted = 0
+    quoted = again = 0
     try:
         columns = [name.strip().lower() for name in next(reader, [])]
         if not {"file", "text"} <= set(columns):
@@ -145,6 +145,9 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
                     )
                 if other.text != sample.text:
                     raise InputError(f"names a picture that has another text in line {earlier}; take one of them out")
+                if other is not sample:
+                    again += 1
+                    continue
                 samples.append(sample)
                 # With a comma in it or doubled quotes, as spreadsheets put them.
                 quoted += tabs and bool(re.fullmatch(r'".*(,|"").*"', row["text"]))
@@ -152,6 +155,8 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
                 doubts.append(Doubt(f"{table.name}: line {reader.line_num + first - 1}", " ".join(fields), str(error)))
     except csv.Error as error:
         raise InputError(f"{table}: line {reader.line_num + first - 1}: {error}; correct it") from None
+    if again:
+        log.warning("%s: %s left out, as copies of others", table, counted(again, "row"))
     if quoted and not is_run(table.parent.parent):  # not what fine-tuning itself has written
         log.warning(
             "%s: %s in quotes, which are taken for what is written; if a spreadsheet put them there, save it as lines.csv",

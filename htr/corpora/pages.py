@@ -52,6 +52,21 @@ class PageTruth:
     by_htr: bool = False
     told: bool = True
 
+    @property
+    def has_texts(self) -> bool:
+        """Whether any of its lines is transcribed."""
+        return any(line.text for line in self.page.lines)
+
+    @property
+    def stem(self) -> Path:
+        """The picture's path without its ending, the same however it is written: others of the page have it, too."""
+        return stem_of(self.image)
+
+
+def stem_of(image: Path) -> Path:
+    """The path of a picture as `PageTruth.stem` has it."""
+    return image.resolve().with_suffix("")
+
 
 def load_pages(source: str) -> list[PageTruth]:
     """Reads pages with their truth.
@@ -176,8 +191,8 @@ def counting(folder: Path, pages: Sequence[PageTruth], pictures: Sequence[tuple[
         pictures: what `pictures_with_texts` finds there.
     """
     # XML may name another one of a page's pictures than the one that has the text.
-    texts = {image.resolve().with_suffix(""): file for image, file in pictures if file}
-    kept = [page for page in pages if not (page.by_htr and has_text(texts.get(page.image.resolve().with_suffix(""))))]
+    texts = {stem_of(image): file for image, file in pictures if file}
+    kept = [page for page in pages if not (page.by_htr and has_text(texts.get(page.stem)))]
     if len(kept) < len(pages):
         passed = counted(len(pages) - len(kept), "page")
         log.warning("%s: %s with a text, beside which the XML that htr wrote does not count", folder, passed)
@@ -186,7 +201,7 @@ def counting(folder: Path, pages: Sequence[PageTruth], pictures: Sequence[tuple[
 
 def tell_own(folder: Path, pages: list[PageTruth]) -> None:
     """Says in a log line of how many pages htr itself wrote the texts."""
-    if own := sum(page.by_htr and any(line.text for line in page.page.lines) for page in pages):
+    if own := sum(page.by_htr and page.has_texts for page in pages):
         log.warning(
             "%s: %s with XML that htr wrote, whose texts are taken for true though maybe nobody has corrected them",
             folder, counted(own, "page"),

@@ -157,7 +157,7 @@ def _not_in_table(folder: Path, pages: list[PageTruth], rows: list[Sample]) -> l
     texts = {(folder / row.id).resolve(): row.text for row in rows}
     others, differing = [], []
     for page in pages:
-        text = texts.get(page.image.resolve().with_suffix(""))
+        text = texts.get(page.stem)
         if text is None:
             others.append(page)
         elif normalise(" ".join(line.text for line in page.page.lines)) not in ("", text):

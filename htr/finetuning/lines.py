@@ -23,7 +23,7 @@ from htr.corpora.source import Source
 from htr.decoding import columns_needed
 from htr.errors import InputError
 from htr.files import read_text, write_whole
-from htr.lineimage import prepare
+from htr.lineimage import columns_of, prepare
 from htr.pages.images import can_hold_writing
 
 log = logging.getLogger(__name__)
@@ -213,7 +213,7 @@ def _fitting(samples: list[Sample], height: int, width_stride: int) -> tuple[lis
             doubts.append(Doubt(sample.id, sample.text, "shows no writing"))
         elif key in seen:
             doubts.append(Doubt(sample.id, sample.text, f"is the same picture as {seen[key]}"))
-        elif columns_needed(sample.text) > -(-width // width_stride):
+        elif columns_needed(sample.text) > columns_of(width, width_stride):
             doubts.append(Doubt(sample.id, sample.text, "has a text too long for its picture"))
         else:
             good.append((sample, width))

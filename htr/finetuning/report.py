@@ -20,7 +20,7 @@ _MUCH, _LITTLE = 0.15, 0.05
 # Held-out lines below which chance decides that, and whether a language harms by so few characters.
 _FEW, _CHANCE = 8, 5
 
-_INTERVALS = "In brackets: 95 % bootstrap intervals over lines."
+_INTERVALS = "In brackets: 95 % bootstrap intervals over lines, of ten lines or more."
 _LOST = "Lines in fonts were learnt on the way too, so that other people's hands may have lost more than they show."
 
 
@@ -191,7 +191,8 @@ def _language(outcome: Outcome) -> str:
 
 def _rate(figures: dict[str, Any], name: str, scores: str = "scores") -> str:
     rate = figures[scores][name]
-    return f"{rate['value']:.1f} % [{rate['low']:.1f}, {rate['high']:.1f}]"
+    known = rate["low"] is not None
+    return f"{rate['value']:.1f} %" + (f" [{rate['low']:.1f}, {rate['high']:.1f}]" if known else "")
 
 
 def _shown(character: str) -> str:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from htr.batch import Task, find_all_pages, find_files, naming
 from htr.cli import counted
 from htr.corpora.folder import has_text, lines_of_table, pictures_with_texts, table_of
-from htr.corpora.pages import pages_with_xml
+from htr.corpora.pages import pages_with_xml, stem_of
 from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.files import in_run
@@ -191,7 +191,7 @@ def _pages(source: Path) -> list[Task]:
         files, _, _ = find_files([str(source)], None)
     except InputError:  # there are none
         return []
-    tasks, _ = find_all_pages({file: files[file] for file in parted_by_text(source, files)[0]})
+    tasks, _ = find_all_pages({file: files[file] for file in parted_by_text(source, files)[0]}, None)
     random.Random(0).shuffle(tasks)
     return tasks
 
@@ -203,11 +203,7 @@ def parted_by_text(folder: Path, files: Iterable[Path]) -> tuple[list[Path], lis
     Those that a fine-tuning has made, and of several that differ in their endings alone all but one, are in neither.
     """
     texts = dict(pictures_with_texts(folder))
-    xml = {
-        page.image.resolve().with_suffix("")
-        for page in pages_with_xml(folder)[0]
-        if not page.by_htr and any(line.text for line in page.page.lines)
-    }
+    xml = {page.stem for page in pages_with_xml(folder)[0] if not page.by_htr and page.has_texts}
     table = table_of(folder)
     rows = {sample.id for sample in lines_of_table(table)[0] if sample.text} if table else set()
     names = {file: file.relative_to(folder) for file in files if file in texts}
@@ -215,7 +211,7 @@ def parted_by_text(folder: Path, files: Iterable[Path]) -> tuple[list[Path], lis
     unread: list[Path] = []
     transcribed: list[Path] = []
     for file in found:
-        known = names[file].with_suffix("").as_posix() in rows or file.resolve().with_suffix("") in xml
+        known = names[file].with_suffix("").as_posix() in rows or stem_of(file) in xml
         (transcribed if known or has_text(texts[file]) else unread).append(file)
     if transcribed:
         log.warning("%s: %s with a text passed over", folder, counted(len(transcribed), "picture"))

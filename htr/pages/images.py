@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PLANAR_CONFIGURATION
 from pypdfium2 import PdfDocument, PdfiumError
 from pypdfium2.raw import FPDF_ERR_PASSWORD
@@ -265,7 +265,7 @@ def _page(document: Image.Image | PdfDocument, number: int, dpi: float) -> Image
         raise InputError("keeps its colours apart, in more than 8 bits, which cannot be read; save it as PNG")
     document.load()
     turn = _TURNS.get(_orientation(document))  # TIFF and HEIC files have turned themselves by now
-    picture = _plain(document if turn is None else document.transpose(turn))
+    picture = _plain(_in_srgb(document if turn is None else document.transpose(turn)))
     resolution = [float(value) for value in document.info.get("dpi", ())]
     if sideways:
         resolution.reverse()
@@ -372,6 +372,18 @@ def can_hold_writing(picture: np.ndarray) -> bool:
 def _check_size(width: int, height: int) -> None:
     if min(width, height) < MIN_SIDE:
         raise InputError(f"only {width} x {height} pixels, too few to hold writing; scan it larger")
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """The colours as screens show those of pictures that do not tell theirs, as what is written of them does not."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in ("RGB", "CMYK"):
+        return image
+    try:
+        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return ImageCms.profileToProfile(image, given, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except ImageCms.PyCMSError:  # a profile that is broken or not of this kind of picture, which need not cost the page
+        return image
 
 
 def _plain(image: Image.Image) -> Image.Image:

@@ -43,7 +43,8 @@ class _Block(NamedTuple):
     Attributes:
         lines: in reading order.
         note: whether they are a note in the margin.
-        across: whether it is a line that runs across two columns, with the number, date or sum of its row.
+        across: whether it runs across two columns, or stands with nothing beside it among lines that do: a line with the number,
+            date or sum of its row, or several shorter ones.
     """
 
     lines: list[_Placed]
@@ -120,7 +121,9 @@ def _blocks(lines: list[_Placed]) -> list[_Block]:
         left.clear()
         right.clear()
         if not all(sides):
-            blocks.extend(block for side in sides if side for block in _blocks(side))
+            parts = [block for side in sides if side for block in _blocks(side)]
+            # Between lines that run across both, a shorter line is no column.
+            blocks.extend([parts[0]._replace(across=True)] if len(parts) == 1 else parts)
             return
         parted = [_blocks(side) for side in sides]
         notes = [_is_narrow(side, other) for side, other in zip(sides, sides[::-1])]

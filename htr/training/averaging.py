@@ -12,7 +12,7 @@ from typing import Any
 from torch.optim.swa_utils import AveragedModel
 
 from htr.alphabet import named
-from htr.corpora import label
+from htr.corpora import label, load_corpus
 from htr.errors import InputError
 from htr.network import BESIDE, Recogniser
 from htr.training.norms import measure_norms
@@ -37,18 +37,27 @@ def average(files: Sequence[str | Path], corpora: Sequence[str], out: Path) -> i
         From how many lines the norms were measured.
 
     Raises:
-        InputError: the files are of different networks, or a corpus cannot be used.
+        InputError: the files are of different networks, or a corpus cannot be used or has no train lines.
     """
     loaded = [load_weights(file) for file in files]
     for other in loaded[1:]:
         _refuse_other_network(other, loaded[0])
+    if not set.intersection(*(_behind(weights.sha256, weights.header.training) for weights in loaded)):
+        log.warning(
+            "%s: by what they tell, these weights did not go on from one file, and then their average can read nothing; score it with "
+            "htr.evaluate", out,
+        )  # fmt: skip
+    train_lines = [[sample for sample in load_corpus(corpus) if sample.split == "train"] for corpus in corpora]
+    for corpus, samples in zip(corpora, train_lines):
+        if not samples:
+            raise InputError(f"{corpus}: has no train lines; say in a column split, or by folders, which they are")
     header = loaded[0].header
     # What the norms have measured is not averaged, as it is measured anew.
     averaged = AveragedModel(loaded[0].network)
     for weights in loaded:
         averaged.update_parameters(weights.network)
     network = averaged.module
-    lines = measure_norms(network, header.height, corpora)
+    lines = measure_norms(network, header.height, train_lines)
     training = {
         **{
             name: value for name, value in header.training.items() if name not in (*OF_ONE_TRAINING, "parent", "shares")
@@ -98,6 +107,13 @@ def join(files: Sequence[str | Path], shares: Sequence[float] | None, out: Path)
             alone = {name: tensor for name, tensor in part.state_dict().items() if not name.startswith("beside.")}
             next(parts).load_state_dict(alone, strict=False)
     save_weights(out, network, replace(header, training={**_origins(loaded), "shares": list(shares)}))
+
+
+def _behind(checksum: str, training: dict[str, Any]) -> set[str]:
+    """The checksums of weights and of those from which they went on, as far as these facts tell."""
+    averaged = training.get("averaged")
+    before = [training.get("parent"), *(averaged if isinstance(averaged, list) else [])]
+    return {checksum}.union(*(_behind(one["sha256"], one.get("training", {})) for one in before if one))
 
 
 def _origins(loaded: Sequence[Weights]) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         if not self.data or not all(isinstance(name, str) for name in self.data):
             raise InputError(f"data: {self.data} names no corpora; give one or more, such as [sample]")
+        if twice := [name for name in self.data if self.data.count(name) > 1]:
+            raise InputError(f"data: names {twice[0]} twice; passes tell how often an epoch passes a corpus")
         self._check_bounds({
             "seed": (0, 2**32 - 1), "epochs": (1, 1_000_000), "learning_rate": (0, 1), "encoder_learning_rate": (0, 1),
             "warmup": (0, 0.9), "weight_decay": (0, 10), "clip": (0, 1e6), "average": (0, 0.999999),

@@ -20,7 +20,7 @@ from htr.cli import counted
 from htr.corpora.sample import Drawer, Sample
 from htr.decoding import columns_needed
 from htr.errors import InputError
-from htr.lineimage import batches_of_like_width, collate, prepare
+from htr.lineimage import batches_of_like_width, collate, columns_of, prepare
 from htr.training.augmentation import SHORTEST, STRETCH, augment, augmentation, stretch
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class LineData(Dataset):
     def __init__(
         self, samples: Sequence[Sample], height: int, strength: float, drawn: Sequence[tuple[Drawer, int]] = ()
     ) -> None:
-        self.samples = samples
+        self.texts = [sample.text for sample in samples]
         self.height = height
         # OpenCV's thread pool hangs in forked loader processes, and a line is too small to gain from it.
         cv2.setNumThreads(0)
@@ -101,7 +101,7 @@ class LineData(Dataset):
     def __getitem__(self, item: Item) -> tuple[np.ndarray, str]:
         index, seed, width = item
         if index < len(self.lines):
-            line, text = self.lines[index], self.samples[index].text
+            line, text = self.lines[index], self.texts[index]
             if seed < 0:
                 return line, text
             line = stretch(line, width)
@@ -279,7 +279,7 @@ class Lines(L.LightningDataModule):
         narrow = dict.fromkeys(
             sample.id
             for sample, width in zip(splits["train"], self.train.widths)
-            if columns_needed(sample.text) > -(-width // width_stride)
+            if columns_needed(sample.text) > columns_of(width, width_stride)
         )
         if narrow:
             log.warning(

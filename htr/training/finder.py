@@ -48,7 +48,7 @@ def train_finder(config: FinderConfig) -> dict[str, Any]:
     check_options(config)
     folder = Path(config.run)
     samples = [sample for name in config.data for sample in load_corpus(name)]
-    learnt = fingerprint(samples)
+    learnt = fingerprint([sample for sample in samples if sample.split == "train"])
     if summary := finished(folder, config, learnt):
         return summary
     with claim(folder, config, learnt) as checkpoint:

@@ -23,7 +23,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from htr.cli import printable
 from htr.corpora import label
 from htr.corpora.sample import Sample
-from htr.errors import InputError
+from htr.errors import InputError, first_line
 from htr.files import remove_partial, write_whole
 from htr.training.config import Config, TrainConfig, checked, read_values
 from htr.weights import Weights, sha256
@@ -90,7 +90,7 @@ def finished(folder: Path, config: Config, learnt: str) -> dict[str, Any] | None
     Raises:
         InputError: its weights are gone, or others lie in their place.
     """
-    if not (folder / "summary.json").is_file() or not _same_run(folder, config, learnt):
+    if not (folder / "summary.json").is_file() or _difference(folder, config, learnt):
         return None
     file = folder / "summary.json"
     try:
@@ -132,13 +132,8 @@ def _state(folder: Path, config: Config, learnt: str) -> Path | None:
     """The state of the run in a folder, checked; in a new one, the config is written."""
     checkpoint = folder / "last.ckpt"
     there = any((folder / name).is_file() for name in _OF_A_RUN)
-    if there and not _same_run(folder, config, learnt):
-        other = (
-            "a run with other settings (see its config.yaml), lines or weights to start from"
-            if (folder / "config.yaml").is_file()
-            else "weights of which it is not known how they were trained"
-        )
-        raise OtherRun(f"{folder}: holds {other}; choose another folder, or delete it")
+    if there and (difference := _difference(folder, config, learnt)):
+        raise OtherRun(f"{folder}: holds {difference}; choose another folder with run=, or delete it")
     if not checkpoint.is_file():
         if (folder / "config.yaml").is_file() and not (folder / _LEARNT).is_file():
             raise InputError(
@@ -160,17 +155,21 @@ def _state(folder: Path, config: Config, learnt: str) -> Path | None:
     return checkpoint
 
 
-def _same_run(folder: Path, config: Config, learnt: str) -> bool:
-    """Whether the run in a folder differs in nothing that its outcome depends on."""
+def _difference(folder: Path, config: Config, learnt: str) -> str:
+    """How the run in a folder differs in what its outcome depends on; empty if it is the same."""
+    file = folder / "config.yaml"
+    if not file.is_file():
+        return "weights of which it is not known how they were trained"
     try:
-        # Runs of an earlier release lack it.
-        if (folder / _LEARNT).is_file() and (folder / _LEARNT).read_text(encoding="utf-8").strip() != learnt:
-            return False
         # Of an earlier release it may lack values, which were then as they are by default.
-        there = checked(type(config), read_values(folder / "config.yaml"), str(folder))
-        return _deciding(there) == _deciding(config)
-    except (OSError, ValueError):
-        return False
+        there = _deciding(checked(type(config), read_values(file), str(file)))
+        known = (folder / _LEARNT).read_text(encoding="utf-8").strip() if (folder / _LEARNT).is_file() else learnt
+    except (OSError, ValueError) as error:
+        return f"a run that cannot be told from this one ({first_line(error)})"
+    for name, value in _deciding(config).items():
+        if value != there[name]:
+            return f"a run with other settings ({name}: {there[name]}, not {value})"
+    return "" if known == learnt else "a run with other lines, or weights to start from"
 
 
 def _deciding(config: Config) -> dict[str, Any]:

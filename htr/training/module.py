@@ -70,6 +70,7 @@ class Training(L.LightningModule):
 
     def on_train_start(self) -> None:
         self._started = time.monotonic()
+        self._end_with_time()  # of a run that was stopped after its last step
 
     def on_train_epoch_start(self) -> None:
         self._lines_seen, self._epoch_started = 0, time.monotonic()
@@ -80,6 +81,9 @@ class Training(L.LightningModule):
             group["lr"] = group["peak"] * factor
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_index: int) -> None:
+        self._end_with_time()
+
+    def _end_with_time(self) -> None:
         if self.config.minutes:
             self.trainer.should_stop = self.trainer.should_stop or self.progress() >= 1.0
 

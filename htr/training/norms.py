@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 from tqdm import tqdm
 
-from htr.corpora import load_corpus
 from htr.corpora.sample import Sample
-from htr.errors import InputError
 from htr.lineimage import batches_of_like_width, collate, prepare
 from htr.machine import use_bfloat16
 
@@ -24,7 +22,7 @@ LINES = 400
 _BATCH_PIXELS, _SPREAD = 900_000, 1.2
 
 
-def measure_norms(network: nn.Module, height: int, corpora: Sequence[str]) -> int:
+def measure_norms(network: nn.Module, height: int, corpora: Iterable[Sequence[Sample]]) -> int:
     """Measures the means and variances of a network's batch normalisation anew, on the CPU.
 
     That averages of weights need it: Izmailov et al., Averaging weights leads to wider optima and better generalization (2018),
@@ -33,19 +31,16 @@ def measure_norms(network: nn.Module, height: int, corpora: Sequence[str]) -> in
     Args:
         network: changed in place.
         height: of its lines, in pixels.
-        corpora: see `htr.corpora.load_corpus`; up to `LINES` train lines of each are taken.
+        corpora: the lines of each that may be taken; up to `LINES` are.
 
     Returns:
         From how many lines they were measured.
 
     Raises:
-        InputError: a corpus cannot be used, or has no train lines.
+        InputError: a picture cannot be used.
     """
     chosen: list[Sample] = []
-    for corpus in corpora:
-        samples = [sample for sample in load_corpus(corpus) if sample.split == "train"]
-        if not samples:
-            raise InputError(f"{corpus}: has no train lines; say in a column split, or by folders, which they are")
+    for samples in corpora:
         # In their order, for the lines of a page are cut out of one picture.
         indices = random.Random(0).sample(range(len(samples)), min(LINES, len(samples)))
         chosen += [samples[index] for index in sorted(indices)]

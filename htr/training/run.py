@@ -52,7 +52,7 @@ def train(config: TrainConfig, settle: bool = False) -> dict[str, Any]:
     Args:
         config: the values of the run.
         settle: whether the norms of the best weights are measured anew in the end (see `htr.training.norms.measure_norms`), and kept
-            so where they read the validation lines better; not with several processes, nor where a share of the lines is left out.
+            so where they read the validation lines better; with several processes, a log line says how to do that.
 
     Raises:
         InputError: the data or a value cannot be used, the run folder belongs to another run, there was no validation, or memory is
@@ -95,19 +95,30 @@ def train(config: TrainConfig, settle: bool = False) -> dict[str, Any]:
         trainer = make_trainer(config, folder, best)
         fit(trainer, module, lines, checkpoint, f"batch_pixels={config.batch_pixels // 2}")
         refuse_unvalidated(folder, best.epoch)
-        corpora = list(dict.fromkeys(name for name, sample in chosen if sample.split == "train"))
-        if settle and corpora and config.share == 1 and trainer.world_size == 1:
-            _settle(config, corpora, trainer, lines, best)
+        learnt_lines: dict[str, dict[int, Sample]] = {}  # each once, however often it is passed
+        for name, sample in chosen:
+            if sample.split == "train":
+                learnt_lines.setdefault(name, {})[id(sample)] = sample
+        if settle and learnt_lines and trainer.world_size == 1:
+            _settle(config, {name: list(found.values()) for name, found in learnt_lines.items()}, trainer, lines, best)
+        elif settle and learnt_lines and trainer.is_global_zero:
+            log.warning(
+                "norms were not measured anew, as there were several processes; python -m htr.average %s --data %s --out FILE does so",
+                weights, " ".join(learnt_lines),
+            )  # fmt: skip
         return _finish(folder, config, trainer, module, lines, best)
 
 
-def _settle(config: TrainConfig, corpora: list[str], trainer: L.Trainer, lines: Lines, best: BestWeights) -> None:
+def _settle(
+    config: TrainConfig, corpora: dict[str, list[Sample]], trainer: L.Trainer, lines: Lines, best: BestWeights
+) -> None:
     """Measures the norms of the best weights anew, and keeps them so where they read the validation lines better."""
     weights = load_weights(best.path)
-    measured = measure_norms(weights.network, config.height, corpora)
+    measured = measure_norms(weights.network, config.height, corpora.values())
     judge = L.Trainer(
         accelerator=trainer.strategy.root_device.type, devices=1, precision=trainer.precision, logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        limit_val_batches=config.trainer.get("limit_val_batches"),
     )  # fmt: skip
     module = Training(weights.network, weights.alphabet, config)
     with warnings.catch_warnings():

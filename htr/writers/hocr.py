@@ -13,7 +13,7 @@ from htr.writers.markup import VERSION, file_name, legal, on_page, outline, seri
 
 STYLE = (
     "body { max-width: 50em; margin: 2em auto; padding: 0 1em; font: 1.1em/1.6 Georgia, serif; color: #222; } "
-    ".ocr_carea { margin-bottom: 1.6em; } .ocr_line { display: block; }"
+    ".ocr_par { margin: 0 0 1.6em; } .ocr_line { display: block; }"
 )
 """How a browser lays the text out."""
 
@@ -25,7 +25,7 @@ def write(page: Page, picture: Image.Image) -> bytes:
     SubElement(head, "meta", charset="utf-8")
     SubElement(head, "title").text = file_name(page) or "htr"
     SubElement(head, "meta", name="ocr-system", content=f"htr {VERSION}")
-    SubElement(head, "meta", name="ocr-capabilities", content="ocr_page ocr_carea ocr_line ocrx_word")
+    SubElement(head, "meta", name="ocr-capabilities", content="ocr_page ocr_carea ocr_par ocr_line ocrx_word")
     SubElement(head, "style").text = STYLE
     # The format has no way to write a quotation mark inside a name.
     image = file_name(page).replace('"', "'")
@@ -33,14 +33,17 @@ def write(page: Page, picture: Image.Image) -> bytes:
     sheet = _add(SubElement(root, "body"), "div", "ocr_page", "page", title)
     for number, region in enumerate(page.regions, 1):
         name = f"r{number}"
-        area = _add(sheet, "div", "ocr_carea", name, f"{_box(outline(region), page)}; x_kind {region.kind}")
+        box = _box(outline(region), page)
+        area = _add(sheet, "div", "ocr_carea", name, f"{box}; x_kind {region.kind}")
+        # Where paragraphs begin is not known; programs that go from these to the lines find all in one.
+        paragraph = _add(area, "p", "ocr_par", f"{name}p1", box)
         for index, line in enumerate(region.lines, 1):
-            _add_line(area, f"{name}l{index}", line, page)
+            _add_line(paragraph, f"{name}l{index}", line, page)
     return b"<!DOCTYPE html>\n" + serialise(root)
 
 
-def _add_line(area: Element, name: str, line: Line, page: Page) -> None:
-    element = _add(area, "span", "ocr_line", name, f"{_box(line.polygon, page)}; {_direction(line, page)}")
+def _add_line(paragraph: Element, name: str, line: Line, page: Page) -> None:
+    element = _add(paragraph, "span", "ocr_line", name, f"{_box(line.polygon, page)}; {_direction(line, page)}")
     for index, word in enumerate(words_of(line), 1):
         title = f"{_box(within_line(word, line), page)}; x_wconf {100 * word.confidence:.0f}"
         _add(element, "span", "ocrx_word", f"{name}w{index}", title).text = legal(word.text)

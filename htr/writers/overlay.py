@@ -49,7 +49,7 @@ def draw_overlay(page: Page, picture: Image.Image) -> Image.Image:
         picture: the page as it is shown, mode L or RGB, of `page.width` x `page.height` pixels.
 
     Returns:
-        A picture in RGB: the two sides, each page on them at most `SIDE` pixels wide and high, and below them what the
+        A picture in RGB: the two sides, each page on them scaled to `SIDE` pixels on its longer side, and below them what the
         colours mean.
     """
     scale = SIDE / max(picture.size)

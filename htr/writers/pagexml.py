@@ -28,7 +28,7 @@ def write(page: Page, picture: Image.Image) -> bytes:
 
 
 def write_2013(page: Page, picture: Image.Image) -> bytes:
-    """The same in the edition of 2013, which cannot say how a page is turned: only the places of the lines tell. For Transkribus
+    """The same in the edition of 2013, where a page cannot say how it is turned: only the places of the lines tell. For Transkribus
     regions and lines tell their order too."""
     return _write(page, "2013-07-15")
 
@@ -78,6 +78,9 @@ def _add_region(sheet: Element, name: str, region: Region, page: Page) -> None:
     SubElement(element, "Coords", points=_points(outline(region), page))
     for index, line in enumerate(region.lines, 1):
         _add_line(element, f"{name}l{index}", line, page)
+    # OCR-D's programs look for the text here, not at the lines.
+    if text := "\n".join(line.text for line in region.lines if line.text):
+        SubElement(SubElement(element, "TextEquiv"), "Unicode").text = legal(text)
 
 
 def _add_line(region: Element, name: str, line: Line, page: Page) -> None:

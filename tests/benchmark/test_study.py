@@ -12,7 +12,9 @@ from htr.benchmark.blocks import as_markdown
 from htr.benchmark.provenance import VERSION
 from htr.benchmark.study import load_study, run_study, settings_sha256
 from htr.benchmark.study_page import Point, curves, lines_needed, study_blocks, write_page
+from htr.corpora import load_corpus
 from htr.errors import InputError
+from htr.finetuning.lines import write_lines
 from htr.training.folder import InUse
 from htr.training.run import train
 
@@ -72,6 +74,18 @@ def test_a_study_runs_every_cell_and_goes_on_where_it_stopped(study_file, iam_fo
     assert again["runs"][1]["minutes"] == 99.0
     assert {run["weights_sha256"] for run in again["runs"][:2]} <= kept
     assert len(list((tmp_path / "runs" / "studies" / "tiny").glob("*/summary.json"))) == 2
+
+
+def test_runs_are_done_anew_where_the_lines_that_they_learnt_have_changed(study_file, iam_folder, tmp_path):
+    write_lines(tmp_path / "letters", load_corpus(f"iam:{iam_folder}"))
+    data = f"lines:{tmp_path / 'letters'}"
+    write_study(study_file, iam_folder, variants={"one": {}}, shares=[1.0], config={**TINY, "data": [data]})
+    [run] = json.loads(run_study(study_file, tmp_path).read_text())["runs"]
+    (tmp_path / "runs").rename(tmp_path / "elsewhere")
+    assert json.loads(run_study(study_file, tmp_path).read_text())["runs"] == [run]
+    table = tmp_path / "letters" / "lines.tsv"
+    table.write_text(table.read_text(encoding="utf-8").replace(".png\t", ".png\té"), encoding="utf-8")
+    assert json.loads(run_study(study_file, tmp_path).read_text())["runs"] != [run]
 
 
 def test_a_run_that_another_process_is_at_is_left_to_it(study_file, tmp_path, caplog):

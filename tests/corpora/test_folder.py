@@ -54,6 +54,12 @@ def test_table_with_semicolons(folder):
     assert rows(folder) == [("a", "un, deux; trois", "test", "A", None)]
 
 
+def test_a_row_that_stands_there_twice_counts_once(folder, caplog):
+    (folder / "lines.csv").write_text("file,text\na.png,one\nval/b.png,two\na.png,one\na.png, one\n")
+    assert [line for line, *_ in rows(folder)] == ["a", "val/b"]
+    assert "lines.csv: 2 rows left out, as copies of others" in caplog.text
+
+
 def test_quotes_of_a_spreadsheet_among_tabs_are_warned_of(folder, caplog):
     (folder / "lines.tsv").write_text('file\ttext\na.png\t"Dear Margaret,"\nval/b.png\t"so"\n')
     assert rows(folder)[0][1] == '"Dear Margaret,"'

@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from reportlab.lib.colors import red
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
@@ -58,6 +58,15 @@ def test_transparency_lies_over_white(tmp_path):
 def test_a_large_colour_profile_is_no_damage(tmp_path):
     profile = np.random.default_rng(0).bytes(3_000_000)
     assert np.array_equal(saved(tmp_path, Image.fromarray(GREY), icc_profile=profile), GREY)
+
+
+def test_colours_are_those_of_the_profile(tmp_path):
+    """As of pictures by phones and of masters in Adobe RGB, since what is written of them has no profile."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    # Red and blue change places.
+    profile = srgb.replace(b"rXYZ", b"....").replace(b"bXYZ", b"rXYZ").replace(b"....", b"bXYZ")
+    Image.new("RGB", (20, 20), (250, 100, 20)).save(tmp_path / "picture.png", icc_profile=profile)
+    assert open_page(tmp_path / "picture.png").getpixel((9, 9)) == pytest.approx((20, 100, 250), abs=2)
 
 
 def test_cmyk(tmp_path):

@@ -93,6 +93,15 @@ def test_columns_among_more_lines_across_the_page(above, below):
     assert " ".join(text for _, text in order([*head, *columns, *foot])) == " ".join(names)
 
 
+@pytest.mark.parametrize("top", [100, 1000])
+def test_paragraphs_that_end_short_stay_whole_on_a_page_with_two_blocks(top):
+    blocks = column("a", 100, 350, top, 3) + column("b", 650, 900, top + 10, 3)
+    body = [line(f"c{row}", 100, 900 if row % 4 < 3 else 400, 320 + 50 * row) for row in range(11)]
+    text = [("text", " ".join(f"c{row}" for row in range(11)))]
+    pair = [("text", "a0 a1 a2"), ("text", "b0 b1 b2")]
+    assert order(blocks + body) == (pair + text if top == 100 else text + pair)
+
+
 def test_two_rows_in_pieces_among_whole_ones_are_no_columns():
     lines = column("a", 100, 900, 100, 6)
     lines[2:4] = [

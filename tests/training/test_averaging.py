@@ -110,12 +110,28 @@ def test_what_is_there_is_not_written_over(weights, corpus, command_line):
 def test_of_large_corpora_so_many_lines_are_taken_that_small_ones_count_too(weights, corpus, tmp_path, monkeypatch):
     large = tmp_path / "large"
     large.mkdir()
-    (large / "train.png").write_bytes((corpus / "train.png").read_bytes())
-    (large / "lines.tsv").write_text("file\ttext\tsplit\n" + "train.png\tsome words\ttrain\n" * 5)
+    for number in range(5):
+        (large / f"{number}.png").write_bytes((corpus / "train.png").read_bytes())
+    rows = [f"{number}.png\tsome words\ttrain\n" for number in range(5)]
+    (large / "lines.tsv").write_text("file\ttext\tsplit\n" + "".join(rows))
     monkeypatch.setattr(norms, "LINES", 3)
     out = tmp_path / "out.safetensors"
     count = averaging.average([weights("one.safetensors", 1)], [f"lines:{large}", f"lines:{corpus}"], out)
     assert count == load_weights(out).header.training["norms"]["lines"] == 3 + 1
+
+
+def test_weights_that_did_not_go_on_from_one_file_are_warned_of(weights, corpus, tmp_path, caplog):
+    one, two = weights("one.safetensors", 1), weights("two.safetensors", 2)
+    start = load_weights(one)
+    header = replace(start.header, training={"parent": start.ancestry()})
+    save_weights(tmp_path / "on.safetensors", start.network, header)
+    averaging.average([one, tmp_path / "on.safetensors"], [f"lines:{corpus}"], tmp_path / "both.safetensors")
+    averaging.average(
+        [tmp_path / "both.safetensors", tmp_path / "on.safetensors"], [f"lines:{corpus}"], tmp_path / "all.safetensors"
+    )
+    assert "did not go on from one file" not in caplog.text
+    averaging.average([one, two], [f"lines:{corpus}"], tmp_path / "apart.safetensors")
+    assert "apart.safetensors: by what they tell, these weights did not go on from one file" in caplog.text
 
 
 def logits(file, alphabet):

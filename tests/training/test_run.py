@@ -92,13 +92,16 @@ def test_norms_are_measured_anew_in_the_end_and_kept_where_the_validation_lines_
         name: summary[name] for name in ("val_cer", "norms", "curve")
     }
     assert not torch.allclose(measured, before)
+    # Of the lines that it learnt, each once.
+    half = [*tiny_config, f"run={tmp_path / 'half'}", "share=0.5", f"passes={{{plain['config']['data'][0]}: 2}}"]
+    assert train(load_config(CONFIG, half), settle=True)["norms"]["lines"] == 12
 
 
 def test_a_finished_run_is_not_run_again_and_another_may_not_take_its_folder(tiny_config):
     config = load_config(CONFIG, tiny_config)
     summary = train(config)
     assert train(config) == summary
-    with pytest.raises(InputError, match="holds a run with other settings"):
+    with pytest.raises(InputError, match=r"holds a run with other settings \(seed: 1, not 2\)"):
         train(load_config(CONFIG, [*tiny_config, "seed=2"]))
 
 
@@ -218,7 +221,12 @@ def test_a_run_is_not_taken_for_one_with_other_lines_or_start(tiny_config, iam_f
         shutil.copy(Path(config.run) / "model.safetensors", start)
     else:
         config = load_config(CONFIG, [*words, "trainer.limit_train_batches=1"])
-    with pytest.raises(InputError, match="other settings .*, lines or weights to start from"):
+    said = (
+        "with other lines, or weights to start from"
+        if change in ("lines", "start")
+        else "trainer: {}, not {'limit_train"
+    )
+    with pytest.raises(InputError, match=said):
         train(config)
 
 
@@ -493,12 +501,14 @@ def test_a_resumed_run_takes_the_lines_of_the_epoch_that_it_goes_on_with(tiny_co
     assert epochs == [1, 2]
 
 
-def test_killed_just_before_the_end_it_is_brought_to_its_end(tiny_config):
-    config = load_config(CONFIG, tiny_config)
+@pytest.mark.parametrize("words", [[], ["epochs=50", "minutes=0.02"]])
+def test_killed_just_before_the_end_it_is_brought_to_its_end(tiny_config, words):
+    config = load_config(CONFIG, [*tiny_config, *words])
     summary = train(config)
     (Path(config.run) / "summary.json").unlink()
     again = train(config)
-    assert again["val_cer"] == summary["val_cer"]
+    for name in ("val_cer", "epochs", "steps", "curve", "best_epoch"):
+        assert again[name] == summary[name], name
     assert again["minutes"] >= summary["minutes"]
     assert again["lines_per_second"] > 0
 

@@ -144,6 +144,8 @@ def test_page_xml_tells_places_words_and_kinds(page, blank):
     first, second, unread = regions[1].findall("TextLine")
     assert first.find("Baseline").get("points") == "300,230 580,230"
     assert [first.find("TextEquiv/Unicode").text, second.find("TextEquiv").get("conf")] == ["Dear Margaret,", "0.4000"]
+    # The text of the region too, where OCR-D's programs look for it.
+    assert regions[1].find("TextEquiv/Unicode").text == "Dear Margaret,\nthank you both"
     assert unread.find("TextEquiv") is None and unread.find("Coords") is not None
     word = first.findall("Word")[1]
     assert word.find("TextEquiv/Unicode").text == "Margaret,"
@@ -259,18 +261,18 @@ def _hocr(page: Page, blank) -> Browser:
 def test_hocr_tells_places_and_words(page, blank):
     browser = _hocr(page, blank)
     kinds = [kind for kind, _ in browser.elements]
-    assert kinds[:6] == ["ocr_page", "ocr_carea", "ocr_line", "ocr_carea", "ocr_line", "ocrx_word"]
+    assert kinds[:6] == ["ocr_page", "ocr_carea", "ocr_par", "ocr_line", "ocr_carea", "ocr_par"]
     assert browser.elements[0][1] == {"image": '"page.png"', "bbox": "0 0 1000 700", "ppageno": "2"}
     assert [found["x_kind"] for kind, found in browser.elements if kind == "ocr_carea"] == ["print", "text", "margin"]
-    assert browser.elements[4][1] == {"bbox": "300 200 580 240", "baseline": "0.0000 -10.0"}
-    assert browser.elements[6][1] == {"bbox": "400 200 580 240", "x_wconf": "90"}
+    assert browser.elements[6][1] == {"bbox": "300 200 580 240", "baseline": "0.0000 -10.0"}
+    assert browser.elements[8][1] == {"bbox": "400 200 580 240", "x_wconf": "90"}
     assert "Dear Margaret, thank you both answered" in " ".join(browser.text.split())
 
 
 def test_hocr_baseline_climbs_with_the_line(page, turned, blank):
     page = turned(page, 5)
     line = page.regions[1].lines[0]
-    properties = _hocr(page, blank).elements[4][1]
+    properties = _hocr(page, blank).elements[6][1]
     slope, offset = map(float, properties["baseline"].split())
     left, _, _, bottom = map(int, properties["bbox"].split())
     for x, y in line.baseline:
