@@ -456,6 +456,9 @@ def test_killed_at_any_moment_and_started_again_it_goes_on(tiny_config):
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["epochs"] == 12
     assert [point["epoch"] for point in summary["curve"]] == list(range(1, 13))
+    again = subprocess.run(command(words), capture_output=True, text=True)
+    assert f"{folder}: this run came to its end on {summary['date']}; to train anew, give another run=" in again.stdout
+    assert again.stdout.endswith(done.stdout)
 
 
 def test_a_run_goes_on_without_the_hub_from_which_its_encoder_came(tiny_config, monkeypatch):
