@@ -126,7 +126,7 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
             pictures = [name for name in openable if not is_result(Path(folder, name))]
             own = own or len(pictures) < len(openable)
             passed.update(Path(name).suffix.lower() or name for name in set(names).difference(openable))
-            passed.update({_OWN: len(openable) - len(pictures)})
+            passed[_OWN] += len(openable) - len(pictures)
             links += [name for name in folders if os.path.islink(Path(folder, name))]
             found += [Path(folder, name) for name in pictures]
         if out and _same(path, out):
