@@ -58,7 +58,7 @@ def main() -> None:
         outcome = finetune(Path(source), arguments.out, *given)
         write_whole(page := arguments.out.with_suffix(".md"), report(outcome))
         print("\n".join(filter(None, [verdict(outcome), of_unread(outcome)])))
-        if language_harms(outcome) and not outcome.kept:
+        if language_harms(outcome):
             print(f"The language models ({', '.join(outcome.language)}) do harm on these lines.")
             language = NONE
     else:

@@ -77,7 +77,12 @@ def main() -> int:
         raise InputError(
             f"{arguments.files[0]}: no lines of handwriting were found that nobody has transcribed; give other pages"
         )
-    write_lines(chosen, out, PDF_DPI)
+    gone = write_lines(chosen, out, PDF_DPI)
+    for error in gone.values():
+        complain(error)
+    chosen = [candidate for candidate in chosen if candidate.task not in gone]
+    if not chosen:
+        return 2
     lines, of = counted(len(candidates), "line"), counted(len({candidate.task for candidate in chosen}), "page")
     # Weights that have learnt what was transcribed before would know lines that are held out.
     weights = start_of(reader.weights)
@@ -89,7 +94,7 @@ def main() -> int:
     )
     print("best in one folder with all that you have transcribed before:")
     print(f'python -m htr.finetune "{out}" --out {_unused()}{start}')
-    return 2 if broken else 0
+    return 2 if broken or gone else 0
 
 
 def _key_of_page(_: Page, picture: Image.Image) -> bytes:

@@ -69,7 +69,7 @@ def load_folder(path: str | Path) -> list[Sample]:
         samples = []
         for image, file in pictures_with_texts(folder):
             text = read_text(file) if file else ""
-            if _several_lines(text) or (len(text) > _LONGEST and is_page(image, text)):
+            if _several_lines(text) or (len(text) > _LONGEST and _shows_page(image, text)):
                 raise InputError(
                     f"{file}: is the text of a page, not of a line; htr.finetune learns from such, or give pictures of lines"
                 )
@@ -181,6 +181,12 @@ def _sample(row: dict[str, str], folder: Path) -> Sample:
         image = same_file(folder / named)
     if image is None:
         raise InputError(f"{folder / named} is not there; put it there, or take the line out")
+    # A line's text may be broken in its cell.
+    text = row["text"]
+    if (_several_lines(text) or len(text) > _LONGEST) and _shows_page(image, text):
+        raise InputError(
+            f"is the text of a page, not of a line; put it into {image.stem}.txt beside the picture, for htr.finetune"
+        )
     told = row.get("split", "").strip().lower() or told_split(Path(named))
     split = told or "test"
     if split not in SPLITS:
@@ -277,8 +283,11 @@ def _stem(image: Path) -> Path:
 
 def is_page(image: Path, text: str) -> bool:
     """Whether a picture that has this text is of a page, not of one line."""
-    if _several_lines(text):
-        return True
+    return _several_lines(text) or _shows_page(image, text)
+
+
+def _shows_page(image: Path, text: str) -> bool:
+    """Whether a picture has not the shape of a line with this text."""
     try:
         (width, height), _ = seen(image)
     except InputError:

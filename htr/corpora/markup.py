@@ -8,6 +8,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -242,11 +243,21 @@ def scaled_page(
 def seen(image: Path) -> tuple[tuple[int, int], int]:
     """Width and height of a picture as it is shown, in pixels, and EXIF's number of how it lies in the file; 1 is upright.
 
-    Only PNG, whose EXIF may come last, and pictures that are turned, or have a small copy before them, are decoded for that.
+    Only PNG, whose EXIF may come last, and pictures that are turned, or have a small copy before them, are decoded for that, once.
 
     Raises:
         InputError: one of the reasons of `open_image`.
     """
+    try:
+        about = image.stat()
+    except OSError:  # told of when it is opened
+        return _seen(image, 0, 0)
+    return _seen(image, about.st_size, about.st_mtime_ns)
+
+
+@cache
+def _seen(image: Path, _size: int, _modified: int) -> tuple[tuple[int, int], int]:
+    """`seen`, of a file of this size and time."""
     orientation = 1
     try:
         with warnings.catch_warnings():
@@ -441,9 +452,10 @@ def _page_word(word: Element) -> str:
 
 
 def _unicode(element: Element) -> str:
-    """The text of a line, word or character of PAGE; of several the first that is not empty, by their index."""
+    """The text of a line, word or character of PAGE; of several the first that is not blank, by their index."""
     texts = sorted(element.findall("{*}TextEquiv"), key=lambda text: int(text.get("index") or 0))
-    return next(filter(None, (text.findtext("{*}Unicode") for text in texts)), "")
+    written = (text.findtext("{*}Unicode", "") for text in texts)
+    return next(filter(str.strip, written), "")
 
 
 def _alto_place(line: Element) -> tuple[Points | float | None, Points | None]:

@@ -11,6 +11,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from htr.cli import counted
 from htr.corpora.folder import has_text, pictures_with_texts
@@ -217,9 +218,8 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
     found: dict[Path, tuple[Truth, Path]] = {}
     doubts: list[Doubt] = []
     empty = 0
-    for file in files_below(folder):
-        if file.suffix.lower() != ".xml" or in_run(file, folder):
-            continue
+    files = [file for file in files_below(folder) if file.suffix.lower() == ".xml" and not in_run(file, folder)]
+    for file in tqdm(files, desc="opening XML and pictures", leave=False, disable=None):
         name = file.relative_to(folder).as_posix()
         try:
             truth = read_xml(file, folder)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from htr.alphabet import normalise
+from htr.batch import Task, naming
 from htr.cli import counted
 from htr.corpora.folder import (
     TABLES,
@@ -123,7 +124,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
             else:
                 samples.append(line_beside(folder, image, text))
         except InputError as error:
-            doubts.append(Doubt(name, "", f"cannot be used: {error}"))
+            doubts.append(Doubt(name, "", f"cannot be used: {str(error).removeprefix(f'{name}: ')}"))
     if overruled:
         log.warning(
             "%s: of %s, the text beside it is passed over, since a table or XML has another one of it (%s); take that away if "
@@ -210,7 +211,8 @@ def _from_page(
 ) -> tuple[list[Sample], list[Doubt]]:
     """The lines of a page that are surely those of its text, and the others."""
     name = image.relative_to(folder).with_suffix("").as_posix()
-    page = read_page(image)
+    with naming(Task(image, 1, name, Path(name))):
+        page = read_page(image)
     lines = page.lines
     readings = [line.text for line in lines]
     matches = match_lines(readings, text)

@@ -84,8 +84,8 @@ def claim(
     if earlier and (folder / ("lines" if earlier["source"] else "unread") / "lines.tsv").is_file():
         if earlier != begun:
             raise InputError(
-                f"{folder}: holds a run with other lines, unread pages, language, weights or values; choose another --out, or "
-                "delete this folder"
+                f"{folder}: holds a run with other lines (files that came to the folder count), unread pages, language, weights or "
+                "values; choose another --out, or delete this folder"
             )
         return folder
     if out.exists():
@@ -119,7 +119,7 @@ def _hold(folder: Path) -> None:
 
 
 def _fingerprint(source: Path) -> str:
-    """What shows whether a source changed; what htr made may lie in it."""
+    """What shows whether a source changed; runs, PDF files with their text and pictures of readings may lie in it."""
     root = source.resolve()
     files = {file.relative_to(root): file for file in files_below(root) if file.suffix.lower() in _READ}
     rows = [f"{name} {_mark(file)}" for name, file in files.items() if not (in_run(file, root) or is_result(file))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Any
 
 from htr.alphabet import named
@@ -17,8 +18,11 @@ _CONFUSIONS = 12
 # More lines help much where the second half of the lines took so large a share of the errors away.
 _MUCH, _LITTLE = 0.15, 0.05
 
-# Held-out lines below which chance decides that, and whether a language harms by so few characters.
-_FEW, _CHANCE = 8, 5
+# Held-out lines below which chance decides that.
+_FEW = 8
+
+# So few characters are chance, however few are wrong.
+_CHANCE = 5
 
 _INTERVALS = "In brackets: 95 % bootstrap intervals over lines, of ten lines or more."
 _LOST = "Lines in fonts were learnt on the way too, so that other people's hands may have lost more than they show."
@@ -173,13 +177,13 @@ def _values(config: dict[str, Any]) -> str:
 
 
 def language_harms(outcome: Outcome) -> bool:
-    """Whether the new weights read the held-out lines worse with the help of the language models, and not by a few characters where
-    there are few lines."""
+    """Whether the new weights read the held-out lines worse with the help of the language models, by more than is chance: some two
+    standard deviations, if a quarter of the mistakes are others than without."""
     if not outcome.language:
         return False
     plain, helped = (outcome.after[scores]["CER"]["value"] for scores in ("scores", "scores_with_language"))
-    wrong = (helped - plain) / 100 * outcome.after["characters"]
-    return wrong > (_CHANCE if outcome.lines["held out"] < _FEW else 0)
+    characters = outcome.after["characters"] / 100
+    return (helped - plain) * characters > max(_CHANCE, sqrt(plain * characters))
 
 
 def _language(outcome: Outcome) -> str:

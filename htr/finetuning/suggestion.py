@@ -82,7 +82,7 @@ def keys_of_lines(page: Page, picture: Image.Image) -> bytes:
     return " ".join(key_of(crop_line(page_picture, line)) for line in page.lines).encode()
 
 
-def write_lines(chosen: Sequence[Candidate], folder: Path, dpi: int) -> None:
+def write_lines(chosen: Sequence[Candidate], folder: Path, dpi: int) -> dict[Task, InputError]:
     """Writes each line as a picture in a folder of its page, with what was read in a `.txt` of its name, to be corrected.
 
     Args:
@@ -90,29 +90,39 @@ def write_lines(chosen: Sequence[Candidate], folder: Path, dpi: int) -> None:
         folder: where the pages' folders go.
         dpi: of pages of PDF files, as they were read.
 
+    Returns:
+        Pages that can no longer be opened, whose lines are left out, and why.
+
     Raises:
-        InputError: a page can no longer be opened, or the folder not be written; nothing is left there then.
+        InputError: the folder cannot be written; nothing is left there then.
     """
     # Put in place at the end: killed on the way, the same command finds the folder as empty as before.
     try:
         with tempfile.TemporaryDirectory(prefix=".", dir=folder) as partial:
-            _write(chosen, Path(partial), dpi)
+            gone = _write(chosen, Path(partial), dpi)
             for page in sorted(Path(partial).iterdir()):
                 page.rename(folder / page.name)
+            return gone
     except OSError as error:
         raise InputError(
             f"{folder}: cannot be written ({error.strerror}); make room, or choose another --out"
         ) from None
 
 
-def _write(chosen: Sequence[Candidate], folder: Path, dpi: int) -> None:
+def _write(chosen: Sequence[Candidate], folder: Path, dpi: int) -> dict[Task, InputError]:
     by_page: dict[Task, list[Candidate]] = defaultdict(list)
     for candidate in chosen:
         by_page[candidate.task].append(candidate)
+    gone: dict[Task, InputError] = {}
     for task, candidates in by_page.items():
-        picture = grey(np.asarray(open_page(task.file, task.number, dpi, task.name)))
+        try:
+            picture = grey(np.asarray(open_page(task.file, task.number, dpi, task.name)))
+        except InputError as error:  # as it could be when it was read
+            gone[task] = error
+            continue
         for candidate in candidates:
             file = folder / task.result / f"{candidate.number:03d}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             write_whole(file, cv2.imencode(".png", crop_line(picture, candidate.line))[1].tobytes())
             write_whole(file.with_suffix(".txt"), candidate.line.text + "\n")
+    return gone

@@ -75,6 +75,15 @@ def test_text_files_beside_pictures(folder, caplog):
     assert "1 lines have no text and are left out, 1 have one" in caplog.text
 
 
+def test_a_text_of_a_page_in_a_table_is_no_line(folder):
+    for text in f'"{"and so on " * 10}\n{"and so on " * 10}"', "and so on " * 21:
+        (folder / "lines.csv").write_text(f"file,text\nval/b.png,one\na.png,{text}\n")
+        with pytest.raises(
+            InputError, match=r"lines\.csv: line [34]: is the text of a page, not of a line; put it into a\.txt"
+        ):
+            rows(folder)
+
+
 def test_a_text_of_a_page_is_no_line(folder):
     (folder / "a.txt").write_text("two\nlines\n")
     with pytest.raises(

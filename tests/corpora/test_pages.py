@@ -609,6 +609,9 @@ def test_a_text_may_stand_in_another_place_than_the_first(folder):
     empty = '<TextEquiv index="0"><Unicode>last</Unicode>'
     (folder / "scan.xml").write_text(PAGE.replace(empty, '<TextEquiv index="0"><Unicode/>').replace("wrong", "right"))
     assert load_pages(str(folder))[0].page.lines[-1].text == "right"
+    blank = '<TextEquiv index="0"><Unicode> </Unicode>'
+    (folder / "scan.xml").write_text(PAGE.replace(empty, blank).replace("wrong", "right"))
+    assert load_pages(str(folder))[0].page.lines[-1].text == "right"
     glyphs = "".join(f"<Glyph><TextEquiv><Unicode>{letter}</Unicode></TextEquiv></Glyph>" for letter in "first")
     (folder / "scan.xml").write_text(PAGE.replace("<TextEquiv><Unicode>first</Unicode></TextEquiv>", glyphs))
     assert load_pages(str(folder))[0].page.lines[0].text == "first words"

@@ -1,5 +1,6 @@
 import random
 import re
+import shutil
 from dataclasses import replace
 
 import cv2
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from htr.corpora import load_corpus
 from htr.corpora.folder import pictures_with_texts
 from htr.corpora.sample import as_seen
 from htr.corpora.source import load_source
@@ -198,6 +200,35 @@ def test_a_damaged_picture_among_others_does_not_stop_them(page):
     assert source.samples[0].id == "broken"
     with pytest.raises(InputError, match=r"broken\.png"):
         source.samples[0].image()
+
+
+def test_a_page_in_a_table_is_told_of_and_its_text_beside_it_counts(page):
+    folder, read_page = page
+    text = "\n".join(TEXTS)
+    (folder / "lines.csv").write_text(f'file,text\npage.png,"{text}"\n')
+    with pytest.raises(InputError, match="line 5: is the text of a page, not of a line; put it into page.txt"):
+        load_corpus(f"lines:{folder}")
+    (folder / "page.txt").write_text(text)
+    source = load_source(folder, read_page)
+    assert [sample.text for sample in source.samples] == TEXTS
+    assert [doubt.line for doubt in source.doubts] == ["lines.csv: line 5"]
+
+
+def test_a_page_for_which_the_memory_is_too_small_does_not_stop_the_others(page):
+    folder, read_page = page
+    (folder / "page.txt").write_text("\n".join(TEXTS))
+    shutil.copy(folder / "page.png", folder / "large.png")
+    shutil.copy(folder / "page.txt", folder / "large.txt")
+
+    def short(image):
+        if image.stem == "large":
+            raise MemoryError
+        return read_page(image)
+
+    source = load_source(folder, short)
+    assert [sample.form for sample in source.samples] == 4 * ["page"]
+    (doubt,) = source.doubts
+    assert (doubt.line, doubt.reason[:52]) == ("large", "cannot be used: the memory is too small for it; scal")
 
 
 def test_pages_in_folders_of_splits_are_of_these(page):

@@ -449,7 +449,8 @@ def test_whether_more_lines_would_help(held_out, whole, word):
 
 
 @pytest.mark.parametrize(
-    ("held_out", "helped", "harms"), [(3, 12.0, False), (3, 40.0, True), (20, 12.0, True), (20, 9.0, False)]
+    ("held_out", "helped", "harms"),
+    [(3, 12.0, False), (3, 40.0, True), (20, 12.0, True), (20, 10.5, False), (20, 9.0, False)],
 )
 def test_a_few_characters_in_a_few_lines_do_not_speak_against_a_language(held_out, helped, harms):
     scores = {name: {"CER": {"value": value}} for name, value in (("scores", 10.0), ("scores_with_language", helped))}

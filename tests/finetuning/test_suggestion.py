@@ -194,6 +194,29 @@ def test_a_broken_page_is_named_and_the_others_serve(run, tmp_path):
     assert out.startswith("3 of 13 lines")
 
 
+def test_a_page_that_is_gone_when_its_lines_are_written_is_named_and_the_others_serve(run, tmp_path, monkeypatch):
+    (tmp_path / "pages").mkdir()
+    page = cv2.imread(str(SAMPLE), cv2.IMREAD_GRAYSCALE)
+    for name in "ab":
+        cv2.imwrite(str(tmp_path / "pages" / f"{name}.png"), page[: 400 if name == "a" else 500])
+    choose = suggestion.choose
+
+    def after_a_while(candidates, count):
+        (tmp_path / "pages" / "a.png").unlink()
+        return choose(candidates, count)
+
+    monkeypatch.setattr(suggestion, "choose", after_a_while)
+    code, out, err = run(tmp_path / "pages", "--out", tmp_path / "lines", "--count", 99)
+    assert (code, "a.png" in err) == (2, True)
+    assert [folder.name for folder in (tmp_path / "lines").iterdir()] == ["b"]
+    assert out.split()[0] == str(len(list((tmp_path / "lines").glob("b/*.txt"))))
+    shutil.rmtree(tmp_path / "lines")
+    cv2.imwrite(str(tmp_path / "pages" / "a.png"), page[:400])
+    (tmp_path / "pages" / "b.png").unlink()
+    code, out, _ = run(tmp_path / "pages", "--out", tmp_path / "lines", "--count", 99)
+    assert (code, out, [*(tmp_path / "lines").iterdir()]) == (2, "", [])
+
+
 def test_no_number_of_lines(run, tmp_path):
     code, _, err = run(SAMPLE, "--out", tmp_path / "lines", "--count", 0)
     assert (code, "--count: 0 is no number of lines" in err) == (2, True)
