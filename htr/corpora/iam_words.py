@@ -130,7 +130,7 @@ def _width(box: Box) -> int:
 
 
 def _boxes_in_lines(table: Path) -> dict[str, Box]:
-    with table.open(encoding="utf-8", newline="") as file:
+    with table.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         try:
             boxes = {}

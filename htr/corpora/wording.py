@@ -255,7 +255,7 @@ class Texts:
         _speeches(), _words("en"), _words("fr")
 
     def passage(self, rng: np.random.Generator) -> list[str]:
-        """Draws words in a row with their punctuation, normalised, of characters of `ALPHABET`; about 250 characters."""
+        """Draws words in a row with their punctuation, normalised, of characters of `ALPHABET`; some 240 to 400 characters."""
         french = rng.random() < self.french
         python_rng = random.Random(int(rng.integers(2**63)))
         kind = rng.random()

@@ -72,6 +72,9 @@ class Training(L.LightningModule):
         self._started = time.monotonic()
         self._end_with_time()  # of a run that was stopped after its last step
 
+    def on_train_end(self) -> None:
+        self.seconds_before, self._started = self.seconds(), None
+
     def on_train_epoch_start(self) -> None:
         self._lines_seen, self._epoch_started = 0, time.monotonic()
 

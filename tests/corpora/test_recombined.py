@@ -59,7 +59,7 @@ def folder(tmp_path):
     (tmp_path / "ascii").mkdir()
     (tmp_path / "ascii" / "words.txt").write_text("\n".join(rows) + "\n")
     (tmp_path / "ascii" / "forms.txt").write_text("\n".join(writers) + "\n")
-    (tmp_path / "words.tsv").write_text("\n".join(table) + "\n")
+    (tmp_path / "words.tsv").write_text("\ufeff" + "\n".join(table) + "\n")
     return tmp_path
 
 

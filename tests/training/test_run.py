@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import lightning as L
@@ -80,13 +81,21 @@ def test_norms_are_measured_anew_in_the_end_and_kept_where_the_validation_lines_
     plain = train(load_config(CONFIG, [*tiny_config, f"run={tmp_path / 'plain'}"]))
     before = means(tmp_path / "plain")[1]
     rates = [{"val_cer": plain["val_cer"] + 0.01, "val_wer": 0.0}]
-    monkeypatch.setattr(L.Trainer, "validate", lambda *_, **__: rates)
+    late = []
+    monkeypatch.setattr("htr.training.module.time", SimpleNamespace(monotonic=lambda: time.monotonic() + sum(late)))
+
+    def validate(*_, **__):
+        late.append(6000)
+        return rates
+
+    monkeypatch.setattr(L.Trainer, "validate", validate)
     summary = train(load_config(CONFIG, [*tiny_config, f"run={tmp_path / 'alike'}"]), settle=True)
     assert "norms" not in summary and torch.equal(means(tmp_path / "alike")[1], before)
     rates[0] = {"val_cer": 1.5, "val_wer": 2.5}
     summary = train(load_config(CONFIG, [*tiny_config, f"run={tmp_path / 'better'}"]), settle=True)
     weights, measured = means(tmp_path / "better")
     assert (summary["val_cer"], summary["val_wer"], summary["norms"]["lines"]) == (1.5, 2.5, 24)
+    assert summary["minutes"] < 60  # of training alone
     assert summary["weights_sha256"] == weights.sha256
     assert {name: weights.header.training[name] for name in ("val_cer", "norms", "curve")} == {
         name: summary[name] for name in ("val_cer", "norms", "curve")
