@@ -60,12 +60,12 @@ def make_writable(folder: Path) -> None:
     """
     try:
         if folder.is_file():
-            raise InputError(f"{folder}: is a file where a folder is needed; choose another with --out")
+            raise InputError(f"{folder}: is a file where a folder is needed; choose another folder")
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written to ({error.strerror}); choose another with --out") from None
+        raise InputError(f"{folder}: cannot be written to ({error.strerror}); choose another folder") from None
 
 
 def check_weights_name(out: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import os
 import re
 import zipfile
@@ -21,12 +22,14 @@ from pathlib import Path
 
 import numpy as np
 
-from htr.alphabet import normalise
+from htr.alphabet import named, normalise
 from htr.cli import run
 from htr.corpora import load_corpus
 from htr.errors import InputError
 from htr.files import make_writable, read_text, write_whole
 from htr.weights import MODELS
+
+log = logging.getLogger(__name__)
 
 ORDER = 7
 """Characters of the longest n-grams."""
@@ -42,6 +45,9 @@ _RARE = 20
 
 # Of texts of so many characters or more, n-grams of at least so many that count once are left out: the file would be twice as large.
 _MANY, _LONGER = 20_000_000, 4
+
+# Characters of all texts at most: to count them takes some 105 bytes each.
+_MOST = 100_000_000
 
 # Characters that a context must have seen for each different one to be trusted as much as the shorter ones; 1 in the method of Witten
 # and Bell. Chosen on the texts of validation lines.
@@ -153,29 +159,39 @@ class LanguageModel:
 
 
 def train(texts: Iterable[tuple[str, float]], order: int = ORDER) -> LanguageModel:
-    """Counts the n-grams of some texts; of much text (`_MANY` characters), long ones that count once are left out.
+    """Counts the n-grams of some texts; of much text (`_MANY` characters), long ones that count once are left out. Of more different
+    characters than a model holds, the most frequent are learnt, and a log line names the others.
 
     Args:
         texts: paragraphs or single words, each with how often it counts.
         order: characters of the longest n-grams, 1 to `MAX_ORDER`.
 
     Raises:
-        InputError: the texts have more different characters than a model holds.
+        InputError: the texts are too long for the memory of most machines.
     """
-    pieces, weights = [], []
+    pieces, weights, characters_in_all = [], [], 0
     for text, weight in texts:
         # A space on both sides: the model learns how words begin and end. The zero keeps n-grams inside of a text.
         pieces.append(f" {normalise(text)} \0")
         weights.append(weight)
+        characters_in_all += len(pieces[-1])
+        if characters_in_all > _MOST:
+            raise InputError(
+                f"the texts have more than {_MOST // 10**6} million characters, which takes more than {_MOST * 105 // 10**9} GB of "
+                "memory; give the more fitting part of them"
+            )
     codes = np.frombuffer("".join(pieces).encode("utf-32-le"), np.uint32)
     weight = np.repeat(weights, [len(piece) for piece in pieces]).astype(np.float32)
-    often = np.flatnonzero(np.bincount(codes, weight) >= _RARE)
+    seen = np.bincount(codes, weight)
+    often = np.flatnonzero(seen >= _RARE)
     often = often[often != 0]
-    if len(often) >= 1 << _BITS:
-        raise InputError(
-            f"the texts have {len(often)} different characters with those of the texts that come along, and the model holds "
-            f"{(1 << _BITS) - 1}; leave out those in other scripts, or add --language french, which brings fewest"
-        )
+    if len(often) > (most := (1 << _BITS) - 1):
+        often = often[np.argsort(-seen[often], kind="stable")]
+        log.warning(
+            "%d characters are not learnt, since a model holds %d; the texts have these least often: %s",
+            len(often) - most, most, named("".join(map(chr, often[most:]))),
+        )  # fmt: skip
+        often = np.sort(often[:most])
     table = np.zeros(codes.max(initial=0) + 1, np.uint64)
     table[often] = np.arange(1, len(often) + 1)
     numbers = table[codes]
@@ -354,6 +370,9 @@ def main() -> None:
         raise InputError(f"{file}: is there already; choose another name, or remove it")
     make_writable(file.parent)
     # Read first, so that what is wrong with them is said at once.
+    for text in arguments.text:
+        if not read_text(text).strip():
+            raise InputError(f"{text}: has no text; give one with paragraphs of the language")
     own = [*chain(*map(texts_in, arguments.data), *map(paragraphs, arguments.text))]
     model = train(chain(texts_of(arguments.language), own))
     save_model(file, model)

@@ -64,6 +64,21 @@ def test_of_much_text_long_n_grams_seen_once_are_left_out(monkeypatch):
     assert [len(few.grams[3]), len(many.grams[3])] == [3, 0]
 
 
+def test_of_too_many_characters_the_most_frequent_are_learnt(caplog):
+    texts = [(chr(0x4E00 + number), 100.0 + number) for number in range(130)]
+    model = train(texts, order=2)
+    # With the space, 127.
+    assert set(model.characters) == {" ", *(text for text, _ in texts[4:])}
+    assert "4 characters are not learnt, since a model holds 127; the texts have these least often" in caplog.text
+    assert chance(model, "", "\u4e81") > chance(model, "", "\u4e00")
+
+
+def test_texts_too_long_for_the_memory_are_refused(monkeypatch):
+    monkeypatch.setattr("htr.language._MOST", 10)
+    with pytest.raises(InputError, match="give the more fitting part of them"):
+        train([("some words", 1.0), ("and more", 1.0)])
+
+
 def test_a_saved_model_is_the_same(model, tmp_path):
     save_model(tmp_path / "a.npz", model)
     loaded = load_model(tmp_path / "a.npz")
@@ -187,7 +202,12 @@ def test_texts_of_ones_own_lines_are_learnt(tmp_path, command_line):
     # A paragraph is one text, however its lines are broken.
     assert chance(own, " Zvux", " ") > 0.9 and chance(own, "x zvux", ".") > 0.9
     book.write_bytes(b"Caf\xe9")
-    for file, wrong in (book, "not a text file in UTF-8"), (tmp_path / "none.txt", "cannot be read"):
+    (tmp_path / "blank.txt").write_text("\n \n")
+    for file, wrong in (
+        (book, "not a text file in UTF-8"),
+        (tmp_path / "none.txt", "cannot be read"),
+        (tmp_path / "blank.txt", "has no text"),
+    ):
         code, _, err = command_line(language.main, tmp_path / "other.npz", "--text", file)
         assert code == 2 and f"{file.name}: {wrong}" in err
     (folder / "train").rename(folder / "test")

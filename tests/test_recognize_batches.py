@@ -624,7 +624,7 @@ def test_a_file_where_the_folder_of_results_should_be_is_named_and_kept(read, tm
     out.write_text("precious")
     page(11).save(scans / "page.png")
     code, _, err = read(scans, "--out", out)
-    assert (code, err.strip()) == (2, f"error: {out}: is a file where a folder is needed; choose another with --out")
+    assert (code, err.strip()) == (2, f"error: {out}: is a file where a folder is needed; choose another folder")
     assert out.read_text() == "precious"
 
 

@@ -64,6 +64,7 @@ LEARNING = (
 STUDYING = (
     *LEARNING,
     "corpora/embedded.py",
+    "corpora/fonts.py",
     "corpora/iam_words.py",
     "corpora/paper.py",
     "corpora/placing.py",
@@ -75,12 +76,17 @@ STUDYING = (
 
 TEACHING = (
     *LEARNING,
+    "corpora/fonts.py",
+    "corpora/paper.py",
+    "corpora/synthetic.py",
+    "corpora/wording.py",
     "finetuning/lines.py",
     "finetuning/mixing.py",
     "finetuning/recipe.py",
     "finetuning/run.py",
     "finetuning/selftraining.py",
     "finetuning/unread.py",
+    "language.py",
 )
 """Code that decides what fine-tuning learns."""
 

@@ -25,6 +25,7 @@ from htr.benchmark.results import (
     has_seen,
     interval,
     language_of,
+    learnt_pages,
     named_language,
     named_reader,
     reader_of,
@@ -68,6 +69,9 @@ _ABOUT = {
 }
 """What the collections are whose results come along."""
 
+_IN_MODELS = {"copiste", "hooker", "testaments", "peraire"}
+"""Of which collections the language models that come along have read the texts of train lines."""
+
 
 def in_short(lines: list[Result], pages: list[Result], taught: list[Result]) -> Iterator[Block]:
     """What to expect, of the usual weights as users read with them; and of weights that never saw a hand.
@@ -91,7 +95,7 @@ def in_short(lines: list[Result], pages: list[Result], taught: list[Result]) -> 
     for result in taught:
         name = collection_of(result["data"])
         if not has_seen(result, name) and "test with language" in result["start"]:
-            starts[name] = min(starts.get(name, result), result, key=_unseen)
+            starts[name] = max(starts.get(name, result), result, key=_when)
     for name, result in starts.items():
         known = f"none of these (`{reader_of(result)}`)"
         # Measured by themselves, they were read by newer code and language models.
@@ -102,6 +106,8 @@ def in_short(lines: list[Result], pages: list[Result], taught: list[Result]) -> 
         ]
         if not alone and (others := exchanged_models(result)):
             known += f", with another language model ({', '.join(others)})"
+        elif name in _IN_MODELS:
+            known += "; the language models have read the texts of its train lines"
         rate = alone[-1] if alone else result["start"]["test with language"]["CER"]
         rows.append(_expected(f"{name} test", result["data"], None, known, rate, "¹"))
     if not rows:
@@ -120,14 +126,14 @@ def in_short(lines: list[Result], pages: list[Result], taught: list[Result]) -> 
             scores, seconds = page["scores"], sum(page["seconds_a_page"].values())
             yield Text(
                 f"Whole pages: {page['lines']['boxes']['0.5']['F1']:.1f} % of the lines of {counted(page['count'], 'page')} of "
-                f"{pages_of(page['pages'])} are found (F1 of boxes), and read with {scores['CER']['value']:.1f} % CER, "
-                f"{scores['CER minus CER of the true lines']:+.2f} points for finding and ordering them; {seconds:.1f} s a page."
+                f"{pages_of(page['pages'])}{learnt_pages(page)} are found (F1 of boxes), and read with "
+                f"{scores['CER']['value']:.1f} % CER, {scores['CER minus CER of the true lines']:+.2f} points for finding and "
+                f"ordering them; {seconds:.1f} s a page."
             )
 
 
-def _unseen(taught: Result) -> float:
-    """CER, with language, of what a fine-tuning started from."""
-    return taught["start"]["test with language"]["CER"]["value"]
+def _when(result: Result) -> str:
+    return result["date"]
 
 
 def _expected(name: str, data: str, count: int | None, known: str, rate: dict[str, float], mark: str) -> list[str]:

@@ -13,6 +13,7 @@ from htr.benchmark.results import (
     exchanged_models,
     has_seen,
     interval,
+    learnt_pages,
     measured_by,
     named_language,
     named_machine,
@@ -41,7 +42,7 @@ def whole_pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
         rows.append(
             [
                 f"{name}{only}, {named_reader(result)}{helped}",
-                f"{result['count']} pages, {result['counts']['true']} lines{_learnt_pages(result)}{_apart(result)}",
+                f"{result['count']} pages, {result['counts']['true']} lines{learnt_pages(result)}{_apart(result)}",
                 *_found(result["lines"]),
                 interval(scores["CER"]) if scores else "",
                 f"{scores['CER minus CER of the true lines']:+.2f}" if scores else "",
@@ -74,7 +75,7 @@ def whole_pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
         ],
         rows,
     )  # fmt: skip
-    if any(map(_learnt_pages, shown)):
+    if any(map(learnt_pages, shown)):
         yield Text(
             "Weights that have learnt from the train split know the lines of its pages: their CER is flattering, and so may be what "
             "is found."
@@ -98,11 +99,6 @@ def whole_pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
             [["as they are", *(_found(result["lines"])[2] for result in columns.values())]]
             + [[name, *(_f1(result["distortions"].get(name)) for result in columns.values())] for name in names],
         )
-
-
-def _learnt_pages(result: Result) -> str:
-    learnt = sum(page["split"] == "train" for page in result.get("per_page", []))
-    return f" ({'all' if learnt == result['count'] else learnt} of the train split)" if learnt else ""
 
 
 def _apart(result: Result) -> str:

@@ -96,14 +96,14 @@ def result_name(about: Sequence[str], result: Result) -> str:
 
 
 def result_file(folder: Path, about: Sequence[str], result: Result) -> Path:
-    """Where a result goes: `result_name`, or a name like it where that holds the result of another command."""
-    return free_name(folder / result_name(about, result), result["command"])
+    """Where a result goes: `result_name`, or a name like it where that holds the result of another command, code, or other texts."""
+    return free_name(folder / result_name(about, result), result)
 
 
-def free_name(file: Path, command: str) -> Path:
-    """The file, or another of a name like it where that holds the result of another command."""
+def free_name(file: Path, result: Result) -> Path:
+    """The file, or another of a name like it where that holds a result that this one does not replace."""
     names = [file, *(file.with_stem(f"{file.stem}-{number}") for number in range(2, 1000))]
-    return next(name for name in names if not name.exists() or _command_of(name) == command)
+    return next(name for name in names if not name.exists() or _source_of(name) == _source(result))
 
 
 def _in_turn(file: Path) -> tuple[str, int]:
@@ -112,11 +112,19 @@ def _in_turn(file: Path) -> tuple[str, int]:
     return (made[1], int(made[2] or 1)) if made else (file.stem, 1)
 
 
-def _command_of(file: Path) -> str | None:
+def _source_of(file: Path) -> tuple | None:
     try:
-        return json.loads(read_text(file)).get("command")
+        return _source(json.loads(read_text(file)))
     except (InputError, ValueError, AttributeError):  # no result
         return None
+
+
+def _source(result: Result) -> tuple:
+    """What a result comes from: one that comes from the same replaces it."""
+    return tuple(
+        result.get(name)
+        for name in ("command", "code", "finding code", "learning code", "laying code", "labels_sha256")
+    )
 
 
 def write_result(file: Path, result: Result) -> None:
@@ -137,7 +145,7 @@ def load_results(folder: Path) -> Results:
             continue
         kind = result.get("kind") if isinstance(result, dict) else None
         if kind == "texts":
-            leave_out(results, file, "scores plain texts, which the report does not show, and left out")
+            log.warning("%s: scores plain texts, which the report does not show", file)
         elif not isinstance(kind, str) or kind not in _NEEDED:
             leave_out(
                 results,
@@ -211,6 +219,12 @@ def _shipped_models() -> dict[str, str]:
 def _shipped() -> dict[str, str]:
     """Names of the weights that come along, by their checksum."""
     return {sha256(file): file.stem for file in MODELS.glob("*.safetensors")}
+
+
+def learnt_pages(result: Result) -> str:
+    """How many of the pages of a result are such as weights have learnt lines of, in brackets; nothing where there are none."""
+    learnt = sum(page["split"] == "train" for page in result.get("per_page", []))
+    return f" ({'all' if learnt == result['count'] else learnt} of the train split)" if learnt else ""
 
 
 def language_of(result: Result) -> str:

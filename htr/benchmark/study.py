@@ -21,6 +21,7 @@ from filelock import FileLock
 from htr.benchmark.lines import evaluate_lines
 from htr.benchmark.provenance import STUDYING, VERSION, code_sha256, labels_sha256
 from htr.benchmark.results import counted_code, write_result
+from htr.cli import counted
 from htr.corpora import label, load_corpus
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
@@ -169,6 +170,11 @@ def run_study(path: Path, folder: Path) -> Path:
             f"{path}: score: {study.score['data']} has no {study.score['split']} lines; choose another split"
         )
     file = folder / f"{path.stem}.json"
+    wanted = {settings_sha256(cell.config, study.score) for cell in cells}
+    if others := _runs(file).keys() - wanted:
+        raise InputError(
+            f"{file}: holds {counted(len(others), 'run')} that {path} no longer asks for; move it away to keep them, or delete it"
+        )
     labels = labels_sha256((sample.id, sample.text) for sample in scored)
     lines = {data: _learnt(data) for data in {tuple(cell.config.data) for cell in cells}}
     if _complete_by_other_code(file, study, cells, labels, lines):

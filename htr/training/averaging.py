@@ -86,7 +86,7 @@ def join(files: Sequence[str | Path], shares: Sequence[float] | None, out: Path)
     """
     loaded = [load_weights(file) for file in files]
     shares = shares or [1 / len(loaded)] * len(loaded)
-    if len(shares) != len(loaded) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+    if len(shares) != len(loaded) or min(shares) <= 0 or not abs(sum(shares) - 1) <= 1e-6:
         raise InputError(f"--shares: {shares} are not one for each of the weights, above 0, that add up to 1")
     first = loaded[0]
     for other in loaded[1:]:

@@ -200,8 +200,12 @@ def test_of_results_of_one_day_the_last_counts(tmp_path):
     first = tmp_path / "letters-test-15_11111111_p-2t-bf16_2026-01-01.json"
     commands = [f"command {number}" for number in range(1, 12)]
     for command in commands:
-        free_name(first, command).write_text(json.dumps(lines_result(command=command)))
+        result = lines_result(command=command)
+        assert free_name(first, result) == free_name(first, result)
+        free_name(first, result).write_text(json.dumps(result))
+        assert free_name(first, result).exists()  # measured again, it takes the place of the former
     assert [result["command"] for result in load_results(tmp_path).lines] == commands
+    assert not free_name(first, lines_result(command=commands[0], code="of other code")).exists()
 
 
 def test_lines_found_on_distorted_pages_are_told(folder):

@@ -64,7 +64,15 @@ def test_a_study_runs_every_cell_and_goes_on_where_it_stopped(study_file, iam_fo
     result["runs"][1]["minutes"] = 99.0
     (tmp_path / "tiny.json").write_text(json.dumps(result))
     (tmp_path / "runs").rename(tmp_path / "elsewhere")
-    again = json.loads(run_study(write_study(study_file, iam_folder, shares=[1.0], seeds=[1, 2]), tmp_path).read_text())
+    write_study(study_file, iam_folder, shares=[1.0], seeds=[1, 2])
+    # Nor is it dropped where the study no longer asks for it.
+    with pytest.raises(
+        InputError, match=r"tiny\.json: holds 2 runs that .*tiny\.yaml no longer asks for; move it away"
+    ):
+        run_study(study_file, tmp_path)
+    assert json.loads((tmp_path / "tiny.json").read_text()) == result
+    (tmp_path / "tiny.json").write_text(json.dumps({**result, "runs": result["runs"][:2]}))
+    again = json.loads(run_study(study_file, tmp_path).read_text())
     assert [(run["variant"], run["seed"]) for run in again["runs"]] == [
         ("slow", 1),
         ("fast", 1),

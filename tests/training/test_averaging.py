@@ -184,7 +184,7 @@ def test_recognisers_that_cannot_be_side_by_side_are_named(weights, tmp_path, co
     larger, out = weights("larger.safetensors", 3, lstm_units=16), tmp_path / "out.safetensors"
     code, _, err = command_line(join.main, first, larger, "--out", out)
     assert code == 2 and f"{larger}: its lstm_units is another" in err and "differ in their encoder alone" in err
-    for shares in ([1], [0.5, 0.4], [1.5, -0.5]):
+    for shares in ([1], [0.5, 0.4], [1.5, -0.5], ["nan", "nan"]):
         code, _, err = command_line(join.main, first, first, "--out", out, "--shares", *shares)
         assert code == 2 and "--shares" in err
     assert not out.exists()
