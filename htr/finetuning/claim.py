@@ -84,8 +84,8 @@ def claim(
     if earlier and (folder / ("lines" if earlier["source"] else "unread") / "lines.tsv").is_file():
         if earlier != begun:
             raise InputError(
-                f"{folder}: holds a run with other lines (files that came to the folder count), unread pages, language, weights or "
-                "values; choose another --out, or delete this folder"
+                f"{folder}: holds a run with other lines, unread pages, language, weights or values (texts and XML that came "
+                "to SOURCE count, too); choose another --out, or delete this folder"
             )
         return folder
     if out.exists():
