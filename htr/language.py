@@ -169,19 +169,19 @@ def train(texts: Iterable[tuple[str, float]], order: int = ORDER) -> LanguageMod
     Raises:
         InputError: the texts are too long for the memory of most machines.
     """
-    pieces, weights, characters_in_all = [], [], 0
+    pieces, weights = [], []
     for text, weight in texts:
         # A space on both sides: the model learns how words begin and end. The zero keeps n-grams inside of a text.
         pieces.append(f" {normalise(text)} \0")
         weights.append(weight)
-        characters_in_all += len(pieces[-1])
-        if characters_in_all > _MOST:
-            raise InputError(
-                f"the texts have more than {_MOST // 10**6} million characters, which takes more than {_MOST * 105 // 10**9} GB of "
-                "memory; give the more fitting part of them"
-            )
+    lengths = [*map(len, pieces)]
+    if sum(lengths) > _MOST:
+        raise InputError(
+            f"the texts have more than {_MOST // 10**6} million characters, which takes more than {_MOST * 105 // 10**9} GB of "
+            "memory; give the more fitting part of them"
+        )
     codes = np.frombuffer("".join(pieces).encode("utf-32-le"), np.uint32)
-    weight = np.repeat(weights, [len(piece) for piece in pieces]).astype(np.float32)
+    weight = np.repeat(weights, lengths).astype(np.float32)
     seen = np.bincount(codes, weight)
     often = np.flatnonzero(seen >= _RARE)
     often = often[often != 0]
@@ -340,9 +340,12 @@ def paragraphs(file: Path) -> Iterator[tuple[str, float]]:
     """The paragraphs of a text, which stand between empty lines, each of which counts once.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or is blank.
     """
-    for paragraph in re.split(r"\n\s*\n", read_text(file)):
+    text = read_text(file)
+    if not text.strip():
+        raise InputError(f"{file}: has no text; give one with paragraphs of the language")
+    for paragraph in re.split(r"\n\s*\n", text):
         yield " ".join(paragraph.split()), 1.0
 
 
@@ -370,9 +373,6 @@ def main() -> None:
         raise InputError(f"{file}: is there already; choose another name, or remove it")
     make_writable(file.parent)
     # Read first, so that what is wrong with them is said at once.
-    for text in arguments.text:
-        if not read_text(text).strip():
-            raise InputError(f"{text}: has no text; give one with paragraphs of the language")
     own = [*chain(*map(texts_in, arguments.data), *map(paragraphs, arguments.text))]
     model = train(chain(texts_of(arguments.language), own))
     save_model(file, model)

@@ -61,25 +61,21 @@ LEARNING = (
 )
 """Code that decides what is learnt of labelled lines, and which of what was learnt is kept."""
 
+_DRAWING = ("corpora/fonts.py", "corpora/paper.py", "corpora/synthetic.py", "corpora/wording.py")
+
 STUDYING = (
     *LEARNING,
+    *_DRAWING,
     "corpora/embedded.py",
-    "corpora/fonts.py",
     "corpora/iam_words.py",
-    "corpora/paper.py",
     "corpora/placing.py",
     "corpora/recombined.py",
-    "corpora/synthetic.py",
-    "corpora/wording.py",
 )
 """Code that decides what trainings learn which draw lines too."""
 
 TEACHING = (
     *LEARNING,
-    "corpora/fonts.py",
-    "corpora/paper.py",
-    "corpora/synthetic.py",
-    "corpora/wording.py",
+    *_DRAWING,
     "finetuning/lines.py",
     "finetuning/mixing.py",
     "finetuning/recipe.py",

@@ -170,10 +170,10 @@ def run_study(path: Path, folder: Path) -> Path:
             f"{path}: score: {study.score['data']} has no {study.score['split']} lines; choose another split"
         )
     file = folder / f"{path.stem}.json"
-    wanted = {settings_sha256(cell.config, study.score) for cell in cells}
-    if others := _runs(file).keys() - wanted:
+    dropped = _runs(file).keys() - {settings_sha256(cell.config, study.score) for cell in cells}
+    if dropped:
         raise InputError(
-            f"{file}: holds {counted(len(others), 'run')} that {path} no longer asks for; move it away to keep them, or delete it"
+            f"{file}: holds {counted(len(dropped), 'run')} that {path} no longer asks for; move it away to keep them, or delete it"
         )
     labels = labels_sha256((sample.id, sample.text) for sample in scored)
     lines = {data: _learnt(data) for data in {tuple(cell.config.data) for cell in cells}}

@@ -181,9 +181,11 @@ def language_harms(outcome: Outcome) -> bool:
     standard deviations, if a quarter of the mistakes are others than without."""
     if not outcome.language:
         return False
-    plain, helped = (outcome.after[scores]["CER"]["value"] for scores in ("scores", "scores_with_language"))
-    characters = outcome.after["characters"] / 100
-    return (helped - plain) * characters > max(_CHANCE, sqrt(plain * characters))
+    plain, helped = (
+        outcome.after[scores]["CER"]["value"] / 100 * outcome.after["characters"]
+        for scores in ("scores", "scores_with_language")
+    )
+    return helped - plain > max(_CHANCE, sqrt(plain))
 
 
 def _language(outcome: Outcome) -> str:
