@@ -87,6 +87,7 @@ def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> I
     lines.sort(key=lambda result: _place(_READERS, reader_of(result)))
     peers = newest(results.peers, "data", "split", "lines")
     pages = newest(results.pages, "pages", "split", "leave_out", "language")
+    pages.sort(key=lambda result: _place(_READERS, reader_of(result)))
     speeds = newest(results.speed)
     taught, transcripts = newest_runs(results.finetuning), newest(results.transcripts, "pages")
     yield Heading(1, "How well and how fast htr reads")
@@ -108,7 +109,7 @@ def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> I
     if lines or peers:
         yield from overview(lines, peers)
     yield from whole_pages(pages, results.pages)
-    yield from own_hand(taught, transcripts)
+    yield from own_hand(taught, transcripts, tested(lines))
     yield from speed(speeds, tested(lines), peers)
     if lines:
         yield from accuracy(lines, folder, examples)
@@ -212,14 +213,19 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
     measured = [
         *results.lines, *results.peers, *results.pages, *results.speed, *results.finetuning, *results.transcripts
     ]  # fmt: skip
+    studies = {result["study"]: result for result in results.study}.values()
+    every = [*measured, *(run for result in studies for run in result["runs"])]
+    versions = {_versions(result) for result in every}
+    if alike := len(versions) == 1:
+        yield Text(f"All were measured with {next(iter(versions))}.")
+    reasons: dict[str, int] = {}
     # One command may have written many files.
-    rows: dict[tuple[str, ...], list[str]] = {}
+    rows: dict[tuple[str, str], list[str]] = {}
     for result in measured:
-        key = (f"`{result['command']}`", named_machine(result), _versions(result))
+        key = (f"`{result['command']}`", _made_by(result, reasons, not alike))
         rows.setdefault(key, []).append(f"[{result['file name']}]({result['file name']})")
-    for (command, machine, versions), files in rows.items():
-        yield Text(f"{command} ({machine}; {versions}) gave {', '.join(files)}.")
-    yield from _other_code(shown)
+    for (command, made_by), files in rows.items():
+        yield Text(f"{command} ({made_by}) gave {', '.join(files)}.")
     weights = {result["weights"]["sha256"]: result["weights"] for result in measured}
     yield Table(
         ["weights", "SHA-256", "seed", "averaged"],
@@ -232,21 +238,24 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
         "The weights files themselves, and the result files under `weights`, say on which data, with which config and seed they were "
         "trained; those of a fine-tuning and averages, of what."
         + " Studies have the config of each run on their pages, and beside it what follows:"
-        * bool(results.study)
+        * bool(studies)
     )
-    if results.study:
+    if studies:
         yield Table(
-            ["study", "command", "machine", "versions"],
+            ["study", "command", "machine and code"],
             [
                 [
                     f"[{result['file name']}]({result['file name']})",
                     f"`{result['command']}`",
-                    "; ".join(sorted({named_machine(run) for run in result["runs"]})),
-                    "; ".join(sorted({_versions(run) for run in result["runs"]})),
+                    "; ".join(sorted({_made_by(run, reasons, not alike) for run in result["runs"]})),
                 ]
-                for result in {result["study"]: result for result in results.study}.values()
+                for result in studies
             ],
         )
+    if reasons:
+        yield Text("Why what was measured by earlier code counts as of later code, and was not measured anew:")
+        yield Table(["", "reason"], [[str(number), reason] for reason, number in reasons.items()])
+    yield from _other_code(shown)
 
 
 # The checksums of code that results tell, and what that code does.
@@ -287,11 +296,26 @@ def _averaged(training: dict[str, Any]) -> str:
 
 def _versions(result: Result) -> str:
     machine = result["machine"]
-    further = "".join(f", {name} `{result[name][:8]}`" for name in _CODES if name != "code" and name in result)
+    return f"Python {machine['python']}, torch {machine['torch']}, timm {machine['timm']}, htr {machine['htr']}"
+
+
+def _made_by(result: Result, reasons: dict[str, int], with_versions: bool) -> str:
+    """Machine and code of a result, or of a run of a study.
+
+    Args:
+        reasons: the numbers of the reasons for which results count as of later code; those of this one are added.
+        with_versions: whether those of packages are told.
+    """
     later = result.get(COUNTS_AS, {})
-    counted = ", ".join(f"{name} `{later[name][:8]}`" for name in _CODES if name in later)
-    because = f"; not measured anew, and counted as of {counted}: {later['because']}" if counted else ""
-    return (
-        f"Python {machine['python']}, torch {machine['torch']}, timm {machine['timm']}, htr {machine['htr']}, code "
-        f"`{result.get('code', 'unknown')[:8]}`{further}{because}"
-    )
+    parts = [named_machine(result)]
+    if with_versions:
+        parts.append(_versions(result))
+    parts.append(", ".join(
+        f"{name} `{result.get(name, 'unknown')[:8]}`" + (f", counted as `{later[name][:8]}`" if name in later else "")
+        for name in _CODES
+        if name == "code" or name in result
+    ))  # fmt: skip
+    if later:
+        numbers = sorted(reasons.setdefault(reason, len(reasons) + 1) for reason in later["because"].split("; "))
+        parts.append(f"reason{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}")
+    return "; ".join(parts)

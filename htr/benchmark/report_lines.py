@@ -29,6 +29,7 @@ from htr.benchmark.results import (
     named_language,
     named_reader,
     reader_of,
+    what_was_learnt,
 )
 from htr.cli import counted
 from htr.corpora import pages_of
@@ -85,9 +86,9 @@ def in_short(lines: list[Result], pages: list[Result], taught: list[Result]) -> 
         scores = "scores_with_language" if result["language"] else "scores"
         over_writers = result.get(f"{scores}_over_writers")
         rate = {**result[scores]["CER"], **(over_writers["CER"] if over_writers else {})}
-        known = "other lines of these" if has_seen(result, collection_of(result["data"])) else ""
+        known = "other lines of this collection" if has_seen(result, collection_of(result["data"])) else ""
         if known and from_another_reader(result):
-            known += ", and perhaps these"
+            known += ", perhaps these too"
         rows.append(
             _expected(result["name"], result["data"], result["lines"], known, rate, "" if over_writers else "¹")
         )
@@ -97,24 +98,21 @@ def in_short(lines: list[Result], pages: list[Result], taught: list[Result]) -> 
         if not has_seen(result, name) and "test with language" in result["start"]:
             starts[name] = max(starts.get(name, result), result, key=_when)
     for name, result in starts.items():
-        known = f"none of these (`{reader_of(result)}`)"
+        known = f"no line of this collection (`{reader_of(result)}`)"
         # Measured by themselves, they were read by newer code and language models.
-        alone = [
-            line["scores_with_language"]["CER"]
-            for line in tested(lines)
-            if reader_of(line) == reader_of(result) and collection_of(line["data"]) == name and line["language"]
-        ]
+        alone = measured_alone(result, lines)
         if not alone and (others := exchanged_models(result)):
             known += f", with another language model ({', '.join(others)})"
         elif name in _IN_MODELS:
             known += "; the language models have read the texts of its train lines"
-        rate = alone[-1] if alone else result["start"]["test with language"]["CER"]
-        rows.append(_expected(f"{name} test", result["data"], None, known, rate, "¹"))
+        count = alone["lines"] if alone else None
+        rate = (alone["scores_with_language"] if alone else result["start"]["test with language"])["CER"]
+        rows.append(_expected(f"{name} test", result["data"], count, known, rate, "¹"))
     if not rows:
         return
     yield Heading(2, "In short")
     yield Text(
-        f"As htr reads unless told otherwise, with `{DEFAULT}` where nothing else is said and with its language models:"
+        f"As htr reads unless told otherwise, with language models, and with `{DEFAULT}` where no other weights are named:"
     )
     yield Table(["lines", "what they are", "how many", "what the reader knows", "CER", "one wrong character in"], rows)
     yield Text(
@@ -130,6 +128,19 @@ def in_short(lines: list[Result], pages: list[Result], taught: list[Result]) -> 
                 f"{scores['CER']['value']:.1f} % CER, {scores['CER minus CER of the true lines']:+.2f} points for finding and "
                 f"ordering them; {seconds:.1f} s a page."
             )
+
+
+def measured_alone(taught: Result, lines: list[Result]) -> Result | None:
+    """What the weights that a fine-tuning starts from make of the same test lines, with language, where they were measured by
+    themselves."""
+    alone = [
+        result
+        for result in tested(lines)
+        if result["language"]
+        and reader_of(result) == reader_of(taught)
+        and collection_of(result["data"]) == collection_of(taught["data"])
+    ]
+    return alone[-1] if alone else None
 
 
 def _when(result: Result) -> str:
@@ -162,10 +173,19 @@ def overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
     measured = {result["labels_sha256"] for result in lines}
     peers = [result for result in peers if result["labels_sha256"] in measured or not lines]
     counts = {result["name"]: result["lines"] for result in [*lines, *peers]}
+    machines: dict[str, dict[str, None]] = {}
+    for result in lines:
+        machines.setdefault(f"htr {reader_of(result)}", {})[result["where"]] = None
+    for result in peers:
+        for reader in result["readers"]:
+            if reader["name"] != "htr":
+                machines.setdefault(reader["title"], {})[result["where"]] = None
+    # The machine hardly matters here, and makes columns wide.
+    once = all(len(of_reader) == 1 for of_reader in machines.values())
     for rate, meaning in (("CER", "wrong characters"), ("WER", "wrong words")):
         columns: dict[str, dict[str, str]] = {}
         for result in lines:
-            row, reader = result["name"], named_reader(result)
+            row, reader = result["name"], f"htr {reader_of(result)}" if once else named_reader(result)
             columns.setdefault(reader, {})[row] = interval(result["scores"][rate])
             if result["language"]:
                 helped = f"{reader}, with {named_language(result)}"
@@ -173,7 +193,7 @@ def overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
         for result in peers:
             for reader in result["readers"]:
                 if reader["name"] != "htr":
-                    column = columns.setdefault(f"{reader['title']}{result['where']}", {})
+                    column = columns.setdefault(f"{reader['title']}{'' if once else result['where']}", {})
                     column[result["name"]] = interval(reader["scores"][rate])
         yield Text(f"{rate}, {meaning}, in percent:")
         yield Table(
@@ -183,6 +203,12 @@ def overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
                 for row, count in counts.items()
             ],
         )
+    if once:
+        places: dict[str, list[str]] = {}
+        for reader, (where, *_) in machines.items():
+            places.setdefault(where, []).append(reader)
+        if told := [f"{', '.join(readers)}{where}" for where, readers in places.items() if where]:
+            yield Text(f"Read by {'; '.join(told)}.")
     yield from _in_any_case(peers)
     yield Text(
         "With language: models of English and French, of which the lines show which they follow, know how words go on. This is "
@@ -228,10 +254,7 @@ def _learnt(reader: str, lines: list[Result]) -> str:
     """On which of the collections a reader of ours was trained."""
     own = [result for result in lines if reader_of(result) == reader]
     seen = [name for name in dict.fromkeys(collection_of(result["data"]) for result in own) if has_seen(own[0], name)]
-    if not seen:
-        return ""
-    before = ", its encoder before from the data of PP-OCRv6" * from_another_reader(own[0])
-    return f"`{reader}` has learnt from train lines of {', '.join(seen)}{before}."
+    return what_was_learnt(own[0], seen) if seen else ""
 
 
 def accuracy(lines: list[Result], folder: Path, examples: Sequence[str] | None) -> Iterator[Block]:
@@ -252,7 +275,7 @@ def accuracy(lines: list[Result], folder: Path, examples: Sequence[str] | None) 
     yield Text(
         "Of the readings as users get them: with the language models, where any helped."
         + (
-            f" What `{'` and `'.join(dict.fromkeys(map(reader_of, others)))}` take for what, tell their result files."
+            f" The result files of `{'` and `'.join(dict.fromkeys(map(reader_of, others)))}` tell what these take for what."
             if others
             else ""
         )
@@ -349,8 +372,8 @@ def _by_confidence(lines: list[Result]) -> Iterator[Block]:
             rows.append([kind, *rates])
     if rows:
         yield Text(
-            "So many characters in a hundred are wrong in lines of that mean confidence (tenths of a collection's lines together, of "
-            "all weights that come along; drawn lines left out):"
+            "How many characters in a hundred are wrong, by the mean confidence of their line (tenths of a collection's lines, of all "
+            "weights that come along; drawn lines left out):"
         )
         yield Table(["lines", *(f"{high} to {low} %" for high, low in bands)], rows)
 

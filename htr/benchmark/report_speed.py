@@ -7,9 +7,11 @@ from typing import Any
 
 from htr.alphabet import named
 from htr.benchmark.blocks import Block, Heading, Table, Text
+from htr.benchmark.report_lines import measured_alone
 from htr.benchmark.results import (
     Result,
     collection_of,
+    comes_along,
     exchanged_models,
     has_seen,
     interval,
@@ -19,9 +21,11 @@ from htr.benchmark.results import (
     named_machine,
     named_reader,
     reader_of,
+    what_was_learnt,
 )
 from htr.cli import counted
 from htr.corpora import pages_of
+from htr.weights import data_seen
 
 
 def whole_pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
@@ -71,7 +75,7 @@ def whole_pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
     yield Table(
         [
             "pages", "how many", "lines found: F1 of boxes, IoU 0.5", "IoU 0.75", "F1 of polygons, IoU 0.5", "IoU 0.75",
-            "CER of the page", "cost", "s to find lines", "times htr's", "s in all",
+            "CER of the page", "added by finding, points", "s to find lines", "times htr's s", "s in all",
         ],
         rows,
     )  # fmt: skip
@@ -83,8 +87,8 @@ def whole_pages(shown: list[Result], measured: list[Result]) -> Iterator[Block]:
     yield Text(
         "F1 is 100 if all lines are found and nothing else; a line counts as found if found and true line share so much (IoU 0.5: "
         "half) of the ground that they cover together. Polygons follow the letters, and how closely is a matter of taste; boxes "
-        "stand around them. The cost is the page's CER minus that of its true lines, in points: what finding and ordering the lines "
-        "adds to the errors. `htr/benchmark/pages.py` says how found and true lines are compared. Other finders read nothing; their "
+        "stand around them. What finding and ordering the lines adds to the errors is the page's CER minus that of its true lines, in "
+        "points. `htr/benchmark/pages.py` says how found and true lines are compared. Other finders read nothing; their "
         "time is also given as a multiple of htr's in the same run."
     )
     yield from _left_out(shown, {peer["title"] for result in shown for peer in result.get("peers", [])})
@@ -269,8 +273,13 @@ def _learnt(run: Result) -> str:
     return f"{run['lines']:,} and {found}" if run["unread"]["learnt"] else f"{run['lines']:,} (and {found}, left out)"
 
 
-def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]:
-    """What fine-tuning brings, and how many lines of pages find their text."""
+def own_hand(taught: list[Result], transcripts: list[Result], lines: list[Result]) -> Iterator[Block]:
+    """What fine-tuning brings, and how many lines of pages find their text.
+
+    Args:
+        taught, transcripts: results of fine-tunings and of texts laid beside lines, each with its `where`.
+        lines: results of test lines, which may tell of the weights that fine-tunings start from.
+    """
     if not (taught or transcripts):
         return
     yield Heading(2, "Taught one's own hand")
@@ -294,7 +303,7 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
             "learnt as they were read."
         )
     for (reader, name, general), results in groups.items():
-        yield from _taught(reader, name, general, results)
+        yield from _taught(reader, name, general, results, lines)
     if taught:
         yield Text(
             "With language, mind that the models that come along have read the train lines' texts of some collections."
@@ -311,7 +320,7 @@ def own_hand(taught: list[Result], transcripts: list[Result]) -> Iterator[Block]
         )
 
 
-def _taught(reader: str, name: str, general: str, results: list[Result]) -> Iterator[Block]:
+def _taught(reader: str, name: str, general: str, results: list[Result], lines: list[Result]) -> Iterator[Block]:
     """What lines of a collection taught a reader, few lines first."""
     newest = max(results, key=lambda result: result["date"])
     seen = "has seen training lines of" if has_seen(newest, name) else "never saw"
@@ -338,6 +347,14 @@ def _taught(reader: str, name: str, general: str, results: list[Result]) -> Iter
         ["learnt from lines", "minutes of training (in all)", *(kind + helped for kind in kinds for helped in helps)],
         rows,
     )
+    if not comes_along(newest) and (learnt := data_seen(newest["weights"]["training"])):
+        yield Text(what_was_learnt(newest, [*dict.fromkeys(map(collection_of, learnt))]))
+    if alone := measured_alone(newest, lines):
+        rates = " and ".join(
+            f"{alone[scores]['CER']['value']:.2f} %{helped}"
+            for scores, helped in (("scores", ""), ("scores_with_language", " with language"))
+        )
+        yield Text(f"Measured by itself, as in the tables above, `{reader_of(newest)}` reads {name} with {rates}.")
     if others := exchanged_models(newest):
         yield Text(f"Read with language models of which one is not that which comes along: {', '.join(others)}.")
     if any("²" in row[0] for row in rows):

@@ -52,7 +52,7 @@ KINDS = tuple(_NEEDED)
 
 COUNTS_AS = "counts as"
 """What a result, or a run of a study, is given by hand where code has changed and was shown to give the same: checksums of the later
-code, by name, and `because`, how that was shown. Its own checksums stay."""
+code, by name, and `because`, how that was shown, reasons apart by semicolons. Its own checksums stay."""
 
 Result = dict[str, Any]
 
@@ -312,6 +312,12 @@ def named_language(result: Result) -> str:
 def has_seen(result: Result, collection: str) -> bool:
     """Whether the weights of a result were trained on lines of a collection."""
     return collection in map(collection_of, data_seen(result["weights"]["training"]))
+
+
+def what_was_learnt(result: Result, collections: Sequence[str]) -> str:
+    """A sentence of what the weights of a result have learnt from."""
+    before = ", its encoder before from the data of PP-OCRv6" * from_another_reader(result)
+    return f"`{reader_of(result)}` has learnt from train lines of {', '.join(collections)}{before}."
 
 
 def from_another_reader(result: Result) -> bool:

@@ -384,7 +384,7 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
     assert "language models that know none of these texts (mine.npz)" in page
     assert "The code that learns in fine-tuning differs" not in page
     # A hand that the weights never saw is also what to expect of one's own.
-    assert "| letters test |  |  | none of these (`default`) | 55.50 [54.50, 56.50]¹ | 2 |" in page
+    assert "| letters test |  |  | no line of this collection (`default`) | 55.50 [54.50, 56.50]¹ | 2 |" in page
     assert (
         "(20 pages of iam, htr default): with line breaks, 179 of 182 lines got their text and 1 another one." in page
     )
@@ -504,7 +504,7 @@ def test_what_to_expect_comes_first_of_the_usual_weights_as_users_read_with_them
     page = (folder / "report.md").read_text()
     short = page.partition("## In short")[2].partition("## Who reads")[0]
     # The interval of other writers, where it is known.
-    assert "| letters test |  | 15 | other lines of these | 0.40 [0.10, 9.90] | 250 |" in short
+    assert "| letters test |  | 15 | other lines of this collection | 0.40 [0.10, 9.90] | 250 |" in short
     assert "notes" not in short
 
 
@@ -575,13 +575,14 @@ def test_which_results_are_of_other_code_is_told(folder):
     page = (folder / "report.md").read_text()
     assert told in page or other in page
     # Later code that was shown to give the same counts, and the report says how that was shown.
-    same = {"counts as": {"code": "b" * 64, "because": "all readings are the same"}}
+    same = {"counts as": {"code": "b" * 64, "because": "all readings are the same; all scores too"}}
     (folder / "letters.json").write_text(json.dumps(lines_result(code="a" * 64, **same)))
     (folder / "peers.json").unlink()
     draw_report(folder)
     page = (folder / "report.md").read_text()
     assert "differs between results" not in page
-    assert "code `aaaaaaaa`; not measured anew, and counted as of code `bbbbbbbb`: all readings are the same" in page
+    assert "code `aaaaaaaa`, counted as `bbbbbbbb`; reasons 1, 2)" in page
+    assert "| 1 | all readings are the same |\n| 2 | all scores too |\n" in page
 
 
 @pytest.mark.parametrize("mark", ["", "¹"])
