@@ -86,7 +86,7 @@ study: $(ENCODERS) ## compare starts, amounts of labelled lines and recipes, for
 	$(BIN)/python -m htr.study $(addprefix configs/studies/,pretraining.yaml transfer-iam.yaml transfer-hooker.yaml recipe.yaml)
 
 train-finder: $(INSTALLED) ## train the finder of lines on the train lines of IAM=folder, or on lines drawn in fonts
-	$(BIN)/python -m htr.train_finder --config configs/finder.yaml "data=[$(CORPUS)]" $(SET)
+	$(BIN)/python -m htr.train_finder --config configs/finder.yaml "data=$(CORPUS)" $(SET)
 
 evaluate: $(INSTALLED) ## score the weights on the test lines of IAM=folder, or of the embedded sample
 	$(BIN)/python -m htr.evaluate --data "$(CORPUS)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(LANGUAGE),--language "$(LANGUAGE)")

@@ -40,7 +40,7 @@ DEFAULT = "default"
 
 OF_ONE_TRAINING = (
     "seed", "config", "epochs", "best_epoch", "steps", "minutes", "lines_per_second", "speed_of", "val_cer", "val_wer", "curve",
-    "val_lines",
+    "val_lines", "train_lines", "drawn_lines", "encoder_weights",
 )  # fmt: skip
 """Facts of a training that are not true of what several came to."""
 

@@ -222,7 +222,7 @@ def _load_parquet(files: list[Path]) -> list[Sample]:
 
     samples = []
     for file in files:
-        split = next((split for split, name in _PARQUET_SPLITS.items() if name.match(file.name)), None)
+        split = next((split for split in SPLITS if file.name.startswith(split)), None)  # validation… too
         if split is None:
             raise InputError(
                 f"{file}: its name tells no split; name it like train-00000.parquet, validation-… or test-…"
@@ -245,13 +245,6 @@ def _load_parquet(files: list[Path]) -> list[Sample]:
                 Sample(name, natural_text(row["text"]), split, image, row.get("writer"), form[1] if form else None)
             )
     return samples
-
-
-_PARQUET_SPLITS = {
-    "train": re.compile(r"train"),
-    "val": re.compile(r"val"),
-    "test": re.compile(r"test"),
-}
 
 
 def _download() -> list[Path]:

@@ -60,9 +60,9 @@ class WordLine:
 
 
 def tells_words(folder: str | Path) -> bool:
-    """Whether a folder of IAM has the tables that `iam_words` reads, and a place for the words' ink."""
+    """Whether a folder of IAM has the tables that `iam_words` reads, and the words' ink."""
     folder = Path(folder)
-    places = (folder / "words.tsv").is_file() or (folder / "words").is_dir()
+    places = (folder / "words.tsv").is_file() or any((folder / "words").glob("*/*/*.png"))
     return places and (folder / "ascii" / "words.txt").is_file()
 
 

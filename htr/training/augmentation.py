@@ -46,7 +46,7 @@ class StrokeWidth(A.ImageOnlyTransform):
     """Another pen: strokes become thicker or thinner, by fractions of a pixel too.
 
     Args:
-        strength: scales the change: at 1 up to 2 pixels thicker, and up to 0.7 of the way to a pixel thinner.
+        strength: scales the change: at 1 up to 1.6 pixels thicker, and up to 0.7 of the way to a pixel thinner.
         p: how often it is done.
     """
 

@@ -229,7 +229,7 @@ class Lines(L.LightningDataModule):
     """The train and val lines of a corpus, checked against the alphabet and ready to be batched.
 
     Args:
-        samples: real lines of both splits; those of the training may be missing where lines are drawn.
+        samples: real lines of both splits, of val some at least, of train where none are drawn.
         alphabet: the characters to be learnt.
         height: of prepared lines, in pixels.
         width_stride: of the network.
@@ -241,7 +241,7 @@ class Lines(L.LightningDataModule):
         growth: epochs in which drawn lines grow from words to whole lines.
 
     Raises:
-        InputError: a split is empty, or the alphabet lacks characters of the training text (they are named).
+        InputError: the alphabet lacks characters of the training text (they are named).
     """
 
     def __init__(
@@ -262,9 +262,6 @@ class Lines(L.LightningDataModule):
         self.width_stride = width_stride
         self.workers = workers
         splits = {split: [s for s in samples if s.split == split and s.text] for split in ("train", "val")}
-        for split, lines in splits.items():
-            if not lines and not (split == "train" and drawn):
-                raise InputError(f"the data has no {split} lines; both train and val lines are needed")
         texts = [*(s.text for s in splits["train"]), *(drawer.characters for drawer, _ in drawn)]
         if missing := alphabet.missing(texts):
             raise InputError(

@@ -32,7 +32,7 @@ from htr.machine import describe
 from htr.network import load_pretrained
 from htr.pages.segmenter import SEGMENTER, Segmenter, SegmenterHeader, save_segmenter
 from htr.training.config import FinderConfig
-from htr.training.folder import claim, fingerprint, finished, refuse_gone, refuse_unvalidated
+from htr.training.folder import claim, fingerprint, finished, refuse_gone
 from htr.training.loop import check_options, fit, make_trainer
 from htr.weights import load_network, sha256
 
@@ -71,7 +71,6 @@ def train_finder(config: FinderConfig) -> dict[str, Any]:
         trainer = make_trainer(config, folder, keeper, timer)
         pages = ComposedPages(lines, held_out, config)
         fit(trainer, FinderTraining(network, config), pages, checkpoint, f"batch={max(1, config.batch // 2)}")
-        refuse_unvalidated(folder, keeper.facts)
         refuse_gone(weights)
         trainer.strategy.barrier()
         summary = {

@@ -112,15 +112,6 @@ def fingerprint(samples: Sequence[Sample], start: Weights | None = None) -> str:
     return hashlib.sha256("\n".join([start.sha256 if start else "", *lines]).encode()).hexdigest()
 
 
-def refuse_unvalidated(folder: Path, validated: object) -> None:
-    """Raises `InputError` where a training has come to its end without any validation, so that there are no weights."""
-    if not validated:
-        raise InputError(
-            f"{folder}: the training ended before its first validation, so there are no weights; delete this folder, and give "
-            "more epochs or minutes, or other trainer options"
-        )
-
-
 def refuse_gone(weights: Path) -> None:
     if not weights.is_file():
         raise InputError(

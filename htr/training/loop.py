@@ -91,13 +91,18 @@ def check_options(config: Config) -> None:
             "trainer: val_check_interval: what is learnt after the last look would be lost; look after whole epochs, by "
             "check_val_every_n_epoch"
         )
-    every = options.get("check_val_every_n_epoch")
-    if isinstance(every, int) and every > 0 and config.epochs % every:
+    for name in ("limit_train_batches", "limit_val_batches"):
+        if options.get(name) == 0:
+            raise InputError(f"trainer: {name}: with 0, no weights would come of it; give more, or leave it out")
+    every = options.get("check_val_every_n_epoch", 1)
+    if isinstance(every, int) and every < 1:
+        raise InputError(f"trainer: check_val_every_n_epoch: {every} epochs are too few; give 1 or more")
+    if isinstance(every, int) and config.epochs % every:
         raise InputError(
             f"trainer: check_val_every_n_epoch: {config.epochs} epochs are no multiple of {every}, so the last would not be looked "
             "at; change one of both"
         )
-    if getattr(config, "minutes", None) and options.get("check_val_every_n_epoch", 1) != 1:
+    if getattr(config, "minutes", None) and every != 1:
         raise InputError(
             "trainer: check_val_every_n_epoch: with minutes, the end may come in any epoch, and would not be looked at; leave one of "
             "both out"

@@ -27,7 +27,7 @@ from htr.machine import describe
 from htr.network import BESIDE, Recogniser, build_encoder, load_all_pretrained
 from htr.training.config import TrainConfig
 from htr.training.data import Lines
-from htr.training.folder import claim, fingerprint, finished, refuse_gone, refuse_unvalidated
+from htr.training.folder import claim, fingerprint, finished, refuse_gone
 from htr.training.loop import check_options, fit, make_trainer
 from htr.training.module import Training
 from htr.training.norms import measure_norms
@@ -55,8 +55,7 @@ def train(config: TrainConfig, settle: bool = False) -> dict[str, Any]:
             so where they read the validation lines better; with several processes, a log line says how to do that.
 
     Raises:
-        InputError: the data or a value cannot be used, the run folder belongs to another run, there was no validation, or memory is
-            short.
+        InputError: the data or a value cannot be used, the run folder belongs to another run, or memory is short.
     """
     check_options(config)
     folder = Path(config.run)
@@ -94,7 +93,6 @@ def train(config: TrainConfig, settle: bool = False) -> dict[str, Any]:
         best = BestWeights(weights, header)
         trainer = make_trainer(config, folder, best)
         fit(trainer, module, lines, checkpoint, f"batch_pixels={config.batch_pixels // 2}")
-        refuse_unvalidated(folder, best.epoch)
         learnt_lines: dict[str, dict[int, Sample]] = {}  # each once, however often it is passed
         for name, sample in chosen:
             if sample.split == "train":
@@ -115,10 +113,11 @@ def _settle(
     """Measures the norms of the best weights anew, and keeps them so where they read the validation lines better."""
     weights = load_weights(best.path)
     measured = measure_norms(weights.network, config.height, corpora.values())
+    device = trainer.strategy.root_device
     judge = L.Trainer(
-        accelerator=trainer.strategy.root_device.type, devices=1, precision=trainer.precision, logger=False,
+        accelerator=device.type, devices=1 if device.index is None else [device.index], precision=trainer.precision, logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-        limit_val_batches=config.trainer.get("limit_val_batches"),
+        limit_val_batches=trainer.limit_val_batches,
     )  # fmt: skip
     module = Training(weights.network, weights.alphabet, config)
     with warnings.catch_warnings():
@@ -137,6 +136,9 @@ def _finish(
 ) -> dict[str, Any]:
     """Writes what the run came to into the weights file and the summary."""
     machine = describe(trainer.strategy.root_device.type) | {"precision": str(trainer.precision)}
+    if trainer.world_size > 1:
+        machine["processes"] = trainer.world_size
+    several = f"{trainer.world_size} x " * (trainer.world_size > 1)
     facts = {
         "best_epoch": best.epoch,
         "epochs": trainer.current_epoch,
@@ -150,8 +152,8 @@ def _finish(
         **({"norms": best.norms} if best.norms else {}),
         "curve": best.curve,
         "lines_per_second": round(best.lines_per_second, 1),
-        "speed_of": f"{machine['processor']}, {counted(machine['threads'], 'thread')}, {machine['precision']}, batches of up to "
-        f"{config.batch_pixels:,} pixels",
+        "speed_of": f"{several}{machine['processor']}, {counted(machine['threads'], 'thread')}, {machine['precision']}, batches of up "
+        f"to {config.batch_pixels:,} pixels",
         "config": {
             name: value for name, value in asdict(config).items() if name not in ("run", "data", "drawn", "start")
         }

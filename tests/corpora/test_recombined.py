@@ -236,6 +236,9 @@ def test_what_is_missing_is_said(folder):
     (folder / "words.tsv").unlink()
     assert not tells_words(folder)
     (folder / "words").mkdir()
+    assert not tells_words(folder)
+    (folder / "words" / "x99" / "x99-000").mkdir(parents=True)
+    (folder / "words" / "x99" / "x99-000" / "x99-000-00-00.png").touch()
     assert tells_words(folder)
     with pytest.raises(InputError, match=r"has the picture of no train word; unpack IAM's words\.tgz"):
         iam_words(folder)

@@ -274,11 +274,6 @@ def test_characters_that_the_alphabet_lacks_are_named(iam_folder):
         lines(load_iam(iam_folder), Alphabet("abcdefgh"))
 
 
-def test_a_missing_split_is_named(iam_folder):
-    with pytest.raises(InputError, match="no val lines"):
-        lines([sample for sample in load_iam(iam_folder) if sample.split == "train"])
-
-
 def test_texts_too_long_for_their_pictures_are_named(iam_folder, caplog):
     samples = load_iam(iam_folder)
     first = next(sample for sample in samples if sample.split == "train")

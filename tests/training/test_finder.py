@@ -151,8 +151,8 @@ def test_stopped_and_started_again_it_comes_to_the_same_end(tiny, tmp_path, monk
     assert all(torch.equal(once[name], twice[name]) for name in once)
 
 
-def test_a_training_without_a_validation_says_so(tiny):
-    with pytest.raises(InputError, match="ended before its first validation, so there are no weights"):
+def test_a_training_without_a_validation_is_refused(tiny):
+    with pytest.raises(InputError, match="limit_val_batches: with 0, no weights would come of it"):
         train_finder(config_of(tiny, "trainer.limit_val_batches=0"))
 
 

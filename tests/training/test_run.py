@@ -170,9 +170,14 @@ def test_lines_without_any_to_choose_by_are_refused_before_anything_is_made_read
     assert not (tmp_path / "run").exists()
 
 
-def test_a_training_without_a_validation_says_so(tiny_config):
-    with pytest.raises(InputError, match="ended before its first validation, so there are no weights"):
-        train(load_config(CONFIG, [*tiny_config, "trainer.limit_val_batches=0"]))
+def test_a_training_without_a_validation_is_refused(tiny_config, tmp_path):
+    for name in ("limit_val_batches", "limit_train_batches"):
+        with pytest.raises(InputError, match=f"^trainer: {name}: with 0, no weights would come of it"):
+            train(load_config(CONFIG, [*tiny_config, f"trainer.{name}=0"]))
+    for every in (0, -1):
+        with pytest.raises(InputError, match=f"check_val_every_n_epoch: {every} epochs are too few"):
+            train(load_config(CONFIG, [*tiny_config, f"trainer.check_val_every_n_epoch={every}"]))
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_end_that_would_not_be_looked_at_is_refused(tiny_config, tmp_path):
