@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from htr.cli import complain, counted, gpu_failed, gpu_full, memory_short, printable, without_gpu
+from htr.cli import complain, counted, gpu_failed, gpu_full, memory_short, on_one_line, printable, without_gpu
 from htr.errors import InputError, first_line
 from htr.files import files_below, is_run, plain
 from htr.pages.containers import Line, Page, Region
@@ -86,6 +86,7 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
     others: Counter[str] = Counter()
     broken: list[InputError] = []
     been: set[str] = set()
+    copies: Path | None = None
 
     def unlisted(error: OSError) -> None:
         broken.append(InputError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions"))
@@ -102,11 +103,12 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
             # What `letters/*` names too.
             made = len(given) > 1 and out and _same(path.parent, out) and os.path.isfile(path) and _may_be_made(path)
             if made or path.name.endswith(OVERLAY):
-                others[_OWN] += 1
+                others[path.suffix.lower() if path.suffix.lower() in _MADE else _OWN] += 1
             else:
                 add(path, Path(path.stem if path.stem.strip(".") else path.name))  # of `...png` it is `..`
             continue
         if len(given) > 1 and is_run(path):
+            copies = path
             continue
         found: list[Path] = []
         passed: Counter[str] = Counter()
@@ -153,6 +155,8 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
             for error in broken[:-1]:
                 complain(error)
             raise broken[-1]
+        if copies:
+            raise InputError(f"{copies}: is a folder of a fine-tuning, which holds copies; give the pages themselves")
         raise InputError(f"{given[0]}: is what htr made of a reading; give the page itself")
     for error in broken:
         complain(error)
@@ -196,7 +200,7 @@ def _told_apart(files: dict[Path, Path], counts: dict[Path, int]) -> dict[Path, 
     while True:
         owners: dict[str, set[Path]] = defaultdict(set)
         for file, result in results.items():
-            # The name itself counts for files of several pages and broken ones too: mended, they must rename no result.
+            # The name itself counts for files of several pages and broken ones too: mended, those of one page rename no result.
             for name in (result, *(task.result for task in _pages_of(file, counts.get(file, 1), result))):
                 owners[plain(str(name))].add(file)
         meeting = {file for of_name in owners.values() if len(of_name) > 1 for file in of_name}
@@ -212,10 +216,11 @@ def _may_be_made(file: Path) -> bool:
 
 
 def _pages_of(file: Path, pages: int, result: Path) -> list[Task]:
+    name = on_one_line(str(file))
     if pages == 1:
-        return [Task(file, 1, str(file), result)]
+        return [Task(file, 1, name, result)]
     return [
-        Task(file, number, f"{file}, page {number}", Path(f"{result}-{number:04d}")) for number in range(1, pages + 1)
+        Task(file, number, f"{name}, page {number}", Path(f"{result}-{number:04d}")) for number in range(1, pages + 1)
     ]
 
 

@@ -20,13 +20,15 @@ FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT
 # What may stand before a path, and a path below the home folder; `minutes=~` is none, but YAML's null.
 _HOME = re.compile(r"((?:[\w.-]+=(?!~$))?(?:[a-z]+:)*)(~(?:/.*)?)")
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
 _UNUSABLE = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG})
 
 
 def run(main: Callable[[], int | None]) -> None:
     """Runs a command line: an `InputError`, a full disk, a place that is not ours, short memory or a GPU that does not work becomes
-    one line on stderr and exit code 2, Ctrl-C exit code 130; a `~` that the shell left stands for the home folder, and `-scan.jpg`
-    is a file if it is there."""
+    one line on stderr and exit code 2, Ctrl-C exit code 130, output that nobody reads any more 141; a `~` that the shell left stands
+    for the home folder, and `-scan.jpg` is a file if it is there."""
     sys.argv[1:] = [
         f"./{word}" if word[:1] == "-" and os.path.exists(word) else from_home(word) for word in sys.argv[1:]
     ]
@@ -45,9 +47,9 @@ def run(main: Callable[[], int | None]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output has left (`| head`): nothing to complain of.
+        # The reader of our output has left (`| head`), and what is still to do may be left undone: as of programs that end by SIGPIPE.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        sys.exit(141)
     except Exception as error:
         told = _not_ours(error)
         if told is None:
@@ -63,7 +65,7 @@ def _not_ours(error: Exception) -> str | None:
     if memory_short(error):
         return f"the memory is too small ({first_line(error)}); close other programs, or give less at a time"
     if isinstance(error, OSError) and error.errno in FULL:
-        return f"{error.filename or 'a file'}: cannot be written ({error.strerror}); make room and try again"
+        return f"{error.filename or 'a file'}: cannot be written ({error.strerror}); make room, or make it writable, and try again"
     if isinstance(error, OSError) and error.errno in _UNUSABLE:
         return f"{error.filename or 'a file'}: cannot be used ({error.strerror}); check its name and permissions"
     return None
@@ -138,12 +140,17 @@ def _said_once() -> Callable[[logging.LogRecord], bool]:
 
 def complain(error: InputError) -> None:
     """Says on stderr what is wrong."""
-    print(printable(f"error: {error}"), file=sys.stderr)
+    print(printable(f"error: {on_one_line(str(error))}"), file=sys.stderr)
 
 
 def printable(name: str) -> str:
     """A file name that any output takes: bytes that are no UTF-8 become question marks."""
     return name.encode(errors="replace").decode()
+
+
+def on_one_line(text: str) -> str:
+    """A text with what rules a screen (ends of lines, colours) spelt out: names of files may hold such characters."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def from_home(word: str) -> str:

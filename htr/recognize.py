@@ -13,7 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from htr.batch import OVERLAY, Task, find_all_pages, find_files, read_lines, read_pages
-from htr.cli import FULL, add_language, add_weights, complain, printable, run
+from htr.cli import FULL, add_language, add_weights, complain, on_one_line, printable, run
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
 from htr.pages.containers import Page
@@ -55,7 +55,8 @@ def main() -> int:
     unit = "lines" if arguments.line else "pages"
     # As `head` names several files.
     titled = arguments.format == "text" and not arguments.line and total > 1
-    printed = False
+    printed, done = False, 0
+    ended: InputError | None = None
     confidences: dict[str, tuple[float, int]] = {}
     progress = tqdm(total=total, initial=total - len(tasks), unit=f" {unit}", disable=None if total > 1 else True)
     try:
@@ -76,12 +77,16 @@ def main() -> int:
                 if failure := next(filter(None, failures), None):
                     broken.append(str(failure))
                     complain(failure)
+                    continue
             # A line in which nothing could be read keeps its row; pictures that cannot be opened are named and have none.
             elif content := contents[0] or b"\n" * arguments.line:
                 with tqdm.external_write_mode(file=sys.stdout):
                     title = printable(f"{chr(10) * printed}==> {task.name} <==\n") if titled else ""
                     _show(title.encode() + content)
                 printed = True
+            done += 1
+    except InputError as error:
+        ended = error  # once it is told what was read
     except KeyboardInterrupt:
         if out:
             print(
@@ -94,14 +99,17 @@ def main() -> int:
     if confidences:
         print(printable(_told(confidences)), file=sys.stderr)
     if total > 1 or others or there:
-        summary = f"{unit}: {total - there - len(broken)} read"
+        summary = f"{unit}: {done} read"
         summary += f", {there} there before" if there else ""
         summary += f", {len(broken)} broken" if broken else ""
+        summary += f", {total - there - len(broken) - done} left" if ended else ""
         if others:
             commonest = sorted(others.items(), key=lambda item: (-item[1], item[0]))[:_KINDS]
             kinds = ", ".join(f"{count} {kind}" for kind, count in commonest)
             summary += f"; other files passed over: {others.total()} ({kinds}{', ...' if len(others) > _KINDS else ''})"
-        print(printable("\n  ".join([summary, *broken])), file=sys.stderr)
+        print(printable("\n  ".join([summary, *map(on_one_line, broken)])), file=sys.stderr)
+    if ended:
+        raise ended
     return 2 if broken else 0
 
 
@@ -158,7 +166,7 @@ def _unwritten(tasks: list[Task], out: Path, suffixes: Iterable[str], resume: bo
         targets = _targets(task, out, suffixes)
         if long := [target for target in targets if len(os.fsencode(target.name)) > _LONGEST_NAME]:
             raise InputError(f"{long[0]}: this name is too long for a file; give the page a shorter one")
-        there = [target for target in targets if os.path.exists(target)]
+        there = [target for target in targets if os.path.lexists(target)]  # links to nowhere too
         if read := [target for target in there if os.path.realpath(target) in given]:
             raise InputError(
                 f"{read[0]}: is to be read, and the result would go there too; choose another folder with --out"
@@ -223,7 +231,7 @@ def _write(target: Path, content: bytes) -> InputError | None:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
+        if os.path.lexists(target):
             return InputError(
                 f"{target}: was written meanwhile, by another run or for a page whose name this disk takes for the same; "
                 "rename one or use two folders"
@@ -232,7 +240,7 @@ def _write(target: Path, content: bytes) -> InputError | None:
     except OSError as error:
         if error.errno in FULL:
             raise InputError(
-                f"{target}: cannot be written ({error.strerror}); make room there and go on with --resume"
+                f"{target}: cannot be written ({error.strerror}); make room there, or make it writable, and go on with --resume"
             ) from None
         return InputError(f"{target}: cannot be written ({error.strerror}); mend that, or choose another --out")
     return None

@@ -36,3 +36,12 @@ def test_to_read_and_to_augment_nobody_is_asked():
     done = python(OFFLINE, "--line", "--language", "none", str(SAMPLE / "page.png"))
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_output_that_nobody_reads_any_more_ends_in_silence_and_counts_as_undone():
+    program = "from htr import cli\ncli.run(lambda: [print(line, flush=True) for line in range(100_000)] and 0)"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
+        command.stdout.readline()
+        command.stdout.close()
+        assert command.stderr.read() == b""
+    assert command.returncode == 141

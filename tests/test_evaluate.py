@@ -316,8 +316,8 @@ def test_figures_are_shown_though_there_is_no_room_for_their_files(run, iam_fold
     assert code == 2
     assert "CER" in out
     assert (
-        f"error: {tmp_path / 'result.json'}: cannot be written (No space left on device); make room and try again"
-        in err
+        f"error: {tmp_path / 'result.json'}: cannot be written (No space left on device); make room, or make it writable, and try "
+        "again" in err
     )
 
 

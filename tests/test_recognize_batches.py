@@ -640,6 +640,27 @@ def test_a_name_that_leaves_no_room_for_a_suffix_is_said_before_reading(read, re
     )
 
 
+def test_a_result_that_is_a_link_to_nowhere_stays(read, tmp_path, scans):
+    page(20).save(scans / "page.png")
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "page.txt").symlink_to(tmp_path / "annex")
+    code, _, err = read(scans, "--out", tmp_path / "texts")
+    assert (code, "page.txt: is there already" in err) == (2, True)
+    assert read(scans, "--out", tmp_path / "texts", "--resume")[0] == 0
+    assert (tmp_path / "texts" / "page.txt").is_symlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="such names are not possible there")
+def test_names_that_would_rule_the_screen_are_spelt_out(read, tmp_path, scans):
+    page(20).save(scans / "a\x1b[2J.png")
+    page(20).save(scans / "b.png")
+    (scans / "c\nerror: d.png").write_bytes(b"no picture")
+    code, out, err = read(scans)
+    assert code == 2 and "\x1b" not in out + err
+    assert f"==> {scans}/a\\x1b[2J.png <==\n" in out
+    assert err.count("c\\nerror: d.png: ") == 2 and "\nerror: d.png" not in err
+
+
 def test_what_is_printed_is_utf_8_on_any_screen(scans):
     words = "import sys; from htr.recognize import _show; _show('œuvre é'.encode())"
     done = subprocess.run(
@@ -658,7 +679,11 @@ def test_a_full_disk_is_said_in_one_sentence(read, reader, monkeypatch, tmp_path
     page(21).save(scans / "second.png")
     code, _, err = read(scans, "--out", tmp_path / "texts")
     assert code == 2
-    assert "page.txt: cannot be written (No space left on device); make room there and go on with --resume" in err
+    assert (
+        "page.txt: cannot be written (No space left on device); make room there, or make it writable, and go on with --resume"
+        in err
+    )
+    assert "pages: 0 read, 2 left\nerror: " in err
     assert files_below(tmp_path / "texts") == []
     assert reader.read == [20]  # what cannot be written need not be read
 

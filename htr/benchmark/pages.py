@@ -11,7 +11,7 @@ Stated once, for every figure of pages:
 - The truth speaks of the area of its lines only: the upright box around them, with half of their median height (area of
   the polygon by length of the baseline) more on each side. Found lines whose boxes' centre lies elsewhere are counted as
   outside; they are not held against the finder, nor is their text against the reader. Lines of printed regions are not
-  counted at all.
+  counted at all, of the truth's where it has no text of them.
 - A found line belongs to the true line with which it shares most pixels. If that is to be left out, so is the found line;
   if that has no text, the found line's text is left out.
 - CER and WER of a page are those of `htr.metrics` between two texts: the true lines in their order, joined by spaces, and

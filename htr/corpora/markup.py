@@ -50,6 +50,12 @@ _STYLE, _VALUE, _PART = (
     re.compile(r"(?P<word>(?<!\S)[^\w\s]+(?!\S)|\w+(?:[^\w\s]+\w+)*)|[^\w\s]"),
 )
 
+# How Transkribus tells where a region or a line stands.
+_PLACE = re.compile(r"readingOrder\s*\{\s*index\s*:\s*(\d+)")
+
+# What htr tags print with in ALTO.
+_PRINT = "kind_print"
+
 Points = tuple[Point, ...]
 
 # Where a place of a picture as it is stored lies in it as it is shown, of that width and height, by EXIF's orientation.
@@ -166,11 +172,9 @@ def read_xml(file: Path, source: Path) -> Truth | None:
     regions = [element for element in pages[0].iter() if element.find("{*}TextLine") is not None]
     order = _places(pages[0], (pages[0] if is_page else root).find("{*}ReadingOrder"))
     regions.sort(key=order.__getitem__)
+    regions = [region for region in regions if not _is_unread_print(region, is_page)]
     doubts: list[Doubt] = []
-    shapes = [
-        [shape for line in region.findall("{*}TextLine") if (shape := _shape(line, is_page, doubts))]
-        for region in regions
-    ]
+    shapes = [[shape for line in _lines_of(region) if (shape := _shape(line, is_page, doubts))] for region in regions]
     if not _alike(size, shown) and _alike(size, shown[::-1]) and (turn := _TURNS.get(orientation)):
         log.warning("%s: its places are those before the turn that EXIF tells of, and are turned too", image)
         size = size[::-1]
@@ -320,7 +324,8 @@ def _find_image(file: Path, named: str, source: Path) -> Path:
     name = path.rpartition("/")[2]
     stripped = name.strip()  # spaces around it are mostly the XML's
     # It may have been saved anew since.
-    stems = dict.fromkeys((Path(stripped).stem, file.stem, _own_name(file)))
+    stem = Path(stripped).stem if Path(stripped).suffix.lower() in SUFFIXES else stripped  # of `St. Mary` too
+    stems = dict.fromkeys((stem, file.stem, _own_name(file)))
     others = [stem + ending for stem in filter(None, stems) for ending in by_worth(SUFFIXES)]
     image = _found([name, stripped, unquote(stripped), *others], _folders_of(file, path, source))
     if image is None:
@@ -375,22 +380,51 @@ def _size(page: Element, names: tuple[str, str]) -> tuple[float, float] | None:
     return (width, height) if width > 0 else None
 
 
+def _is_unread_print(region: Element, is_page: bool) -> bool:
+    """Whether a region is print of which no text is told, as htr finds it and does not read it."""
+    printed = region.get("production") == "printed" if is_page else _PRINT in region.get("TAGREFS", "").split()
+    told = _page_text if is_page else _alto_text
+    return printed and not any(told(line).strip() for line in region.findall("{*}TextLine"))
+
+
+def _lines_of(region: Element) -> list[Element]:
+    """The lines of a region, in Transkribus' order if that is told of all."""
+    lines = region.findall("{*}TextLine")
+    places = [_own_place(line) for line in lines]
+    return lines if None in places else [line for _, line in sorted(zip(places, lines), key=lambda each: each[0])]
+
+
+def _own_place(part: Element) -> int | None:
+    """Where a part stands among those beside it as Transkribus tells, who does not name them all in the `ReadingOrder`."""
+    found = _PLACE.search(part.get("custom", ""))
+    return int(found[1]) if found else None
+
+
 def _places(page: Element, order: Element | None) -> dict[Element, int]:
     """Where in the reading order the parts of a page are; what it does not name, such as a table's cells, is where that is in which it
-    lies, or at the end."""
+    lies, or at the end. If it does not name all, but each part of the page tells its own place, these count."""
     named = {name: place for place, name in enumerate(filter(None, _order(order)))}
+    own = {part: _own_place(part) for part in page if part.find(".//{*}TextLine") is not None}
+    if None in own.values() or all(part.get("id") in named for part in own):
+        own = {}
     places = {page: len(named)}
     for part in page.iter():
         for child in part:
-            places[child] = named.get(child.get("id") or child.get("ID"), places[part])
+            places[child] = own.get(child, named.get(child.get("id") or child.get("ID"), places[part]))
     return places
 
 
 def _order(group: Element | None) -> Iterator[str | None]:
     """The ids of regions as the reading order of PAGE or ALTO tells it, groups within groups included."""
-    for child in sorted(group if group is not None else (), key=lambda child: int(child.get("index") or 0)):
+    for child in sorted(group if group is not None else (), key=_index):
         yield child.get("regionRef") or child.get("REF")
         yield from _order(child)
+
+
+def _index(part: Element) -> int:
+    """Of what tells none, or no number, it is 0."""
+    index = part.get("index", "")
+    return int(index) if index.isdecimal() else 0
 
 
 def _shape(line: Element, is_page: bool, doubts: list[Doubt]) -> Shape | None:
@@ -453,7 +487,7 @@ def _page_word(word: Element) -> str:
 
 def _unicode(element: Element) -> str:
     """The text of a line, word or character of PAGE; of several the first that is not blank, by their index."""
-    texts = sorted(element.findall("{*}TextEquiv"), key=lambda text: int(text.get("index") or 0))
+    texts = sorted(element.findall("{*}TextEquiv"), key=_index)
     written = (text.findtext("{*}Unicode", "") for text in texts)
     return next(filter(str.strip, written), "")
 

@@ -22,7 +22,7 @@ from htr.errors import InputError
 from htr.files import files_below, in_run
 from htr.pages.containers import Line, Page
 from htr.pages.crop import crop_line
-from htr.pages.images import open_image
+from htr.pages.images import SUFFIXES, open_image
 
 FORM_SIZE = 2479, 3542
 """Width and height, in pixels, of the scanned forms to which the boxes of IAM's `lines.txt` belong."""
@@ -66,7 +66,12 @@ class PageTruth:
 
 def stem_of(image: Path) -> Path:
     """The path of a picture as `PageTruth.stem` has it."""
-    return image.resolve().with_suffix("")
+    return _without_ending(image.resolve())
+
+
+def _without_ending(image: Path) -> Path:
+    """Of `MS.12`, a picture without one, the whole name."""
+    return image.with_suffix("") if image.suffix.lower() in SUFFIXES else image
 
 
 def load_pages(source: str) -> list[PageTruth]:
@@ -215,7 +220,7 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
     """
     folder = Path(os.path.abspath(folder))  # `.` does not tell what it is called
     # By the picture, of which others may differ in their endings alone.
-    found: dict[Path, tuple[Truth, Path]] = {}
+    found: dict[Path, list[tuple[Truth, Path]]] = {}
     doubts: list[Doubt] = []
     empty = 0
     files = [file for file in files_below(folder) if file.suffix.lower() == ".xml" and not in_run(file, folder)]
@@ -234,21 +239,22 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
             continue
         if truth is None:
             continue
-        picture = truth.image.with_suffix("")
-        other, its_file = found.get(picture, (None, None))
-        if other and truth.rank == other.rank:
-            doubts.append(Doubt(name, "", f"{its_file} is of the same picture; keep one of them"))
-        elif other is None or truth.rank > other.rank:
-            found[picture] = truth, file
+        found.setdefault(_without_ending(truth.image), []).append((truth, file))
     pages = []
-    for truth, file in found.values():
+    for truths in found.values():
+        highest = max(truth.rank for truth, _ in truths)
+        (truth, file), *others = [each for each in truths if each[0].rank == highest]
+        for _, other in others:
+            doubts.append(
+                Doubt(other.relative_to(folder).as_posix(), "", f"{file} is of the same picture; keep one of them")
+            )
         image = truth.image
         doubts += [doubt._replace(line=file.relative_to(folder).as_posix()) for doubt in truth.doubts]
         # The folder of the XML alone may have been given, with the pictures above it.
         of_xml = file.relative_to(folder).with_name(image.name)
         name = image.relative_to(folder) if image.is_relative_to(folder) else of_xml
         if truth.page.lines:
-            known = name.with_suffix("").as_posix()
+            known = _without_ending(name).as_posix()
             told = told_split(name) or told_split(file.relative_to(folder))
             page = PageTruth(known, image, truth.page, told or "test", by_htr=truth.by_htr, told=told is not None)
             pages.append(page)

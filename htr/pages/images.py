@@ -16,7 +16,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PLANAR_CONFIGURATION
 from pypdfium2 import PdfDocument, PdfiumError
-from pypdfium2.raw import FPDF_ERR_PASSWORD
+from pypdfium2.raw import FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
 
 from htr.errors import InputError, first_line
 
@@ -223,8 +223,10 @@ def _document(handle: BinaryIO) -> Image.Image | PdfDocument:
     except PdfiumError as error:
         handle.seek(0)
         # For a file without pages, pdfium repeats what was wrong with the one before.
-        if error.err_code == FPDF_ERR_PASSWORD and b"/Encrypt" in handle.read():
-            raise InputError("is protected by a password; save it without one") from None
+        if error.err_code in (FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY) and b"/Encrypt" in handle.read():
+            if error.err_code == FPDF_ERR_PASSWORD:
+                raise InputError("is protected by a password; save it without one") from None
+            raise InputError("is protected in a way that cannot be opened; save it without protection") from None
         raise InputError("a PDF file that is damaged, cut short or without pages; export or copy it again") from None
     document.init_forms()
     return document
@@ -377,11 +379,10 @@ def _check_size(width: int, height: int) -> None:
 def _in_srgb(image: Image.Image) -> Image.Image:
     """The colours as screens show those of pictures that do not tell theirs, as what is written of them does not."""
     profile = image.info.get("icc_profile")
-    if not profile or image.mode not in ("RGB", "CMYK"):
+    if not profile or image.mode not in ("RGB", "CMYK") or image.has_transparency_data:  # which would be lost
         return image
     try:
-        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        return ImageCms.profileToProfile(image, given, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        return ImageCms.profileToProfile(image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB")
     except ImageCms.PyCMSError:  # a profile that is broken or not of this kind of picture, which need not cost the page
         return image
 

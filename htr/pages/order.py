@@ -72,7 +72,8 @@ def arrange(
     for line, letter, is_print in zip(lines, letters, printed):
         points = np.array(line.baseline) @ turn.T
         placed.append(_Placed(line, is_print, points[:, 0].min(), points[:, 0].max(), points[:, 1].mean(), letter))
-    fold = _find_fold(placed, *size)
+    # Level lines are turned about a corner, and the picture's middle with them.
+    fold = _find_fold(placed, float(turn[0] @ np.array(size) / 2), *size)
     sides = (
         [placed]
         if fold is None
@@ -81,7 +82,7 @@ def arrange(
     return tuple(_regions([block for side in sides for block in _blocks(side)]))
 
 
-def _find_fold(lines: list[_Placed], width: int, height: int) -> float | None:
+def _find_fold(lines: list[_Placed], centre: float, width: int, height: int) -> float | None:
     """Where a picture of two facing pages is empty from top to bottom, if it is one: each page is read by itself, however few lines
     it has, and however high they stand.
     """
@@ -92,7 +93,7 @@ def _find_fold(lines: list[_Placed], width: int, height: int) -> float | None:
     reached = np.inf
     for line in sorted(lines, key=lambda line: line.left):
         middle = (reached + line.left) / 2
-        aside = abs(middle - width / 2)
+        aside = abs(middle - centre)
         if line.left - reached > _FOLD * letter and aside < width / 6:
             sides = (
                 [other for other in lines if other.right <= middle],
@@ -189,15 +190,15 @@ def _find_gutter(lines: list[_Placed]) -> float | None:
 
 
 def _is_note(lines: list[_Placed], text: list[_Placed]) -> bool:
-    """Whether lines, of which there may be one alone, are a note in the margin of the text beside them: narrow, within its height,
-    and not all on its rows, as a number or a date before a line would be.
+    """Whether lines, of which there may be one alone, are a note in the margin of the text beside them: narrow, and within its height
+    not all on its rows, as a number or a date before a line would be. A page number may stand above or below.
     """
     top, bottom = _shared(lines, text)
+    beside = [line for line in lines if top <= line.row <= bottom]
     return (
         len(text) > 2
         and _is_narrow(lines, text)
-        and all(top <= line.row <= bottom for line in lines)
-        and any(all(not _in_one_row(line, other) for other in text) for line in lines)
+        and any(all(not _in_one_row(line, other) for other in text) for line in beside)
     )
 
 

@@ -326,6 +326,7 @@ def test_a_picture_that_a_camera_turned_upside_down_is_told_of(folder, caplog):
         ("corrected/a.xml", "../a.png", "a.png"),
         ("a.page.xml", "a.tif", "a.jpg"),  # saved anew since
         ("a.xml", "my%20page.png", "my page.png"),
+        ("1.xml", "letter no. 5", "letter no. 5.jpg"),
     ],
 )
 def test_pictures_are_found_from_the_xml_and_under_another_ending(tmp_path, xml, named, picture):
@@ -471,6 +472,9 @@ def test_of_several_page_files_of_a_picture_the_one_with_texts_counts(folder, wi
         (folder / name).mkdir()
         text = PAGE if name == with_text else re.sub("<TextEquiv.*?</TextEquiv>", "", PAGE)
         (folder / name / "scan.xml").write_text(text)
+    # Those without any are not each other's doubles.
+    (folder / "OCR-D-CROP").mkdir()
+    (folder / "OCR-D-CROP" / "scan.xml").write_text(re.sub("<TextEquiv.*?</TextEquiv>", "", PAGE))
     (truth,) = load_pages(str(folder))
     assert [line.text for line in truth.page.lines if line.text] == ["first words", "last"]
 
@@ -583,6 +587,28 @@ def test_cells_of_a_table_stand_where_the_reading_order_has_the_table(folder):
     assert [line.text for line in load_pages(str(folder))[0].page.lines] == ["first words", "", "cell", "last"]
 
 
+def test_the_order_that_transkribus_tells_of_parts_counts_where_the_reading_order_lacks_some(folder):
+    own = PAGE.replace('<RegionRefIndexed index="1" regionRef="r1"/>', "")
+    for part, place in {"r1": 0, "r2": 1, "l2": 1, "l3": 0}.items():
+        own = own.replace(f'id="{part}"', f'id="{part}" custom="readingOrder {{index:{place};}}"')
+    (folder / "scan.xml").write_text(own)
+    assert [line.text for line in load_pages(str(folder))[0].page.lines] == ["last", "", "first words"]
+
+
+def test_print_that_nobody_has_transcribed_is_no_true_line(folder):
+    printed = PAGE.replace('id="r1"', 'id="r1" production="printed"')
+    (folder / "scan.xml").write_text(printed)
+    assert [line.text for line in load_pages(str(folder))[0].page.lines] == ["first words", "", "last"]
+    (folder / "scan.xml").write_text(re.sub("<Unicode>(wrong|last)</Unicode>", "<Unicode/>", printed))
+    assert [line.text for line in load_pages(str(folder))[0].page.lines] == ["first words", ""]
+    block = ESCRIPTORIUM.replace('<TextBlock ID="b1"', '<TextBlock ID="b1" TAGREFS="kind_print"')
+    (folder / "scan.xml").write_text(block, encoding="utf-8")
+    assert len(load_pages(str(folder))[0].page.lines) == 2
+    (folder / "scan.xml").write_text(re.sub('CONTENT="L.*? Paris"', 'CONTENT=""', block), encoding="utf-8")
+    with pytest.raises(InputError):
+        load_pages(str(folder))
+
+
 def test_the_reading_order_of_alto_counts(folder):
     blocks = ESCRIPTORIUM.replace("</TextBlock>", """</TextBlock><TextBlock ID="b2"><TextLine ID="l3" BASELINE="20 200 380 200"
         HPOS="20" VPOS="170" WIDTH="360" HEIGHT="40"><String CONTENT="first"/></TextLine></TextBlock>""")  # fmt: skip
@@ -606,6 +632,9 @@ def test_a_short_line_without_a_baseline_is_level(folder, points):
 
 
 def test_a_text_may_stand_in_another_place_than_the_first(folder):
+    odd = PAGE.replace('<TextEquiv index="0">', '<TextEquiv index="first">').replace("wrong", "second")
+    (folder / "scan.xml").write_text(odd)
+    assert load_pages(str(folder))[0].page.lines[-1].text == "last"
     empty = '<TextEquiv index="0"><Unicode>last</Unicode>'
     (folder / "scan.xml").write_text(PAGE.replace(empty, '<TextEquiv index="0"><Unicode/>').replace("wrong", "right"))
     assert load_pages(str(folder))[0].page.lines[-1].text == "right"

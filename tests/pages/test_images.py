@@ -60,6 +60,12 @@ def test_a_large_colour_profile_is_no_damage(tmp_path):
     assert np.array_equal(saved(tmp_path, Image.fromarray(GREY), icc_profile=profile), GREY)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+def test_a_broken_colour_profile_costs_no_page(tmp_path, mode):
+    opened = saved(tmp_path, Image.fromarray(GREY).convert(mode), "picture.tiff", icc_profile=b"no profile" * 20)
+    assert np.abs(opened.astype(int) - GREY).max() <= 2
+
+
 def test_colours_are_those_of_the_profile(tmp_path):
     """As of pictures by phones and of masters in Adobe RGB, since what is written of them has no profile."""
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -67,6 +73,9 @@ def test_colours_are_those_of_the_profile(tmp_path):
     profile = srgb.replace(b"rXYZ", b"....").replace(b"bXYZ", b"rXYZ").replace(b"....", b"bXYZ")
     Image.new("RGB", (20, 20), (250, 100, 20)).save(tmp_path / "picture.png", icc_profile=profile)
     assert open_page(tmp_path / "picture.png").getpixel((9, 9)) == pytest.approx((20, 100, 250), abs=2)
+    # What is transparent is paper all the same.
+    Image.new("RGB", (20, 20)).save(tmp_path / "picture.png", icc_profile=srgb, transparency=(0, 0, 0))
+    assert open_page(tmp_path / "picture.png").getpixel((9, 9)) == (255, 255, 255)
 
 
 def test_cmyk(tmp_path):
@@ -445,6 +454,9 @@ def test_what_was_filled_in_a_form_of_a_pdf_is_drawn():
 def test_a_pdf_behind_a_password_is_named_and_one_that_only_forbids_changes_is_opened():
     with pytest.raises(InputError, match="letter.pdf: is protected by a password; save it without one"):
         count_pages(pdf((72, 72), encrypt=StandardEncryption("secret")), "letter.pdf")
+    by_another = pdf((72, 72), encrypt=StandardEncryption("secret")).replace(b"/Standard", b"/Borrowed")
+    with pytest.raises(InputError, match="letter.pdf: is protected in a way that cannot be opened"):
+        count_pages(by_another, "letter.pdf")
     assert count_pages(pdf((72, 72), encrypt=StandardEncryption("", "owner"))) == 1
 
 

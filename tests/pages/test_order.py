@@ -14,17 +14,15 @@ def line(name: str, left: float, right: float, row: float) -> Line:
 
 
 def order(lines: list[Line], printed=(), degrees: float = 0, size=(1000, 1400)) -> list[tuple[str, str]]:
-    """Kind of each region and the names of its lines, of the page turned by some degrees."""
+    """Kind of each region and the names of its lines, of the page turned by some degrees about its middle."""
     angle = np.radians(degrees)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    turned = [
-        Line(
-            tuple(map(tuple, np.array(line.baseline) @ turn)),
-            tuple(map(tuple, np.array(line.polygon) @ turn)),
-            line.text,
-        )
-        for line in lines
-    ]
+    middle = np.array(size) / 2
+
+    def at(points):
+        return tuple(map(tuple, (np.array(points) - middle) @ turn + middle))
+
+    turned = [Line(at(line.baseline), at(line.polygon), line.text) for line in lines]
     shuffled = [int(index) for index in np.random.default_rng(0).permutation(len(lines))]
     regions = arrange(
         [turned[index] for index in shuffled],
@@ -134,6 +132,27 @@ def test_a_note_lower_than_two_rows_of_text_comes_after_it(count, side, degrees)
     lines = column("a", *main, 100, 8) + [line(f"n{number}", *note, 250 + 28 * number) for number in range(count)]
     names = " ".join(f"n{number}" for number in range(count))
     assert order(lines, degrees=degrees) == [("text", "a0 a1 a2 a3 a4 a5 a6 a7"), ("margin", names)]
+
+
+@pytest.mark.parametrize("degrees", [-8, -5, 0, 5, 8])
+def test_a_notebook_on_a_table_may_lie_askew(degrees):
+    facing = column("a", 150, 700, 200, 12) + column("b", 1120, 1850, 200, 12)
+    names = [" ".join(f"{page}{row}" for row in range(12)) for page in "ab"]
+    assert [text for _, text in order(facing, degrees=degrees, size=(2000, 1400))] == names
+    # A list faces prose, whose rows it happens to keep.
+    entries = [line(f"a{row}", 150, 330 + 90 * (row % 4), 200 + 60 * row) for row in range(12)]
+    assert [text for _, text in order([*entries, *facing[12:]], degrees=degrees, size=(2000, 1400))] == names
+    # A single page has its margin anywhere.
+    page = column("a", 1500, 3000, 500, 30) + column("n", 1000, 1300, 900, 4)
+    told = [("text", " ".join(f"a{row}" for row in range(30))), ("margin", "n0 n1 n2 n3")]
+    assert order(page, degrees=degrees, size=(4000, 3000)) == told
+
+
+def test_a_page_number_above_or_below_a_note_leaves_it_a_note():
+    lines = [*column("a", 300, 900, 100, 8), line("n", 50, 220, 310)]
+    text = ("text", "a0 a1 a2 a3 a4 a5 a6 a7")
+    assert order([*lines, line("p", 50, 110, 30)]) == [text, ("margin", "p n")]
+    assert order([*lines, line("p", 50, 110, 640)]) == [text, ("margin", "n p")]
 
 
 def test_what_is_no_note_stays_where_it_stands():
