@@ -7,10 +7,10 @@ from pathlib import Path
 
 import cv2
 import pytest
+from standin import make_iam
 
 from htr import cli
 from htr.corpora.embedded import embedded_lines
-from htr.corpora.iam import aachen_split
 
 cli.keep_kernels()
 
@@ -32,26 +32,6 @@ def iam_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("iam")
     make_iam(folder, {"train": 2, "val": 1, "test": 1}, lines=12)
     return folder
-
-
-def make_iam(folder: Path, forms: dict[str, int], lines: int) -> None:
-    """Writes a database in IAM's official layout, drawn in handwriting fonts."""
-    rows, writers = ["# a comment"], ["# a comment"]
-    (folder / "ascii").mkdir(parents=True)
-    for split, count in forms.items():
-        names = [form for form, of in aachen_split().items() if of == split][:count]
-        drawn = iter(embedded_lines(split, count * lines))
-        for form in names:
-            writers.append(f"{form} {split}-{form} 2 all 12 12 80 80")
-            target = folder / "lines" / form[:3] / form
-            target.mkdir(parents=True)
-            for number in range(lines):
-                sample = next(drawn)
-                text = sample.text.replace("#", "No").replace(",", " ,").replace(" ", "|")
-                rows.append(f"{form}-{number:02d} ok 150 9 10 20 30 40 {text}")
-                cv2.imwrite(str(target / f"{form}-{number:02d}.png"), sample.image())
-    (folder / "ascii" / "lines.txt").write_text("\n".join(rows) + "\n")
-    (folder / "ascii" / "forms.txt").write_text("\n".join(writers) + "\n")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A reader that finds what it is told, and pages with their truth for it."""
+"""A reader that finds what it is told, pages with their truth for it, and a database like IAM."""
 
 from __future__ import annotations
 
@@ -9,7 +9,29 @@ import cv2
 import numpy as np
 
 from htr.alphabet import Alphabet
+from htr.corpora.embedded import embedded_lines
+from htr.corpora.iam import aachen_split
 from htr.pages.containers import Box, Line, Page, Region
+
+
+def make_iam(folder: Path, forms: dict[str, int], lines: int) -> None:
+    """Writes a database in IAM's official layout, drawn in handwriting fonts."""
+    rows, writers = ["# a comment"], ["# a comment"]
+    (folder / "ascii").mkdir(parents=True)
+    for split, count in forms.items():
+        names = [form for form, of in aachen_split().items() if of == split][:count]
+        drawn = iter(embedded_lines(split, count * lines))
+        for form in names:
+            writers.append(f"{form} {split}-{form} 2 all 12 12 80 80")
+            target = folder / "lines" / form[:3] / form
+            target.mkdir(parents=True)
+            for number in range(lines):
+                sample = next(drawn)
+                text = sample.text.replace("#", "No").replace(",", " ,").replace(" ", "|")
+                rows.append(f"{form}-{number:02d} ok 150 9 10 20 30 40 {text}")
+                cv2.imwrite(str(target / f"{form}-{number:02d}.png"), sample.image())
+    (folder / "ascii" / "lines.txt").write_text("\n".join(rows) + "\n")
+    (folder / "ascii" / "forms.txt").write_text("\n".join(writers) + "\n")
 
 
 def line(text: str, *box: float) -> Line:

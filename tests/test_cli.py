@@ -5,10 +5,11 @@ from pathlib import Path
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 
 OFFLINE = """
-import socket, sys
+import os, socket
 
 def refuse(*_):
-    sys.exit("asks the network")
+    os.write(2, b"asks the network")
+    os._exit(9)  # of a thread too
 
 socket.socket.connect = socket.getaddrinfo = refuse
 import htr.training.augmentation

@@ -43,6 +43,11 @@ def test_commands_exist(document):
     targets = set(re.findall(r"^([a-z-]+):", _read(Path("Makefile")), flags=re.MULTILINE))
     for module in re.findall(r"python`?\s+`?-m (htr[\w.]*\w)", text):
         assert importlib.util.find_spec(module), f"{document} names {module}"
+    for command in re.findall(r"python`?\s+`?-m (htr[^`\n]*(?:\n[^`\n#|]*)*?)(?:`|\n\n|\n```|\|)", text):
+        module = ROOT / re.match(r"htr[\w.]*\w", command)[0].replace(".", "/")
+        code = _read(module.with_suffix(".py") if module.with_suffix(".py").exists() else module / "__main__.py")
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", command.split("python")[0]):
+            assert f'"{option}"' in code + _read(Path("htr/cli.py")), f"{document} gives {module.name} {option}"
     for target in re.findall(r"(?:`|^)make ([a-z-]+)", text, flags=re.MULTILINE):
         assert target in targets, f"{document} names make {target}"
 
@@ -80,22 +85,51 @@ def test_figures_of_the_weights_that_come_along_are_those_of_their_results(docum
     assert len(checked) == 10
 
 
+@pytest.mark.parametrize(
+    ("reader", "row"),
+    [("htr", "| htr `default` |"), ("rapidocr", "| RapidOCR"), ("tesseract", "| Tesseract 5")],
+    ids=["htr", "rapidocr", "tesseract"],
+)
+def test_figures_of_other_readers_are_those_of_their_results(reader, row):
+    checksum, told = sha256(MODELS / "default.safetensors")[:8], []
+    for collection in ("iam", "copiste", "hooker", "testaments", "peraire", "sample"):
+        file = max(ROOT.glob(f"reports/{collection}-test-*-peers_{checksum}_*.json"))
+        told += [one for one in json.loads(file.read_text())["readers"] if one["name"] == reader]
+    [shown] = [line for line in _read(Path("README.md")).splitlines() if line.startswith(row)]
+    rates = [f"{one['scores']['CER']['value']:.1f} %" for one in told]
+    assert shown.strip("| ").split(" | ")[1:] == [*rates, f"{told[0]['lines_per_second']:.0f}"]
+
+
+@pytest.mark.parametrize("table", sorted(ROOT.glob("data/splits/*.tsv")), ids=lambda table: table.stem)
+def test_no_page_of_a_collection_is_in_two_parts(table):
+    rows = [row.split("\t") for row in table.read_text(encoding="utf-8").splitlines()[1:]]
+    assert len({page for page, _ in rows}) == len(rows)
+    assert {split for _, split in rows} == {"train", "val", "test"}
+
+
 @pytest.mark.parametrize("study", ["pretraining", "recipe", "transfer-hooker", "transfer-iam"])
 def test_pages_of_studies_are_drawn_from_their_results(study, tmp_path):
     study = ROOT / "reports" / f"{study}.md"
     shutil.copy(study.with_suffix(".json"), tmp_path)
     page = write_page(tmp_path / f"{study.stem}.json")
     assert page.read_text(encoding="utf-8") == study.read_text(encoding="utf-8")
-    for plot in tmp_path.glob("plots/*"):
-        assert plot.read_bytes() == ROOT.joinpath("reports", "plots", plot.name).read_bytes()
+    named = re.findall(r"\]\(plots/([^)]+)\)", _read(study.with_suffix(".md")))
+    assert named and {plot.name for plot in tmp_path.glob("plots/*")} == set(named)
+    for name in named:
+        assert _texts(tmp_path / "plots" / name) == _texts(ROOT / "reports" / "plots" / name)
+
+
+def _texts(plot: Path) -> list[str]:
+    """What is written in a plot; how its lines are drawn differs between releases of Matplotlib."""
+    return sorted(re.findall(r"<text[^>]*>(.*?)</text>", plot.read_text(encoding="utf-8"), re.DOTALL))
 
 
 def _result(collection: str, weights: str) -> dict[str, Any]:
     """Of the test lines of a collection."""
     checksum = sha256(MODELS / f"{weights}.safetensors")[:8]
     files = ROOT.glob(f"reports/{collection}-test-*_{checksum}_*.json")
-    [file] = [file for file in files if "-peers_" not in file.name]
-    return json.loads(file.read_text())
+    results = [json.loads(file.read_text()) for file in files if "-peers_" not in file.name]
+    return max(results, key=lambda result: result["date"])
 
 
 def _read(document: Path) -> str:

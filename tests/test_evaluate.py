@@ -30,23 +30,6 @@ def run(command_line):
     return partial(command_line, evaluate.main)
 
 
-def test_table_and_json_agree_with_the_readings(run, iam_folder, tmp_path):
-    code, out, _ = run("--data", f"iam:{iam_folder}", "--out", tmp_path / "result.json")
-    assert code == 0
-    result = json.loads((tmp_path / "result.json").read_text())
-    with (tmp_path / "result.tsv").open() as file:
-        readings = list(csv.DictReader(file, dialect="excel-tab"))
-    assert result["lines"] == len(readings) == 12
-    truths = {sample.id: sample.text for sample in load_iam(iam_folder) if sample.split == "test"}
-    assert {entry["id"]: entry["truth"] for entry in readings} == truths
-    again = score([entry["truth"] for entry in readings], [entry["greedily"] for entry in readings])
-    assert result["scores"]["CER"]["value"] == pytest.approx(again.cer.value)
-    assert f"{again.cer.value:.2f} %" in out
-    assert result["weights"]["sha256"] == load_weights().sha256
-    assert result["machine"]["torch"]
-    assert result["speed"]["lines_per_second"] > 0
-
-
 @pytest.mark.parametrize("name", ["lines.json", "lines.tsv"])
 def test_what_is_there_is_not_written_over(run, iam_folder, tmp_path, name):
     (tmp_path / name).write_text("labels made by hand")
@@ -55,7 +38,7 @@ def test_what_is_there_is_not_written_over(run, iam_folder, tmp_path, name):
     assert (tmp_path / name).read_text() == "labels made by hand"
 
 
-def test_both_figures_where_language_models_help(run, iam_folder, tmp_path):
+def test_table_and_json_agree_with_the_readings_without_and_with_language_models(run, iam_folder, tmp_path):
     code, out, _ = run("--data", f"iam:{iam_folder}", "--out", tmp_path / "result.json")
     assert code == 0
     result = json.loads((tmp_path / "result.json").read_text())
@@ -65,6 +48,11 @@ def test_both_figures_where_language_models_help(run, iam_folder, tmp_path):
         again = score([entry["truth"] for entry in readings], [entry[column] for entry in readings])
         assert result[scores]["CER"]["value"] == pytest.approx(again.cer.value)
         assert f"{again.cer.value:.2f} %" in out
+    assert result["lines"] == len(readings) == 12
+    truths = {sample.id: sample.text for sample in load_iam(iam_folder) if sample.split == "test"}
+    assert {entry["id"]: entry["truth"] for entry in readings} == truths
+    assert result["weights"]["sha256"] == load_weights().sha256
+    assert result["machine"]["torch"] and result["speed"]["lines_per_second"] > 0
     listed = [{**entry, "confidence": float(entry["confidence"])} for entry in readings]
     assert result["details"] == details(listed)
     assert result["language"]["models"] == {file.name: sha256(file) for file in find_models("auto")}
@@ -72,6 +60,22 @@ def test_both_figures_where_language_models_help(run, iam_folder, tmp_path):
     plain = json.loads((tmp_path / "plain.json").read_text())
     assert plain["language"] is None and plain["scores_with_language"] == {} and "with language" not in out
     assert plain["scores"] == result["scores"]
+
+
+def test_of_ten_writers_the_interval_is_over_them(run, tmp_path):
+    rows = ["file\ttext\twriter"]
+    for number, sample in enumerate(embedded_lines("test", 20)):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), sample.image())
+        rows.append(f"{number}.png\t{sample.text}\tw{number // 2}")
+    (tmp_path / "lines.tsv").write_text("\n".join(rows), encoding="utf-8")
+    words = ["--weights", "small", "--language", "none", "--out", tmp_path / "result.json"]
+    assert run("--data", f"lines:{tmp_path}", *words)[0] == 0
+    with (tmp_path / "result.tsv").open() as file:
+        read = list(csv.DictReader(file, dialect="excel-tab"))
+    texts = [[row[column] for row in read] for column in ("truth", "greedily")]
+    again = score(*texts, [f"w{int(row['id']) // 2}" for row in read])
+    told = json.loads((tmp_path / "result.json").read_text())["scores_over_writers"]["CER"]
+    assert (told["low"], told["high"]) == pytest.approx((again.cer.low, again.cer.high))
 
 
 def test_lines_and_pages_of_the_split_that_was_asked_for_are_read(run, iam_folder, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import shutil
 import struct
 import subprocess
 import zlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -133,22 +134,6 @@ def test_out_writes_one_file_each(read, tmp_path, line_file):
     assert (tmp_path / "texts" / "line.txt").read_text() == (tmp_path / "texts" / "second.txt").read_text()
 
 
-def test_two_files_of_one_name_are_not_written_over_each_other(read, tmp_path, line_file):
-    (tmp_path / "b").mkdir()
-    shutil.copy(line_file, tmp_path / "b" / "line.png")
-    code, _, err = read("--line", line_file, tmp_path / "b" / "line.png", "--out", tmp_path / "texts")
-    assert code == 2
-    assert "would both be written to" in err
-
-
-def test_what_is_there_is_not_written_over(read, tmp_path, line_file):
-    (tmp_path / "line.txt").write_text("my own notes")
-    code, _, err = read("--line", line_file, "--out", tmp_path)
-    assert code == 2
-    assert "line.txt: is there already" in err
-    assert (tmp_path / "line.txt").read_text() == "my own notes"
-
-
 @pytest.mark.parametrize("grey", [0, 255])
 def test_empty_page_says_so_and_is_no_error(read, tmp_path, grey):
     cv2.imwrite(str(tmp_path / "empty.png"), np.full((1000, 700), grey, np.uint8))
@@ -221,7 +206,33 @@ def test_the_language_from_the_command_line(read, language):
     assert code == 0
     page = htr.load(language=language).read_page(SAMPLE / "page.png")
     assert out.split() == page.text.split()
-    assert all(word.characters for line in page.lines for word in line.words)
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_a_page_is_read_however_it_lies_and_its_words_lie_on_its_ink(reader, quarters):
+    picture, truth = sample_page()
+    turned = np.ascontiguousarray(np.rot90(picture, -quarters))
+    page = reader.read_page(turned)
+    assert page.turn == -90 * quarters % 360
+    assert any("lies turned" in note for note in page.notes) == bool(quarters)
+    assert score(truth, [line.text for line in page.lines]).cer.value < 3
+    inside = np.zeros(turned.shape[:2], np.uint8)
+    for line in page.lines:
+        for word in line.words:
+            cv2.fillPoly(inside, [np.int32(word.polygon)], 1)
+    ink = (turned if turned.ndim == 2 else turned.min(2)) < 150
+    assert ink[inside > 0].sum() > 0.9 * ink.sum() and inside.mean() < 0.5
+
+
+def test_print_is_kept_unread_and_told_of(reader, monkeypatch):
+    picture, truth = sample_page()
+    found = reader.find_page(picture)
+    first, *rest = found.lines
+    regions = Region("print", (first,)), Region("text", tuple(rest))
+    monkeypatch.setattr(reader, "find_page", lambda _: replace(found, regions=regions))
+    page = reader.read_page(picture)
+    assert page.regions[0] == regions[0] and "a line of print found, not read" in page.notes
+    assert score(truth[1:], [line.text for line in page.lines]).cer.value < 3
 
 
 def test_lines_of_a_page_tell_their_language_together(reader, monkeypatch):

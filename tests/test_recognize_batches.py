@@ -334,11 +334,14 @@ def test_pictures_that_an_earlier_reading_left_there_are_no_pages(read, reader, 
     assert (code, "searchable: holds no pictures or PDF files but those that htr made" in err) == (2, True)
 
 
-@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".j2k", ".pbm", ".pgm", ".JPG"])
+@pytest.mark.parametrize(
+    "suffix", [".bmp", ".gif", ".jfif", ".jpe", ".j2k", ".jp2", ".pbm", ".pgm", ".ppm", ".pnm", ".JPG"]
+)
 def test_pictures_of_rare_endings_are_found_in_folders(read, tmp_path, scans, suffix):
     page(200).save(tmp_path / "page.png")
     with Image.open(tmp_path / "page.png") as picture:
-        kind = {".j2k": "JPEG2000", ".pbm": "PPM", ".pgm": "PPM"}.get(suffix, "JPEG")
+        kinds = {".bmp": "BMP", ".gif": "GIF", ".j2k": "JPEG2000", ".jp2": "JPEG2000", ".p": "PPM"}
+        kind = kinds.get(suffix, kinds.get(suffix[:2], "JPEG"))
         picture.save(scans / f"page{suffix}", kind)
     assert read(scans, "--out", tmp_path / "texts")[0] == 0
     assert (tmp_path / "texts" / "page.txt").read_text() == "200\n"
@@ -584,6 +587,7 @@ def test_a_stopped_run_goes_on(read, reader, tmp_path, scans):
     code, _, err = read(*command)
     assert code == 2
     assert "1.txt: is there already" in err
+    assert (tmp_path / "texts" / "1.txt").read_text() == "20\n"
     (tmp_path / "texts" / ".4f1c.partial").write_text("left by a power cut")
     reader.read.clear()
     code, _, err = read(*command, "--resume")

@@ -277,6 +277,8 @@ def test_the_split_is_told_by_the_folder_also_in_paths_of_windows(folder):
 
 
 def test_capitals_of_the_folders_of_splits_do_not_count_and_other_names_of_them_are_said(folder, caplog):
+    if (folder / "VAL").exists():
+        pytest.skip("this disk takes VAL and val for one")
     samples._say_nearly.cache_clear()
     for name in ("Train", "VAL", "Validation"):
         (folder / name).mkdir(exist_ok=True)
@@ -316,7 +318,7 @@ def test_pages_of_one_name_in_two_folders_are_two(folder):
     assert [(name, form) for name, *_, form in rows(folder)] == [("box1/p/1", "box1/p"), ("box2/p/1", "box2/p")]
 
 
-@pytest.mark.parametrize("links", [["b"], ["b", "A", "val/a"]])
+@pytest.mark.parametrize("links", [["b"], ["b", "Z", "val/a"]])
 def test_lines_that_a_link_leads_to_as_well_count_once(folder, links):
     (folder / "a").mkdir()
     for ending in ("png", "txt"):

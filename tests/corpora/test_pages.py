@@ -7,8 +7,8 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from conftest import make_iam
 from PIL import ExifTags, Image
+from standin import make_iam
 
 from htr.corpora import load_corpus
 from htr.corpora.pages import load_pages, pages_with_xml
@@ -605,7 +605,7 @@ def test_print_that_nobody_has_transcribed_is_no_true_line(folder):
     (folder / "scan.xml").write_text(block, encoding="utf-8")
     assert len(load_pages(str(folder))[0].page.lines) == 2
     (folder / "scan.xml").write_text(re.sub('CONTENT="L.*? Paris"', 'CONTENT=""', block), encoding="utf-8")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="has no ALTO or PAGE XML with lines"):
         load_pages(str(folder))
 
 

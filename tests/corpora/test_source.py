@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from standin import StandIn, line, write_page
 
 from htr.corpora import load_corpus
 from htr.corpora.folder import pictures_with_texts
@@ -15,7 +16,6 @@ from htr.corpora.source import load_source
 from htr.errors import InputError
 from htr.pages.containers import Region
 from htr.writers import WRITERS
-from tests.standin import StandIn, line, write_page
 
 TEXTS = ["thank you for the parcel", "which came on tuesday", "the gloves fit well and", "the jam is nearly gone"]
 

@@ -83,6 +83,15 @@ def test_cmyk(tmp_path):
     assert np.abs(opened.astype(int) - GREY).max() <= 2
 
 
+def test_xmp_that_tells_how_a_picture_lies_is_followed(tmp_path):
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+        b'rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+    )
+    opened = saved(tmp_path, Image.fromarray(GREY), "picture.jpg", quality=100, xmp=xmp)
+    assert np.abs(opened.astype(int) - np.rot90(GREY, -1)).max() < 12
+
+
 def test_exif_orientation_is_followed(tmp_path):
     exif = Image.Exif()
     exif[274] = 6  # turned a quarter to the left
