@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from htr.cli import counted, run
+from htr.cli import run
 from htr.files import new_weights_file
+from htr.messages import counted
 
 
 def main() -> None:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from htr.cli import complain, counted, gpu_failed, gpu_full, memory_short, on_one_line, printable, without_gpu
-from htr.errors import InputError, first_line
+from htr.cli import complain
+from htr.errors import InputError, first_line, gpu_failed, gpu_full, memory_short, without_gpu
 from htr.files import files_below, is_run, plain
+from htr.messages import counted, on_one_line, printable
 from htr.pages.containers import Line, Page, Region
 from htr.pages.images import SUFFIXES, count_pages, grey, open_page, pdf_creator
 
@@ -254,7 +255,7 @@ def read_lines(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence
         lightness = None
         try:
             picture = open_page(task.file, task.number, dpi, task.name)
-            with naming(task):
+            with naming(task.name):
                 lightness = grey(np.asarray(picture))
             pixels += lightness.size
         except InputError as error:
@@ -269,7 +270,7 @@ def read_lines(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence
 def _read_page(reader: Reader, task: Task, dpi: int, makers: Sequence[Maker]) -> Result:
     try:
         picture = open_page(task.file, task.number, dpi, task.name)
-        with naming(task):
+        with naming(task.name):
             page = reader.read_page(np.asarray(picture))
             if task.file.suffix.lower() == ".pdf":  # which may hold more than was drawn of it
                 larger = "give a higher --dpi, or scan the page larger"
@@ -293,7 +294,7 @@ def _read_chunk(
             yield task, picture, []
             continue
         try:
-            with naming(task):
+            with naming(task.name):
                 grey_picture, line = next(read)
                 page = _page_of_line(reader, grey_picture, line or reader.read_lines([grey_picture])[0])
                 result = _result(task, page, picture, makers)
@@ -328,8 +329,8 @@ class naming:
     A class, since the frames of a generator that raises would keep the page's picture until garbage is collected.
     """
 
-    def __init__(self, task: Task):
-        self.task = task
+    def __init__(self, name: str):
+        self.name = name
 
     def __enter__(self) -> None:
         pass
@@ -340,15 +341,15 @@ class naming:
         # The error keeps the frames in which it arose: they would hold the page's arrays while the next one is read.
         clear_frames(trace)
         if isinstance(error, InputError):
-            raise InputError(f"{self.task.name}: {error}") from None
+            raise InputError(f"{self.name}: {error}") from None
         if gpu_full(error):  # which may have room for the next
-            raise InputError(f"{self.task.name}: {without_gpu(error)}") from None
+            raise InputError(f"{self.name}: {without_gpu(error)}") from None
         if memory_short(error):
             raise InputError(
-                f"{self.task.name}: the memory is too small for it; scale it down, or close other programs"
+                f"{self.name}: the memory is too small for it; scale it down, or close other programs"
             ) from None
         raise InputError(
-            f"{self.task.name}: could not be read ({type(error).__name__}: {first_line(error)}); please report it with this page"
+            f"{self.name}: could not be read ({type(error).__name__}: {first_line(error)}); please report it with this page"
         ) from error
 
 

@@ -12,15 +12,14 @@ import re
 import sys
 from collections.abc import Callable
 
-from htr.errors import InputError, first_line
+from htr.errors import InputError, first_line, gpu_failed, gpu_full, memory_short, without_gpu
+from htr.messages import on_one_line, printable
 
 FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)})
 """What a disk says that takes no more."""
 
 # What may stand before a path, and a path below the home folder; `minutes=~` is none, but YAML's null.
 _HOME = re.compile(r"((?:[\w.-]+=(?!~$))?(?:[a-z]+:)*)(~(?:/.*)?)")
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _UNUSABLE = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG})
 
@@ -71,14 +70,13 @@ def _not_ours(error: Exception) -> str | None:
     return None
 
 
-def add_language(parser: argparse.ArgumentParser) -> None:
-    """Adds `--language`, as it is where handwriting is read."""
+def add_language(parser: argparse.ArgumentParser, what: str = "language model that helps") -> None:
+    """Adds `--language`; `what` says what it is for, where it is not for all that is read."""
     parser.add_argument(
         "--language",
         default="auto",
         metavar="L",
-        help="language model that helps: auto (default: English or French, as the lines show), english, french, a file of "
-        "htr.language, or none",
+        help=f"{what}: auto (default: English or French, as the lines show), english, french, a file of htr.language, or none",
     )
 
 
@@ -88,39 +86,6 @@ def add_weights(parser: argparse.ArgumentParser, what: str = "weights") -> None:
         "--weights",
         metavar="W",
         help=f"{what}: a file, or default, small or iam, which come with htr (default: default)",
-    )
-
-
-def gpu_failed(error: BaseException | None) -> bool:
-    """Whether an error is of a GPU that PyTorch has no code for, or that does not work; not one of short memory, or of the program."""
-    return isinstance(error, RuntimeError) and "CUDA error" in str(error) and "assert" not in str(error)
-
-
-def gpu_full(error: BaseException | None) -> bool:
-    """Whether an error is of a GPU that has too little memory left."""
-    return isinstance(error, RuntimeError) and "CUDA out of memory" in str(error)
-
-
-# How PyTorch, OpenCV and NumPy say so on a CPU, and the system, which may have ended a process that loads lines.
-_NO_MEMORY = (
-    "not enough memory",
-    "Cannot allocate memory",
-    "Insufficient memory",
-    "Unable to allocate",
-    "is killed by signal: Killed",
-    "is killed by signal: Bus error",
-)
-
-
-def memory_short(error: Exception) -> bool:
-    """Whether an error is of a computer that has too little memory left."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
-
-
-def without_gpu(error: BaseException) -> str:
-    """What to say of such errors."""
-    return (
-        f"the GPU cannot be used ({first_line(error)}); to do without it, put CUDA_VISIBLE_DEVICES= before the command"
     )
 
 
@@ -143,26 +108,11 @@ def complain(error: InputError) -> None:
     print(printable(f"error: {on_one_line(str(error))}"), file=sys.stderr)
 
 
-def printable(name: str) -> str:
-    """A file name that any output takes: bytes that are no UTF-8 become question marks."""
-    return name.encode(errors="replace").decode()
-
-
-def on_one_line(text: str) -> str:
-    """A text with what rules a screen (ends of lines, colours) spelt out: names of files may hold such characters."""
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
-
-
 def from_home(word: str) -> str:
     """A word of a command line with the home folder for the `~` of a path in it, unless that is there as typed: within quotes, and
     in `--out=~/texts`, `run=~/iam` and `lines:~/letters`, shells leave it alone."""
     found = _HOME.fullmatch(word)
     return word if not found or os.path.exists(found[2]) else found[1] + os.path.expanduser(found[2])
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 page`, `2 pages`."""
-    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def keep_memory() -> None:

@@ -98,12 +98,14 @@ class ConvNorm(nn.Sequential):
         )
 
 
+_HEADS = 8  # of attention
+
+
 class Attention(nn.Module):
     """One block of a transformer over columns, shape (batch, columns, channels)."""
 
-    def __init__(self, channels: int, heads: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.heads = heads
         self.norm1 = nn.LayerNorm(channels)
         self.qkv = nn.Linear(channels, 3 * channels)
         self.project = nn.Linear(channels, channels)
@@ -112,7 +114,7 @@ class Attention(nn.Module):
         self.reduce = nn.Linear(2 * channels, channels)
 
     def forward(self, columns: Tensor) -> Tensor:
-        query, key, value = self.qkv(self.norm1(columns)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = self.qkv(self.norm1(columns)).unflatten(-1, (3, _HEADS, -1)).permute(2, 0, 3, 1, 4)
         seen = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         columns = columns + self.project(seen)
         return columns + self.reduce(F.silu(self.expand(self.norm2(columns))))
@@ -121,12 +123,12 @@ class Attention(nn.Module):
 class ColumnMixer(nn.Module):
     """Pools the height and every second column, then mixes columns near and far."""
 
-    def __init__(self, channels: int, out: int, heads: int = 8) -> None:
+    def __init__(self, channels: int, out: int) -> None:
         super().__init__()
         self.past = ConvNorm(channels, out)
         self.reduce = ConvNorm(channels, out)
         self.near = ConvNorm(out, out, width=7, groups=out)
-        self.far = nn.Sequential(Attention(out, heads), Attention(out, heads), nn.LayerNorm(out, eps=1e-6))
+        self.far = nn.Sequential(Attention(out), Attention(out), nn.LayerNorm(out, eps=1e-6))
 
     def forward(self, features: Tensor) -> Tensor:
         rows = features.shape[2]

@@ -9,7 +9,7 @@ import argparse
 import os
 from pathlib import Path
 
-from htr.cli import add_weights, run
+from htr.cli import add_language, add_weights, run
 
 
 def main() -> None:
@@ -31,10 +31,7 @@ def main() -> None:
         metavar="FOLDER",
         help="pages that nobody transcribed, to learn from, too or alone",
     )
-    parser.add_argument(
-        "--language", default="auto", metavar="L",
-        help="helps in reading such pages, and those with a plain text: auto, english, french, none, or a model file (default: auto)",
-    )  # fmt: skip
+    add_language(parser, "language model that helps in reading such pages, and those with a plain text")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="values to use instead of the recipe's")
     arguments = parser.parse_intermixed_args()  # values may come after --out
     source = arguments.source

@@ -72,6 +72,9 @@ def align(truth: str, reading: str) -> list[Edit]:
     ]
 
 
+RESAMPLES, SEED = 1000, 0
+"""Of the bootstrap that gives the intervals."""
+
 FEWEST = 10
 """Lines, pages or writers below which an interval over them says nothing: of one, it would have no width."""
 
@@ -104,16 +107,12 @@ def score(
     truths: Sequence[str],
     readings: Sequence[str],
     writers: Sequence[Hashable] | None = None,
-    resamples: int = 1000,
-    seed: int = 0,
 ) -> Scores:
     """Compares readings with what is written.
 
     Args:
         truths, readings: texts of the same lines in the same order.
         writers: of the lines, for intervals over writers; over lines if None.
-        resamples: bootstrap samples of the intervals.
-        seed: of the bootstrap.
 
     Raises:
         ValueError: they differ in number.
@@ -121,7 +120,7 @@ def score(
     pairs = list(zip(truths, readings, strict=True))
     units = {writer: number for number, writer in enumerate(dict.fromkeys(writers or range(len(pairs))))}
     unit = [units[writer] for _, writer in zip(pairs, writers or range(len(pairs)), strict=True)]
-    picks = np.random.default_rng(seed).integers(0, len(units), (resamples, len(units))) if pairs else None
+    picks = np.random.default_rng(SEED).integers(0, len(units), (RESAMPLES, len(units))) if pairs else None
 
     def rate(split: Callable[[str], list[str]]) -> Rate:
         counts = np.zeros((len(units), 2), np.int64)

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from htr.cli import counted
 from htr.decoding import Reading, Sign, beam_search, greedy, probabilities_of
 from htr.errors import InputError
 from htr.language import AUTO, LanguageModel, load_languages
 from htr.lineimage import Prepared, batches_of_like_width, collate, prepare
 from htr.machine import use_bfloat16
+from htr.messages import counted
 from htr.pages.containers import Character, Line, Page, Point, Word, within
-from htr.pages.crop import Frame, cut_strip, looks_like_line
+from htr.pages.crop import Frame, crop_line, cut_strip, looks_like_line
 from htr.pages.images import grey, open_image
 from htr.pages.lines import LineFinder
 from htr.weights import Weights, load_weights
@@ -149,7 +149,7 @@ class Reader:
         longest = sorted(page.lines, key=lambda line: np.hypot(*np.subtract(line.baseline[-1], line.baseline[0])))
         prepared = []
         for line in longest[-_PROBES:]:
-            cut = cut_strip(picture, line).picture
+            cut = crop_line(picture, line)
             middle, half = cut.shape[1] // 2, round(_PROBE_LENGTH / 2 * cut.shape[0])
             part = cut[:, max(middle - half, 0) : middle + half]
             prepared += [

@@ -13,9 +13,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from htr.batch import OVERLAY, Task, find_all_pages, find_files, read_lines, read_pages
-from htr.cli import FULL, add_language, add_weights, complain, on_one_line, printable, run
+from htr.cli import FULL, add_language, add_weights, complain, run
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
+from htr.messages import on_one_line, printable
 from htr.pages.containers import Page
 from htr.pages.images import PDF_DPI
 from htr.writers import WRITERS, draw_overlay

@@ -12,9 +12,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from htr.batch import find_all_pages, find_files, read_pages
-from htr.cli import add_language, add_weights, complain, counted, run
+from htr.cli import add_language, add_weights, complain, run
 from htr.errors import InputError
 from htr.files import make_writable
+from htr.messages import counted
 from htr.pages.containers import Page
 from htr.pages.images import PDF_DPI, grey
 

@@ -16,9 +16,9 @@ from safetensors.torch import save
 from torch import nn
 
 from htr.alphabet import Alphabet
-from htr.cli import printable
 from htr.errors import InputError, first_line
 from htr.files import write_whole
+from htr.messages import printable
 from htr.network import Recogniser
 
 

@@ -12,14 +12,14 @@ from tqdm import tqdm
 from htr.alphabet import named, normalise
 from htr.benchmark.details import details
 from htr.benchmark.provenance import labels_sha256, provenance
-from htr.cli import printable
 from htr.corpora import load_corpus
 from htr.corpora.iam import FULL_SPLIT_LINES
 from htr.decoding import Reading
 from htr.errors import InputError
 from htr.language import AUTO
 from htr.lineimage import prepare
-from htr.metrics import FEWEST, Scores, score
+from htr.messages import printable
+from htr.metrics import FEWEST, RESAMPLES, SEED, Scores, score
 from htr.reader import BATCH_PIXELS, load
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,8 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
         "scores_with_language_over_writers": named_rates(score(truths, helped_texts, writers))
         if known and helped
         else {},
-        "intervals": "95 % percentile bootstrap over lines (and over writers, or pages, where they are known), 1000 resamples, seed 0",
+        "intervals": "95 % percentile bootstrap over lines (and over writers, or pages, where they are known), "
+        f"{RESAMPLES} resamples, seed {SEED}",
         "speed": {
             "lines_per_second": round(len(samples) / seconds, 1),
             **({"lines_per_second_with_language": round(len(samples) / helped_seconds, 1)} if helped else {}),

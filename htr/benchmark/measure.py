@@ -38,13 +38,13 @@ from htr.benchmark.results import (
     write_result,
 )
 from htr.benchmark.speed import first_result, measure_speed
-from htr.cli import counted
 from htr.corpora import label, load_corpus, pages_of
 from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.files import write_whole
 from htr.language import AUTO
 from htr.machine import describe
+from htr.messages import counted
 from htr.metrics import count_edits, score
 from htr.pages.images import open_image
 from htr.reader import Reader, load
@@ -386,11 +386,11 @@ def _found_by(peer: Peer, truths: Sequence[Truth], environments: Path) -> dict[s
         files = [Path(place) / f"{number}.png" for number in range(len(truths))]
         for truth, file in zip(truths, files):
             cv2.imwrite(str(file), open_image(truth.page.image))
-        process.find(files[:1])  # the first page of a process is slow: not timed
+        process.find(files[0])  # the first page of a process is slow: not timed
         progress = tqdm(files, desc=peer.title, unit=" pages", leave=False, disable=None)
         for truth, file in zip(truths, progress):
-            found = process.find([file])[0]
-            polygons = [np.array(polygon, float) for _, polygon in found.lines if len(polygon) > 2]
+            found = process.find(file)
+            polygons = [np.array(polygon, float) for polygon in found.polygons if len(polygon) > 2]
             total.update(compare(polygons, truth.polygons, truth.ignored, truth.area)[0])
             seconds += found.seconds
         facts = process.facts

@@ -42,7 +42,6 @@ from htr.alphabet import named, normalise
 from htr.benchmark.distort import DISTORTIONS, distort
 from htr.benchmark.lines import named_rates
 from htr.benchmark.provenance import labels_sha256, provenance
-from htr.cli import counted, printable
 from htr.corpora.folder import has_text, is_page, pictures_with_texts
 from htr.corpora.pages import PageTruth, load_pages, pages_with_xml, stem_of
 from htr.corpora.sample import as_seen, told_split
@@ -50,7 +49,8 @@ from htr.corpora.transcript import as_written
 from htr.errors import InputError
 from htr.files import in_run, read_text
 from htr.language import AUTO
-from htr.metrics import count_edits, score
+from htr.messages import counted, printable
+from htr.metrics import RESAMPLES, SEED, count_edits, score
 from htr.pages.containers import Line, Page, around
 from htr.pages.crop import crop_line
 from htr.pages.images import can_hold_writing, count_pages, open_image
@@ -66,7 +66,7 @@ Counts = dict[str, int]
 
 log = logging.getLogger(__name__)
 
-_INTERVALS = "95 % percentile bootstrap over pages, 1000 resamples, seed 0"
+_INTERVALS = f"95 % percentile bootstrap over pages, {RESAMPLES} resamples, seed {SEED}"
 
 
 def evaluate_pages(

@@ -106,17 +106,11 @@ class PeerReading(NamedTuple):
     seconds: float
 
 
-class PeerLine(NamedTuple):
-    """A line that a peer found: points of baseline and polygon, x and y in pixels of the page."""
-
-    baseline: list[tuple[float, float]]
-    polygon: list[tuple[float, float]]
-
-
 class PeerFinding(NamedTuple):
-    """The lines that a peer found on a page, in its reading order, and the seconds, opening of the file not included."""
+    """The polygons of the lines that a peer found on a page, x and y in pixels of it, in its reading order, and the seconds, opening
+    of the file not included."""
 
-    lines: list[PeerLine]
+    polygons: list[list[tuple[float, float]]]
     seconds: float
 
 
@@ -248,13 +242,13 @@ class PeerProcess:
         """
         return [PeerReading(*self._work(file, _text)) for file in files]
 
-    def find(self, files: Sequence[Path]) -> list[PeerFinding]:
-        """Finds the lines of pictures of pages, one page at a time.
+    def find(self, file: Path) -> PeerFinding:
+        """Finds the lines of a picture of a page.
 
         Raises:
-            InputError: the peer cannot read a picture, stops, or answers with what are no lines.
+            InputError: the peer cannot read the picture, stops, or answers with what are no lines.
         """
-        return [PeerFinding(*self._work(file, _lines)) for file in files]
+        return PeerFinding(*self._work(file, _polygons))
 
     def peak_mb(self) -> float:
         """The most memory that the peer has held so far, in MB.
@@ -323,12 +317,8 @@ def _text(result: object) -> str:
     return result
 
 
-def _lines(result: list[dict[str, Any]]) -> list[PeerLine]:
-    return [PeerLine(_points(line["baseline"]), _points(line["polygon"])) for line in result]
-
-
-def _points(points: list[list[float]]) -> list[tuple[float, float]]:
-    return [(float(x), float(y)) for x, y in points]
+def _polygons(result: list[list[list[float]]]) -> list[list[tuple[float, float]]]:
+    return [[(float(x), float(y)) for x, y in polygon] for polygon in result]
 
 
 def _python(peer: Peer, folder: Path) -> Path:

@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from htr.cli import printable
 from htr.decoding import BONUS, TEMPERATURE, WEIGHT
-from htr.language import NONE, UNEXPECTED, find_models
+from htr.language import UNEXPECTED, find_models
 from htr.machine import describe
+from htr.messages import printable
 from htr.reader import Reader
 from htr.weights import sha256
 
@@ -61,7 +61,7 @@ LEARNING = (
 )
 """Code that decides what is learnt of labelled lines, and which of what was learnt is kept."""
 
-_DRAWING = ("corpora/fonts.py", "corpora/paper.py", "corpora/synthetic.py", "corpora/wording.py")
+_DRAWING = ("fonts.py", "corpora/paper.py", "corpora/synthetic.py", "corpora/wording.py")
 
 STUDYING = (
     *LEARNING,
@@ -87,7 +87,7 @@ TEACHING = (
 """Code that decides what fine-tuning learns."""
 
 
-def provenance(reader: Reader, language: str = NONE, pages: bool = False) -> dict[str, Any]:
+def provenance(reader: Reader, language: str, pages: bool = False) -> dict[str, Any]:
     """Weights, language, machine, date and command of a measurement.
 
     Args:

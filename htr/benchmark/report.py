@@ -30,8 +30,8 @@ from htr.benchmark.results import (
     reader_of,
 )
 from htr.benchmark.study_page import study_blocks
-from htr.cli import counted
 from htr.errors import InputError
+from htr.messages import counted
 from htr.weights import DEFAULT
 
 # In which order weights and studies that come along are shown: each study goes on from the one before.

@@ -31,9 +31,9 @@ from htr.benchmark.results import (
     reader_of,
     what_was_learnt,
 )
-from htr.cli import counted
 from htr.corpora import pages_of
 from htr.language import AUTO, NONE
+from htr.messages import counted
 from htr.metrics import FEWEST
 from htr.weights import DEFAULT
 
@@ -95,8 +95,8 @@ def in_short(lines: list[Result], pages: list[Result], taught: list[Result]) -> 
     starts: dict[str, Result] = {}
     for result in taught:
         name = collection_of(result["data"])
-        if not has_seen(result, name) and "test with language" in result["start"]:
-            starts[name] = max(starts.get(name, result), result, key=_when)
+        if not has_seen(result, name):
+            starts[name] = max(starts.get(name, result), result, key=lambda start: start["date"])
     for name, result in starts.items():
         known = f"no line of this collection (`{reader_of(result)}`)"
         # Measured by themselves, they were read by newer code and language models.
@@ -141,10 +141,6 @@ def measured_alone(taught: Result, lines: list[Result]) -> Result | None:
         and collection_of(result["data"]) == collection_of(taught["data"])
     ]
     return alone[-1] if alone else None
-
-
-def _when(result: Result) -> str:
-    return result["date"]
 
 
 def _expected(name: str, data: str, count: int | None, known: str, rate: dict[str, float], mark: str) -> list[str]:

@@ -23,8 +23,8 @@ from htr.benchmark.results import (
     reader_of,
     what_was_learnt,
 )
-from htr.cli import counted
 from htr.corpora import pages_of
+from htr.messages import counted
 from htr.weights import data_seen
 
 
@@ -171,8 +171,7 @@ def speed(speeds: list[Result], lines: list[Result], peers: list[Result]) -> Ite
         whole = max(page["seconds"], sum(page["steps"].values()))
         steps = {**page["steps"], "the rest": whole - sum(page["steps"].values())}
         alone = "".join(
-            f", {values['seconds']:.2f} s with {counted(values['threads'], 'thread')}"
-            for values in page.get("with", [])
+            f", {values['seconds']:.2f} s with {counted(values['threads'], 'thread')}" for values in page["with"]
         )
         yield Text(
             "Lines are read without language models here, and were prepared beforehand; the page below is read with them. "
@@ -329,9 +328,8 @@ def _taught(reader: str, name: str, general: str, results: list[Result], lines: 
     runs = [run for result in results for run in result["runs"]]
     runs.sort(key=lambda run: (run["lines"], "unread" in run and run["unread"]["found"]))
     from_imagenet = any("ImageNet" in run for run in runs)
-    # Results of an earlier release do not tell what is read with language.
-    helps = [helped for helped in ("", " with language") if f"test{helped}" in start]
-    rows = [["nothing", "", *_rates(start, helps), *[""] * (from_imagenet * len(helps))]]
+    helps = "", " with language"
+    rows = [["nothing", "", *_rates(start), *[""] * (from_imagenet * len(helps))]]
     for run in runs:
         whole = f" ({run['minutes in all']:g})" if "minutes in all" in run else ""
         untaught = (
@@ -339,7 +337,7 @@ def _taught(reader: str, name: str, general: str, results: list[Result], lines: 
         )
         mark = "" if run["measured by"] == measured_by(newest) else "²"
         rows.append([
-            f"{_learnt(run)}{mark}", f"{run['minutes']:g}{whole}", *_rates(run["tuned"], helps),
+            f"{_learnt(run)}{mark}", f"{run['minutes']:g}{whole}", *_rates(run["tuned"]),
             *((untaught or [""] * len(helps)) if from_imagenet else []),
         ])  # fmt: skip
     kinds = [name, general, *([f"{name} from ImageNet"] if from_imagenet else [])]
@@ -373,5 +371,7 @@ def _taught(reader: str, name: str, general: str, results: list[Result], lines: 
         )
 
 
-def _rates(scores: dict[str, Any], helps: list[str]) -> list[str]:
-    return [interval(scores[f"{lines}{helped}"]["CER"]) for lines in ("test", "general") for helped in helps]
+def _rates(scores: dict[str, Any]) -> list[str]:
+    return [
+        interval(scores[lines]["CER"]) for lines in ("test", "test with language", "general", "general with language")
+    ]

@@ -13,12 +13,12 @@ from types import NoneType
 from typing import Any
 
 from htr.benchmark.provenance import VERSION
-from htr.cli import counted
 from htr.corpora import label, pages_of
 from htr.encoders import NAME as PPOCR_ENCODER
 from htr.errors import InputError
 from htr.files import read_text, write_whole
 from htr.language import AUTO, NONE, find_models
+from htr.messages import counted
 from htr.network import BESIDE
 from htr.weights import MODELS, data_seen, sha256
 

@@ -27,7 +27,7 @@ from htr.decoding import probabilities_of
 from htr.errors import InputError
 from htr.language import AUTO
 from htr.lineimage import Prepared, batches_of_like_width, collate, prepare
-from htr.pages.crop import cut_strip
+from htr.pages.crop import crop_line
 from htr.pages.images import open_image
 from htr.reader import BATCH_PIXELS, Reader, load
 
@@ -145,7 +145,7 @@ def _page(reader: Reader, file: Path) -> dict[str, Any]:
     height, stride = reader.weights.header.height, reader.weights.header.network["width_stride"]
 
     def cut() -> list[Prepared]:
-        return [prepare(cut_strip(picture, line).picture, height) for line in page.lines]
+        return [prepare(crop_line(picture, line), height) for line in page.lines]
 
     prepared = cut()
     batches = [

@@ -21,11 +21,11 @@ from filelock import FileLock
 from htr.benchmark.lines import evaluate_lines
 from htr.benchmark.provenance import STUDYING, VERSION, code_sha256, labels_sha256
 from htr.benchmark.results import counted_code, write_result
-from htr.cli import counted
 from htr.corpora import label, load_corpus
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
 from htr.language import NONE
+from htr.messages import counted
 from htr.training.config import TrainConfig, checked, read_values
 from htr.training.folder import STEPS, InUse, OtherRun, fingerprint
 from htr.training.loop import check_options

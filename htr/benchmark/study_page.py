@@ -236,7 +236,7 @@ def _learning(result: dict[str, Any]) -> str:
     along = "minutes" if result["config"].get("minutes") else "epoch"
     chosen: list[dict[str, Any]] = []
     for variant in result["variants"]:
-        runs = [run for run in result["runs"] if run["variant"] == variant and len(run.get("curve", [])) > 1]
+        runs = [run for run in result["runs"] if run["variant"] == variant and len(run["curve"]) > 1]
         chosen += [max(runs, key=lambda run: run["train_lines"])] if runs else []
     if not 1 <= len(chosen) <= plots.DISTINCT:
         return ""

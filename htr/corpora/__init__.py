@@ -10,13 +10,13 @@ from pathlib import Path
 
 from htr.corpora.embedded import embedded_lines
 from htr.corpora.folder import load_folder, table_of
-from htr.corpora.fonts import handwriting_fonts
 from htr.corpora.iam import holds_iam, load_iam
 from htr.corpora.iam_words import WordLine, iam_words, tells_words
 from htr.corpora.pages import line_samples, load_pages, pages_with_xml
 from htr.corpora.sample import Drawer, Sample
 from htr.corpora.wording import Texts
 from htr.errors import InputError
+from htr.fonts import handwriting_fonts
 
 # What stands before the folder in the name of a corpus.
 _KINDS = re.compile("^(pages:)?((iam|lines|recombined|synthetic):)?")

@@ -65,6 +65,4 @@ def find_band(ink: np.ndarray) -> Band | None:
 
 
 def _weighted_median(values: ArrayLike, weights: ArrayLike) -> float:
-    order = np.argsort(values)
-    mass = np.cumsum(np.asarray(weights, float)[order])
-    return float(np.asarray(values, float)[order][np.searchsorted(mass, mass[-1] / 2)])
+    return float(np.quantile(values, 0.5, weights=weights, method="inverted_cdf"))

@@ -20,9 +20,8 @@ from tqdm import tqdm
 
 from htr.corpora import wording
 from htr.corpora.band import Band, find_band
-from htr.corpora.embedded import FAMILIES
-from htr.corpora.fonts import font_path, open_font
 from htr.corpora.sample import Sample
+from htr.fonts import FAMILIES, font_path, open_font
 from htr.lineimage import ink_of
 
 PRINT = ("EB Garamond", "Crimson Text", "Arimo", "IBM Plex Mono", "Roboto", "Lora", "Libre Baskerville")

@@ -17,16 +17,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from htr.corpora import wording
-from htr.corpora.fonts import font_path, open_font
 from htr.corpora.sample import Sample
 from htr.errors import InputError
-
-FAMILIES = {
-    "train": ("Dancing Script", "Delius", "Great Vibes", "Indie Flower", "Kalam", "Yellowtail", "Zeyada"),
-    "val": ("Shadows Into Light",),
-    "test": ("Caveat", "Satisfy"),
-}
-"""The fonts of each split, by family name."""
+from htr.fonts import FAMILIES, font_path, open_font
 
 PAGE_HEIGHT, PAGE_WIDTH = 1754, 1240
 """Size of the sample page, in pixels: A4 at 150 dpi."""

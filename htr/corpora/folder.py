@@ -12,11 +12,11 @@ from pathlib import Path
 
 from htr.alphabet import normalise
 from htr.batch import is_result
-from htr.cli import counted
 from htr.corpora.markup import seen
 from htr.corpora.sample import SPLITS, Doubt, Sample, as_seen, shows, told_split
 from htr.errors import InputError
 from htr.files import files_below, in_run, is_run, read_text, same_file
+from htr.messages import counted
 from htr.pages.images import SUFFIXES, by_worth, open_image
 
 log = logging.getLogger(__name__)

@@ -121,7 +121,7 @@ def _load_official(folder: Path) -> list[Sample]:
     table = folder / "ascii" / "lines.txt"
     if not table.is_file():
         raise InputError(f"{folder}: has no ascii/lines.txt; give the folder that holds IAM's ascii and lines folders")
-    writers = dict(writers_of_forms(folder / "ascii" / "forms.txt"))
+    writers = writers_of_forms(folder)
     splits = aachen_split()
     samples, without_image = [], 0
     texts: dict[str, dict[str, str]] = {}
@@ -129,9 +129,7 @@ def _load_official(folder: Path) -> list[Sample]:
         fields = row.split(" ", 8)
         name = re.fullmatch(r"([a-z]\d\d)-(\d{3}[a-z]?)-\d+", fields[0])
         if len(fields) != 9 or not name or fields[1] not in ("ok", "err") or not fields[8].strip("| "):
-            raise InputError(
-                f"{table}: line {number} is malformed ({row[:60]!r}); copy the file again from the database"
-            )
+            raise malformed(table, number, row)
         form = f"{name[1]}-{name[2]}"
         if form not in splits:
             continue
@@ -165,22 +163,28 @@ def table_rows(table: Path) -> Iterator[tuple[int, str]]:
             yield number, row.rstrip()
 
 
-def writers_of_forms(table: Path) -> Iterator[tuple[str, str]]:
-    """Forms and who wrote them; none, with a warning, where the table is missing.
+def malformed(table: Path, number: int, row: str) -> InputError:
+    """What is wrong with such a row of a table of IAM's."""
+    return InputError(f"{table}: line {number} is malformed ({row[:60]!r}); copy the file again from the database")
+
+
+def writers_of_forms(folder: Path) -> dict[str, str]:
+    """Who wrote the forms of a folder of IAM; none, with a warning, where `ascii/forms.txt` is missing.
 
     Raises:
         InputError: a row is malformed; it is named.
     """
+    table = folder / "ascii" / "forms.txt"
     if not table.is_file():
         log.warning("%s: missing, so writers are not known", table)
-        return
+        return {}
+    writers = {}
     for number, row in table_rows(table):
         fields = row.split()
         if len(fields) < 2:
-            raise InputError(
-                f"{table}: line {number} is malformed ({row[:60]!r}); copy the file again from the database"
-            )
-        yield fields[0], fields[1]
+            raise malformed(table, number, row)
+        writers[fields[0]] = fields[1]
+    return writers
 
 
 def xml_texts(file: Path) -> dict[str, str]:

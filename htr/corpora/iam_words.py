@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from htr.alphabet import normalise
-from htr.corpora.iam import aachen_split, table_rows, writers_of_forms
+from htr.corpora.iam import aachen_split, malformed, table_rows, writers_of_forms
 from htr.errors import InputError
 from htr.pages.images import open_image
 
@@ -90,15 +90,13 @@ def iam_words(folder: str | Path) -> list[WordLine]:
         fields = row.split(" ", 8)
         name = re.fullmatch(r"(([a-z]\d\d-\d{3}[a-z]?)-\d+)-\d+", fields[0])
         if len(fields) != 9 or not name or not all(re.fullmatch(r"-?\d+", field) for field in fields[3:7]):
-            raise InputError(
-                f"{table}: line {number} is malformed ({row[:60]!r}); copy the file again from the database"
-            )
+            raise malformed(table, number, row)
         if splits.get(name[2]) == "train":
             left, top, width, height = (int(field) for field in fields[3:7])
             sure = fields[1] == "ok" and width > 0 and height > 0
             box = (left, top, left + width, top + height) if sure else None
             lines.setdefault(name[1], []).append((name[0], PlacedWord(normalise(fields[8]), fields[7], box)))
-    writers = dict(writers_of_forms(folder / "ascii" / "forms.txt"))
+    writers = writers_of_forms(folder)
     boxes = _boxes_in_lines(folder / "words.tsv") if (folder / "words.tsv").is_file() else None
     found = []
     for line, words in lines.items():

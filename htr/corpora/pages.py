@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from htr.cli import counted
 from htr.corpora.folder import has_text, pictures_with_texts
-from htr.corpora.iam import aachen_split, natural_text, table_rows, writers_of_forms, xml_texts
+from htr.corpora.iam import aachen_split, malformed, natural_text, table_rows, writers_of_forms, xml_texts
 from htr.corpora.markup import Shape, Truth, read_xml, rectangle, scaled_page, seen
 from htr.corpora.sample import Doubt, Sample, told_split
 from htr.errors import InputError
 from htr.files import files_below, in_run
+from htr.messages import counted
 from htr.pages.containers import Line, Page
 from htr.pages.crop import crop_line
 from htr.pages.images import SUFFIXES, open_image
@@ -136,7 +136,7 @@ def _load_forms(folder: Path) -> list[PageTruth]:
     if not table.is_file():
         raise InputError(f"{folder}: has no ascii/lines.txt; give the folder that holds IAM's ascii and forms folders")
     pictures = {file.stem: file for file in (folder / "forms").glob("*.png")}
-    writers, splits = dict(writers_of_forms(folder / "ascii" / "forms.txt")), aachen_split()
+    writers, splits = writers_of_forms(folder), aachen_split()
     texts = {form: xml_texts(folder / "xml" / f"{form}.xml") for form in pictures}
     forms: dict[str, list[Line]] = {}
     for number, row in table_rows(table):
@@ -144,9 +144,7 @@ def _load_forms(folder: Path) -> list[PageTruth]:
         form = fields[0].rpartition("-")[0]
         # Width and height are not zero.
         if len(fields) != 9 or not re.fullmatch(r"(\d+ ){2}0*[1-9]\d* 0*[1-9]\d*", " ".join(fields[4:8]), re.ASCII):
-            raise InputError(
-                f"{table}: line {number} is malformed ({row[:60]!r}); copy the file again from the database"
-            )
+            raise malformed(table, number, row)
         if form in pictures and form in splits:
             text = texts[form].get(fields[0]) or natural_text(fields[8].replace("|", " "))
             shape = Shape(None, rectangle(*map(int, fields[4:8])), text)

@@ -13,8 +13,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from htr.alphabet import normalise
-from htr.batch import Task, naming
-from htr.cli import counted
+from htr.batch import naming
 from htr.corpora.folder import (
     TABLES,
     is_page,
@@ -29,6 +28,7 @@ from htr.corpora.sample import Doubt, Sample, as_seen, told_split
 from htr.corpora.transcript import Match, as_written, match_lines
 from htr.errors import InputError
 from htr.files import files_below, in_run, read_text, same_file
+from htr.messages import counted
 from htr.pages.containers import Page, Region
 
 log = logging.getLogger(__name__)
@@ -211,7 +211,7 @@ def _from_page(
 ) -> tuple[list[Sample], list[Doubt]]:
     """The lines of a page that are surely those of its text, and the others."""
     name = image.relative_to(folder).with_suffix("").as_posix()
-    with naming(Task(image, 1, name, Path(name))):
+    with naming(name):
         page = read_page(image)
     lines = page.lines
     readings = [line.text for line in lines]

@@ -21,10 +21,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from htr.cli import run
-from htr.corpora.fonts import font_path, handwriting_fonts, open_font
 from htr.corpora.paper import between_neighbours, on_paper
 from htr.corpora.wording import ALPHABET, Texts
 from htr.errors import InputError
+from htr.fonts import font_path, handwriting_fonts, open_font
 
 CROSSED_OUT = "#"
 """What stands in a text for a word that is crossed out, as in IAM."""
@@ -178,7 +178,7 @@ class SyntheticLines:
     The object is small and can be sent to other processes, which open fonts and texts for themselves.
 
     Args:
-        fonts: font files, see `htr.corpora.fonts.handwriting_fonts`.
+        fonts: font files, see `htr.fonts.handwriting_fonts`.
         texts: what is written.
         crossed_out: share of words that are crossed out; `CROSSED_OUT` stands for them in the text.
 

@@ -17,13 +17,13 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from htr.cli import counted, printable
 from htr.corpora.sample import Doubt, Sample
 from htr.corpora.source import Source
 from htr.decoding import columns_needed
 from htr.errors import InputError
 from htr.files import read_text, write_whole
 from htr.lineimage import columns_of, prepare
+from htr.messages import counted, printable
 from htr.pages.images import can_hold_writing
 
 log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from typing import Any
 from htr.alphabet import named
 from htr.benchmark.blocks import markdown_table
 from htr.benchmark.details import sign
-from htr.cli import counted
 from htr.finetuning.run import Outcome
 from htr.finetuning.selftraining import SelfTaught
+from htr.messages import counted
 
 # Confusions that are listed.
 _CONFUSIONS = 12

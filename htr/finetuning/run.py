@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from htr.alphabet import named
 from htr.benchmark.details import mistakes
 from htr.benchmark.lines import evaluate_lines
-from htr.cli import counted
 from htr.corpora import load_corpus
 from htr.corpora.folder import lines_of_table
 from htr.corpora.sample import Doubt, Sample
@@ -24,6 +23,7 @@ from htr.finetuning.mixing import mix, mixture_of, write_taught
 from htr.finetuning.recipe import Read, pace, recipe
 from htr.finetuning.unread import keep_unread, read_unread, refuse_transcribed
 from htr.language import AUTO, NONE, LanguageModel, find_models, load_languages
+from htr.messages import counted
 from htr.reader import Reader
 from htr.training.config import TrainConfig
 from htr.training.run import train

@@ -24,7 +24,7 @@ from htr.finetuning.mixing import mix, mixture_of, write_taught
 from htr.finetuning.recipe import pace, recipe, recipe_of_unread
 from htr.finetuning.run import without_readings
 from htr.finetuning.unread import keep_unread, read_unread
-from htr.language import AUTO, NONE, LanguageModel, find_models, load_languages
+from htr.language import NONE, LanguageModel, find_models, load_languages
 from htr.lineimage import prepare
 from htr.reader import Reader
 from htr.training.run import train
@@ -88,9 +88,7 @@ class SelfTaught:
     date: str
 
 
-def learn_unread(
-    unread: Path, out: Path, start: str | None = None, overrides: Sequence[str] = (), language: str = AUTO
-) -> SelfTaught:
+def learn_unread(unread: Path, out: Path, start: str | None, overrides: Sequence[str], language: str) -> SelfTaught:
     """Teaches weights the hands of pages that nobody transcribed, or goes on where that was stopped.
 
     Of the lines that are found, about a seventh is held out. The others are read with the help of language, and those of which the

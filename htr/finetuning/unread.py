@@ -19,13 +19,13 @@ import numpy as np
 from tqdm import tqdm
 
 from htr.batch import Task, find_all_pages, find_files, naming
-from htr.cli import counted
 from htr.corpora.folder import has_text, lines_of_table, pictures_with_texts, table_of
 from htr.corpora.pages import pages_with_xml, stem_of
 from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.files import in_run
 from htr.finetuning.lines import key_of, write_lines
+from htr.messages import counted
 from htr.pages.containers import Line
 from htr.pages.crop import crop_line, looks_like_line
 from htr.pages.images import PDF_DPI, can_hold_writing, grey, open_image, open_page
@@ -148,7 +148,7 @@ def _unread(source: Path, reader: Reader, labelled: set[str], but: Collection[st
     tasks = [task for task in _pages(source) if task.result.as_posix() not in names]
     for task in tqdm(tasks, desc="finding unread lines", unit=" pages", leave=False, disable=None):
         try:
-            with naming(task):
+            with naming(task.name):
                 pictures = _pictures(task, reader, labelled)
         except InputError as error:
             log.warning("%s, and is left out", error)

@@ -115,7 +115,7 @@ def cut_strip(page: np.ndarray, line: Line) -> Strip:
         line: where it lies; its baseline and polygon.
 
     Returns:
-        The polygon's height and a margin of 3 %, uint8, in the page's polarity.
+        The strip; its picture has the polygon's height and a margin of 3 %, uint8, in the page's polarity.
     """
     frame = Frame.of(line.baseline)
     inside = frame.measure(line.polygon)

@@ -13,12 +13,12 @@ _GRAIN = 3  # within so many standard deviations, grain of paper and nothing els
 _MIN_CONTRAST = 20  # grey levels of 255 by which ink is darker than its paper, at least
 
 
-def ink_mask(grey: np.ndarray, negative: bool | None = None, faint: bool = False) -> tuple[np.ndarray, float]:
+def ink_mask(grey: np.ndarray, negative: bool, faint: bool = False) -> tuple[np.ndarray, float]:
     """Tells ink from paper.
 
     Args:
         grey: shape (height, width), uint8, 0 = black.
-        negative: whether the writing is white on black; judged from the picture if None.
+        negative: whether the writing is white on black.
         faint: take for ink what is a little darker than paper, however dark the rest of the ink is.
 
     Returns:
@@ -27,7 +27,7 @@ def ink_mask(grey: np.ndarray, negative: bool | None = None, faint: bool = False
     zoom = min(1.0, (WORK_PIXELS / grey.size) ** 0.5)
     size = (max(1, round(grey.shape[1] * zoom)), max(1, round(grey.shape[0] * zoom)))
     small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    if is_negative(small) if negative is None else negative:
+    if negative:
         small = 255 - small
     darkness = 255 - cv2.divide(small, find_paper(small), scale=255)
     threshold = 0.0 if faint else cv2.threshold(darkness, 0, 255, cv2.THRESH_OTSU)[0]

@@ -228,7 +228,7 @@ def _kinds(kind: type[Config], key: str) -> tuple[type, ...]:
 
 
 _TYPES = {
-    int: "a whole number", float: "a number", str: "a text", bool: "true or false", list: "a list", dict: "{key: value}",
+    int: "a whole number", float: "a number", str: "a text", list: "a list", dict: "{key: value}",
     type(None): "null",
 }  # fmt: skip
 

@@ -16,11 +16,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm import tqdm
 
 from htr.alphabet import Alphabet, named
-from htr.cli import counted
 from htr.corpora.sample import Drawer, Sample
 from htr.decoding import columns_needed
 from htr.errors import InputError
 from htr.lineimage import batches_of_like_width, collate, columns_of, prepare
+from htr.messages import counted
 from htr.training.augmentation import SHORTEST, STRETCH, augment, augmentation, stretch
 
 log = logging.getLogger(__name__)

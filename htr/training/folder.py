@@ -20,11 +20,11 @@ import yaml
 from filelock import FileLock, Timeout
 from lightning.pytorch.utilities import rank_zero_only
 
-from htr.cli import printable
 from htr.corpora import label
 from htr.corpora.sample import Sample
 from htr.errors import InputError, first_line
 from htr.files import remove_partial, write_whole
+from htr.messages import printable
 from htr.training.config import Config, TrainConfig, checked, read_values
 from htr.weights import Weights, sha256
 

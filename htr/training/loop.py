@@ -15,8 +15,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressB
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from htr.cli import memory_short
-from htr.errors import InputError, first_line
+from htr.errors import InputError, first_line, memory_short
 from htr.files import written_whole
 from htr.machine import use_bfloat16
 from htr.training.config import Config

@@ -18,12 +18,12 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from htr.alphabet import BLANK, Alphabet, named
-from htr.cli import counted
 from htr.corpora import folder_of, label, load_corpus, load_drawer
 from htr.corpora.sample import Drawer, Sample
 from htr.errors import InputError
 from htr.files import write_whole
 from htr.machine import describe
+from htr.messages import counted
 from htr.network import BESIDE, Recogniser, build_encoder, load_all_pretrained
 from htr.training.config import TrainConfig
 from htr.training.data import Lines

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from PIL import Image
 
-from htr.cli import printable
+from htr.messages import printable
 from htr.pages.containers import Character, Line, Page, Point, Word
 
 

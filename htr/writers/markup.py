@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 
-from htr.cli import printable
+from htr.messages import printable
 from htr.pages.containers import Character, Line, Page, Point, Region, Word
 
 VERSION = version("htr")

@@ -9,7 +9,7 @@ from statistics import median
 
 from PIL import Image, ImageDraw, ImageFont
 
-from htr.corpora.fonts import font_path
+from htr.fonts import font_path
 from htr.pages.containers import Line, Page, Point, Word
 from htr.writers.markup import file_name, legal, outline, spine, words_of
 

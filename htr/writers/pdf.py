@@ -15,8 +15,8 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.pdfgen.textobject import PDFTextObject
 
-from htr.corpora.fonts import font_path
 from htr.errors import InputError
+from htr.fonts import font_path
 from htr.pages.containers import Page, Word
 from htr.writers.markup import VERSION, file_name, legal, spine, words_of
 

@@ -158,7 +158,7 @@ def test_pages_are_measured_beside_a_finder_once(tmp_path, monkeypatch, echo):
     write_page(tmp_path / "letters", "page", list(zip(["one", "two"], boxes)))
     # The other finds the first of two lines.
     corners = [[100, 100], [500, 100], [500, 140], [100, 140]]
-    answer = {"result": [{"baseline": [[100, 135], [500, 135]], "polygon": corners}], "seconds": 0.5}
+    answer = {"result": [corners], "seconds": 0.5}
     (tmp_path / "runners" / "run_echo.py").write_text(
         ECHO.replace('{"result": "echo", "seconds": 0.5}', json.dumps(answer))
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from htr.benchmark import peers
-from htr.benchmark.peers import PEERS, RUNNERS, Peer, PeerLine, PeerProcess, PeerReading, Unreadable
+from htr.benchmark.peers import PEERS, RUNNERS, Peer, PeerProcess, PeerReading, Unreadable
 from htr.errors import InputError
 
 STAND_IN = Peer("standin", "Stand-in", "lines", ("nothing==1.0",), (), "MIT", "https://example.org")
@@ -25,7 +25,7 @@ def load(threads, language):
             print("Segmentation fault", file=sys.stderr)
             os._exit(1)
         if text == "page":
-            return [dict(baseline=[[0, 5], [9, 5]], polygon=[[0, 0], [9, 0], [9, 9]])]
+            return [[[0, 0], [9, 0], [9, 9]]]
         return 7 if text == "rubbish" else text.upper()
     bounds = [os.environ[name] for name in ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT")]
     return Runner(lambda file: open(file).read() or None, work, dict(versions=dict(threads=threads, language=language, bounds=bounds)))
@@ -72,8 +72,8 @@ def test_readings_come_in_order_whatever_the_library_prints(folder):
 
 def test_lines_are_found(folder):
     with PeerProcess(STAND_IN, 1, folder) as peer:
-        (found,) = peer.find(pictures(folder, "page"))
-    assert found.lines == [PeerLine([(0, 5), (9, 5)], [(0, 0), (9, 0), (9, 9)])] and found.seconds > 0
+        found = peer.find(*pictures(folder, "page"))
+    assert found.polygons == [[(0, 0), (9, 0), (9, 9)]] and found.seconds > 0
 
 
 def test_a_peer_that_dies_says_its_last_words(folder):
@@ -97,7 +97,7 @@ def test_a_picture_that_cannot_be_opened_is_named_and_the_next_one_read(folder):
 
 def test_rubbish_is_refused(folder):
     with PeerProcess(STAND_IN, 1, folder) as peer:
-        for texts, ask in ((["rubbish"], peer.read), (["page"], peer.read), (["one"], peer.find)):
+        for texts, ask in ((["rubbish"], peer.read), (["page"], peer.read), (["one"], lambda files: peer.find(*files))):
             with pytest.raises(InputError, match="^Stand-in: gave an answer that makes no sense"):
                 ask(pictures(folder, *texts))
 

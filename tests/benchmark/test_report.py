@@ -395,9 +395,12 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
 def test_fine_tunings_with_other_numbers_of_lines_are_drawn_together(folder):
     def measured(name, date, code, **cer_by_lines):
         def read(cer):
+            rates = {
+                "test": {"value": cer, "low": 0.0, "high": 100.0},
+                "general": {"value": 1.0, "low": 0.0, "high": 2.0},
+            }
             return {
-                "test": {"CER": {"value": cer, "low": 0.0, "high": 100.0}},
-                "general": {"CER": {"value": 1.0, "low": 0.0, "high": 2.0}},
+                f"{lines}{helped}": {"CER": rate} for lines, rate in rates.items() for helped in ("", " with language")
             }
 
         runs = [

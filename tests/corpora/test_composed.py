@@ -7,9 +7,9 @@ from htr.corpora import composed
 from htr.corpora.band import find_band
 from htr.corpora.composed import Composer, hand_of
 from htr.corpora.embedded import embedded_lines
-from htr.corpora.fonts import font_path
 from htr.corpora.sample import Sample
 from htr.errors import InputError
+from htr.fonts import font_path
 
 SIDE = 256
 TEXT = "the quick brown fox jumps over a lazy dog now and then"

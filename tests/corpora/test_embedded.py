@@ -8,7 +8,6 @@ import pytest
 
 from htr.corpora import embedded, wording
 from htr.corpora.embedded import (
-    FAMILIES,
     PAGE_HEIGHT,
     PAGE_WIDTH,
     draw_line,
@@ -16,8 +15,8 @@ from htr.corpora.embedded import (
     random_hand,
     sample_page,
 )
-from htr.corpora.fonts import font_path
 from htr.errors import InputError
+from htr.fonts import FAMILIES, font_path
 from htr.pages.images import open_image
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"

@@ -10,10 +10,10 @@ import pytest
 
 from htr.alphabet import normalise
 from htr.corpora import synthetic
-from htr.corpora.fonts import HANDWRITING, font_path, handwriting_fonts
 from htr.corpora.synthetic import CROSSED_OUT, Face, SyntheticLines
 from htr.corpora.wording import ACCENTED, ALPHABET, Texts
 from htr.errors import InputError
+from htr.fonts import HANDWRITING, font_path, handwriting_fonts
 from htr.lineimage import prepare
 
 

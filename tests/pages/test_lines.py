@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from htr.corpora.embedded import sample_page
-from htr.corpora.fonts import font_path
+from htr.fonts import font_path
 from htr.pages.containers import Line, Page, Region
 from htr.pages.images import open_image
 from htr.pages.lines import LineFinder

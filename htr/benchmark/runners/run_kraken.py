@@ -19,7 +19,7 @@ def load(threads: int, language: str) -> Runner:
 
     def find(picture: Image.Image) -> list[dict[str, Any]]:
         lines = finder.predict(picture, config).lines
-        return [{"baseline": line.baseline, "polygon": line.boundary} for line in lines]
+        return [line.boundary for line in lines]
 
     facts = {
         "versions": versions("kraken", "torch", "scikit-image", "shapely", "numpy"),

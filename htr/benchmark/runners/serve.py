@@ -27,8 +27,8 @@ class Runner(NamedTuple):
     """A peer that has loaded.
 
     open: makes a picture of a file's path.
-    work: makes of that what the peer is asked for: the text of a line, or the lines of a page, each a dictionary of the
-        `baseline` and the `polygon`, lists of x and y in pixels.
+    work: makes of that what the peer is asked for: the text of a line, or the polygons of a page's lines, lists of x and y in
+        pixels.
     facts: what a figure must say of the peer: `versions`, `models`, `notes`.
     """
 

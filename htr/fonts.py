@@ -9,24 +9,21 @@ from PIL import ImageFont
 from htr.errors import InputError
 from htr.files import files_below
 
-HANDWRITING = (
-    "Dancing Script",
-    "Delius",
-    "Great Vibes",
-    "Indie Flower",
-    "Kalam",
-    "Oleo Script",
-    "Pacifico",
-    "Yellowtail",
-    "Zeyada",
-)
+FAMILIES = {
+    "train": ("Dancing Script", "Delius", "Great Vibes", "Indie Flower", "Kalam", "Yellowtail", "Zeyada"),
+    "val": ("Shadows Into Light",),
+    "test": ("Caveat", "Satisfy"),
+}
+"""The fonts of each split of the embedded lines, by family name; those of test draw the sample page too."""
+
+HANDWRITING = (*FAMILIES["train"], "Oleo Script", "Pacifico")
 """The handwriting fonts that come as packages with htr, by family name."""
 
 SUFFIXES = ".ttf", ".otf", ".woff", ".woff2"
 """What the names of font files end in."""
 
-KEPT_APART = ("Caveat", "Satisfy", "Shadows Into Light")
-"""The fonts of the embedded test and validation lines and of the sample page: recognisers are not trained on them."""
+KEPT_APART = (*FAMILIES["test"], *FAMILIES["val"])
+"""Recognisers are not trained on these."""
 
 
 def font_path(family: str) -> Path:

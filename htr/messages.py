@@ -1,0 +1,22 @@
+"""Words of messages, and names in them."""
+
+from __future__ import annotations
+
+import re
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 page`, `2 pages`."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def printable(name: str) -> str:
+    """A file name that any output takes: bytes that are no UTF-8 become question marks."""
+    return name.encode(errors="replace").decode()
+
+
+def on_one_line(text: str) -> str:
+    """A text with what rules a screen (ends of lines, colours) spelt out: names of files may hold such characters."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
