@@ -128,18 +128,8 @@ def finetune(
     folder = claim(source, out, parent, overrides, unread, language)
     corpus = folder / "lines"
     if not (corpus / "lines.tsv").is_file():
-        if unread:
-            refuse_transcribed(unread)
-        # Weights of its own: on a GPU it takes them there, and the parent's are mixed on the CPU.
-        reader = Reader(load_weights(start), languages)
-        found = load_source(source, reader.read_page)
-        chosen = choose_lines(found, corpus / _ASIDE, parent.header.height, parent.network.width_stride)
-        if unread:
-            # Of a page of which htr wrote the XML, the lines are labelled if it is found in SOURCE, and else unread.
-            known = {sample.form for sample in found.samples if sample.form} if unread.samefile(source) else set()
-            count = keep_unread(unread, folder / "unread", found.samples, reader, but=known, pages=found.pages)
-            log.warning("%s without a text will be read and learnt from", counted(count, "line"))
-        write_lines(corpus, chosen)
+        # Weights of its own: on a GPU the reader takes them there, and the parent's are mixed on the CPU.
+        _gather(source, unread, Reader(load_weights(start), languages), folder)
     samples, doubts = load_corpus(f"lines:{corpus}"), read_doubts(corpus / _ASIDE)
     learnt = [sample for sample in samples if sample.split == "train"]
     pages = {sample.form for sample in learnt if sample.form}
@@ -208,6 +198,21 @@ def finetune(
         minutes=round(sum(run["minutes"] for run in runs), 1), config=runs[0]["config"], machine=runs[0]["machine"],
         date=date.today().isoformat(),
     )  # fmt: skip
+
+
+def _gather(source: Path, unread: Path | None, reader: Reader, folder: Path) -> None:
+    """Writes the lines of a source, and those unread, to the folder of a run; the labelled ones last, which show that all are there."""
+    if unread:
+        refuse_transcribed(unread)
+    found = load_source(source, reader.read_page)
+    corpus, stride = folder / "lines", reader.weights.header.network["width_stride"]
+    chosen = choose_lines(found, corpus / _ASIDE, reader.weights.header.height, stride)
+    if unread:
+        # Of a page of which htr wrote the XML, the lines are labelled if it is found in SOURCE, and else unread.
+        known = {sample.form for sample in found.samples if sample.form} if unread.samefile(source) else set()
+        count = keep_unread(unread, folder / "unread", found.samples, reader, but=known, pages=found.pages)
+        log.warning("%s without a text will be read and learnt from", counted(count, "line"))
+    write_lines(corpus, chosen)
 
 
 def _read_unread(folder: Path, name: str, taught: Path, languages: list[LanguageModel]) -> Read:
