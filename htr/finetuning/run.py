@@ -201,7 +201,7 @@ def finetune(
 
 
 def _gather(source: Path, unread: Path | None, reader: Reader, folder: Path) -> None:
-    """Writes the lines of a source, and those unread, to the folder of a run; the labelled ones last, which show that all are there."""
+    """Writes the lines of a source, and those unread, to the folder of a run; the labelled ones last, as a sign that all are there."""
     if unread:
         refuse_transcribed(unread)
     found = load_source(source, reader.read_page)
