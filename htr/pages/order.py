@@ -18,6 +18,8 @@ _ALONE = 3  # so many have a row for one above or below all rows
 
 _ACROSS = 0.25  # a line runs across both columns if so much of it lies in each
 
+_UNDER = 0.1  # a line reaches under a note in the margin if so much of it does
+
 _SUM = 8.0  # sums in several columns are narrower than so many small letters are high
 
 _FOLD = 3.0  # the empty middle of a double page is wider than so many small letters are high
@@ -133,9 +135,7 @@ def _blocks(lines: list[_Placed]) -> list[_Block]:
             blocks.extend(block._replace(note=note or block.note) for block in part)
 
     waiting = sorted(lines, key=lambda line: line.row)
-    across = [
-        line for line in waiting if min(gutter - line.left, line.right - gutter) > _ACROSS * (line.right - line.left)
-    ]
+    across = [line for line in waiting if _beyond(line, gutter) > _ACROSS]
     # What runs across both columns takes the number, date or sum of its row with it.
     columns = [line for line in waiting if line not in across]
     rows, taken = [], list(across)
@@ -152,6 +152,11 @@ def _blocks(lines: list[_Placed]) -> list[_Block]:
             (left if line.left + line.right < 2 * gutter else right).append(line)
     close()
     return blocks
+
+
+def _beyond(line: _Placed, x: float) -> float:
+    """The share of a line that lies on the side of a column of pixels where less of it is; below 0 if it ends before."""
+    return min(x - line.left, line.right - x) / (line.right - line.left)
 
 
 def _width(lines: list[_Placed]) -> float:
@@ -178,8 +183,9 @@ def _find_gutter(lines: list[_Placed]) -> float | None:
         crossing = sum(top <= line.row <= bottom for line in across) if beside > 2 else len(across)
         score = beside - crossing
         width = start - edge
-        # A note counts as two rows beside two, where no line of the page reaches under it.
-        if not across and (_is_note(left, beyond) or _is_note(beyond, left)):
+        # A note counts as two rows beside two, where no line of the page reaches far under it, or between its rows.
+        under = [line for line in across if top <= line.row <= bottom or _beyond(line, x) > _UNDER]
+        if not under and (_is_note(left, beyond) or _is_note(beyond, left)):
             beside, score = 2, max(score, 1)
         # Longer lines on the left are on the rows of the others too, as long as they end before these.
         if _keep_rows([line for line in lines if line.left <= edge and line.right <= start], beyond):

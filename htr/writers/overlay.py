@@ -10,6 +10,7 @@ from statistics import median
 from PIL import Image, ImageDraw, ImageFont
 
 from htr.fonts import font_path
+from htr.messages import counted
 from htr.pages.containers import Line, Page, Point, Word
 from htr.writers.markup import file_name, legal, outline, spine, words_of
 
@@ -134,7 +135,7 @@ def _legend(page: Page, width: int) -> list[list[tuple[float, str, Colour]]]:
     """Which page this is, what the colours mean, and the notes of the page, in rows of this width; each with its left edge."""
     count = sum(len(region.lines) for region in page.regions)
     parts = [
-        (f"{' '.join(file_name(page).split())}, page {page.number}: {count} lines", INK),
+        (f"{' '.join(file_name(page).split())}, page {page.number}: {counted(count, 'line')}", INK),
         *KINDS.items(),
         ("base line", BASELINE),
     ]

@@ -148,6 +148,12 @@ def test_a_notebook_on_a_table_may_lie_askew(degrees):
     assert order(page, degrees=degrees, size=(4000, 3000)) == told
 
 
+def test_a_line_that_ends_a_little_under_a_note_leaves_it_a_note():
+    lines = [*column("a", 100, 700, 100, 8), line("n", 760, 900, 250)]
+    lines[6] = line("a6", 100, 790, 460)
+    assert order(lines) == [("text", "a0 a1 a2 a3 a4 a5 a6 a7"), ("margin", "n")]
+
+
 def test_a_page_number_above_or_below_a_note_leaves_it_a_note():
     lines = [*column("a", 300, 900, 100, 8), line("n", 50, 220, 310)]
     text = ("text", "a0 a1 a2 a3 a4 a5 a6 a7")
