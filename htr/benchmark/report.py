@@ -109,7 +109,7 @@ def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> I
     if lines or peers:
         yield from overview(lines, peers)
     yield from whole_pages(pages, results.pages)
-    yield from own_hand(taught, transcripts, tested(lines))
+    yield from own_hand(taught, transcripts, lines)
     yield from speed(speeds, tested(lines), peers)
     if lines:
         yield from accuracy(lines, folder, examples)

@@ -169,19 +169,13 @@ def overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
     measured = {result["labels_sha256"] for result in lines}
     peers = [result for result in peers if result["labels_sha256"] in measured or not lines]
     counts = {result["name"]: result["lines"] for result in [*lines, *peers]}
-    machines: dict[str, dict[str, None]] = {}
-    for result in lines:
-        machines.setdefault(f"htr {reader_of(result)}", {})[result["where"]] = None
-    for result in peers:
-        for reader in result["readers"]:
-            if reader["name"] != "htr":
-                machines.setdefault(reader["title"], {})[result["where"]] = None
+    places = _places(lines, peers)
     # The machine hardly matters here, and makes columns wide.
-    once = all(len(of_reader) == 1 for of_reader in machines.values())
+    once = all(len(of_reader) == 1 for of_reader in places.values())
     for rate, meaning in (("CER", "wrong characters"), ("WER", "wrong words")):
         columns: dict[str, dict[str, str]] = {}
         for result in lines:
-            row, reader = result["name"], f"htr {reader_of(result)}" if once else named_reader(result)
+            row, reader = result["name"], f"htr {reader_of(result)}{'' if once else result['where']}"
             columns.setdefault(reader, {})[row] = interval(result["scores"][rate])
             if result["language"]:
                 helped = f"{reader}, with {named_language(result)}"
@@ -200,10 +194,10 @@ def overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
             ],
         )
     if once:
-        places: dict[str, list[str]] = {}
-        for reader, (where, *_) in machines.items():
-            places.setdefault(where, []).append(reader)
-        if told := [f"{', '.join(readers)}{where}" for where, readers in places.items() if where]:
+        readers: dict[str, list[str]] = {}
+        for reader, (where, *_) in places.items():
+            readers.setdefault(where, []).append(reader)
+        if told := [f"{', '.join(there)}{where}" for where, there in readers.items() if where]:
             yield Text(f"Read by {'; '.join(told)}.")
     yield from _in_any_case(peers)
     yield Text(
@@ -225,6 +219,21 @@ def overview(lines: list[Result], peers: list[Result]) -> Iterator[Block]:
         )
     if known := [text for reader in dict.fromkeys(map(reader_of, lines)) if (text := _learnt(reader, lines))]:
         yield Text("**What the readers know:** " + " ".join(known) + _OTHERS_KNOW * bool(peers))
+
+
+def _places(lines: list[Result], peers: list[Result]) -> dict[str, dict[str, None]]:
+    """Where each reader has read, as `where` of the results tells."""
+    read = [(f"htr {reader_of(result)}", result["where"]) for result in lines]
+    read += [
+        (reader["title"], result["where"])
+        for result in peers
+        for reader in result["readers"]
+        if reader["name"] != "htr"
+    ]
+    places: dict[str, dict[str, None]] = {}
+    for reader, where in read:
+        places.setdefault(reader, {})[where] = None
+    return places
 
 
 def tested(lines: list[Result]) -> list[Result]:

@@ -277,7 +277,7 @@ def own_hand(taught: list[Result], transcripts: list[Result], lines: list[Result
 
     Args:
         taught, transcripts: results of fine-tunings and of texts laid beside lines, each with its `where`.
-        lines: results of test lines, which may tell of the weights that fine-tunings start from.
+        lines: results of lines, which may tell of the weights that fine-tunings start from.
     """
     if not (taught or transcripts):
         return
