@@ -1,9 +1,9 @@
 """Pages put together from single lines, with their truth: what the finding of lines learns from.
 
-Real lines (their ink, without their paper) and lines drawn in fonts are set out on drawn paper: columns, notes in the
-margin, print above or beside the writing, rules and squares, stains, shadows, ink that shows through, a dark table
-around the page; then bent and turned as a photograph would. Everything is seeded. The fonts of print come with the
-extra `finder` (`pip install 'htr[finder]'`).
+Real lines (their ink, without their paper) and lines drawn in fonts are set out on drawn paper: columns, registers and
+accounts, notes in the margin, print above or beside the writing, pen and pencil, rules and squares, drawings, staves,
+stains, shadows, ink that shows through, a dark table around the page; then bent and turned as a photograph would.
+Everything is seeded. The fonts of print come with the extra `finder` (`pip install 'htr[finder]'`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -105,6 +106,9 @@ class _Sheet:
         self.cores = np.zeros((2, self.size, self.size), np.uint8)
         # Height of the small letters: most often as of pages seen at 1 million pixels, now and then of a close-up.
         self.letter = float(np.exp(rng.uniform(np.log(4.5), np.log(20)))) if self.chance(0.9) else rng.uniform(18, 32)
+        # How dark the darkest ink is, now and then pencil, and how dark what is set just now is beside it.
+        self.depth = rng.uniform(0.35, 0.95) if self.chance(0.75) else np.exp(rng.uniform(np.log(0.1), np.log(0.35)))
+        self.pressure = 1.0
 
     def chance(self, share: float) -> bool:
         return self.rng.random() < share
@@ -112,14 +116,18 @@ class _Sheet:
     def compose(self) -> Composed:
         rng = self.rng
         left, top, right, bottom = self._paper_box()
+        behind = None
+        if self.chance(0.12):
+            self._fill(left, top, right, bottom)
+            behind = self.ink[:, ::-1]
+            self.ink, self.cores = np.zeros_like(self.ink), np.zeros_like(self.cores)
         if self.chance(0.95):
             self._fill(left, top, right, bottom)
-        clutter = self._clutter(left, top, right, bottom)
+        clutter = self._clutter(left, top, right, bottom, behind)
         tone = self._paper(left, top, right, bottom)
         maps = [self.ink, *self.cores, clutter, tone]
         ink, writing, print_, clutter, tone = self._photograph(maps)
-        depth = rng.uniform(0.35, 0.95)
-        picture = tone * (1 - np.clip(ink * depth, 0, 1)) * (1 - np.clip(clutter, 0, 1))
+        picture = tone * (1 - np.clip(ink * self.depth, 0, 1)) * (1 - np.clip(clutter, 0, 1))
         if self.chance(0.6):
             picture = picture * self._light()
         if self.chance(0.5):
@@ -149,6 +157,11 @@ class _Sheet:
         left, top, right, bottom = left + inset[0], top + inset[1], right - inset[2], bottom - inset[3]
         edges = [(left, right)]
         width = right - left
+        if self.chance(0.2) and width > 20 * letter:
+            head = top + int(rng.uniform(0, 0.3) * (bottom - top)) if self.chance(0.3) else top
+            self._column(left, top, right, head)
+            self._table(left, head, right, bottom)
+            return
         if self.chance(0.25) and width > 24 * letter:
             middle, gutter = left + width * rng.uniform(0.35, 0.65), letter * rng.uniform(1.5, 5)
             edges = [(left, int(middle - gutter / 2)), (int(middle + gutter / 2), right)]
@@ -169,6 +182,7 @@ class _Sheet:
             letter = self.letter * (rng.uniform(0.6, 1.1) if printed else rng.uniform(0.85, 1.15))
             pitch = letter * (rng.uniform(1.9, 3.2) if printed else np.exp(rng.uniform(np.log(1.9), np.log(5))))
             hand = self._print() if printed else self._hand()
+            self.pressure = rng.uniform(0.25, 1) if self.chance(0.2) else 1.0
             spread = letter * rng.uniform(0.5, 5) if self.chance(0.15) else 0.0
             y += pitch * rng.uniform(0.8, 1.3)
             for _ in range(int(rng.integers(1, 8 if printed else 30))):
@@ -186,6 +200,87 @@ class _Sheet:
                     cv2.line(self.ink, (left, row), (right, row), rng.uniform(0.4, 1), int(rng.integers(1, 4)))
             if self.chance(0.3):
                 y += pitch * rng.uniform(0.5, 4)
+
+    def _table(self, left: int, top: int, right: int, bottom: int) -> None:
+        """Sets the rows of a register or of accounts: numbers or dates, entries, and sums, each in its column."""
+        rng, letter = self.rng, self.letter
+        self.pressure = rng.uniform(0.25, 1) if self.chance(0.2) else 1.0
+        entries = 1 if self.chance(0.6) else int(rng.integers(2, 5))
+        numbers = int(rng.integers(0, 3)), int(rng.integers(0, 5))
+        kinds = [False] * numbers[0] + [True] * entries + [False] * numbers[1]
+        shares = np.where(kinds, rng.uniform(12, 40, len(kinds)), rng.uniform(2.5, 8, len(kinds)))
+        edges = left + np.cumsum([0, *shares]) / shares.sum() * (right - left)
+        pitch = letter * np.exp(rng.uniform(np.log(1.9), np.log(4.5)))
+        slope = rng.normal(0, 0.006)
+        if self.chance(0.75):
+            dark, thick, double = rng.uniform(0.2, 1), int(rng.integers(1, 3)), self.chance(0.2)
+            for edge in edges[(0 if self.chance(0.5) else 1) : (None if self.chance(0.5) else -1)]:
+                for x in (edge, edge + 3 * thick) if double else (edge,):
+                    cv2.line(self.ink, (int(x), top), (int(x - slope * (bottom - top)), bottom), dark, thick)
+        y = top + pitch
+        if self.chance(0.4):
+            head = self._in_font(PRINT[rng.integers(len(PRINT))], labels=True)
+            for start, end in pairwise(edges):
+                self._cell(head, start, end, y, slope, letter * 0.7, 0.5, 1)
+            cv2.line(
+                self.ink, (left, int(y + 0.5 * letter)), (right, int(y + 0.5 * letter + slope * (right - left))), 0.7
+            )
+            y += pitch
+        hand, figures = self._hand(), self._figures()
+        flush = rng.random()  # of the figures, from left to right
+        full, ruled, leaders = rng.uniform(0.4, 1), self.chance(0.3), self.chance(0.2)
+        while y < bottom:
+            for start, end, entry in zip(edges, edges[1:], kinds):
+                if not self.chance(full if start > edges[0] else 0.7):
+                    continue
+                level = y + slope * (start - left) + rng.normal(0, 0.05) * pitch
+                if entry:
+                    inset = letter * rng.uniform(0.3, 1.2)
+                    until = end - inset if self.chance(0.5) else start + rng.uniform(0.3, 1) * (end - start)
+                    stop = self._line(hand, start + inset, min(until, end - inset), level, slope, letter, 0.0, 0)
+                    if leaders:
+                        for x in np.arange(stop + 1.5 * letter, end - letter, letter * 1.2):
+                            cv2.circle(
+                                self.ink,
+                                (int(x), int(level + slope * (x - start))),
+                                max(1, round(letter / 12)),
+                                0.8,
+                                -1,
+                            )
+                else:
+                    self._cell(figures, start, end, level, slope, letter, flush, 0)
+                    if self.chance(0.04):  # what is above is added up
+                        row = int(level + 0.6 * letter)
+                        cv2.line(self.ink, (int(start), row), (int(end), row), 0.8)
+            if ruled:
+                row = int(y + 0.3 * letter)
+                cv2.line(self.ink, (left, row), (right, int(row + slope * (right - left))), 0.4)
+            y += pitch
+
+    def _cell(
+        self, hand: Hand, left: float, right: float, y: float, slope: float, letter: float, flush: float, kind: int
+    ) -> None:
+        """Sets what a hand draws into a cell of a table: at its left (0) to its right end (1)."""
+        drawn = hand()
+        if drawn is None:
+            return
+        ink, band = _level(*drawn, letter, slope)
+        room = right - left - 0.6 * letter
+        ink = _cut(ink, room)
+        if ink is None:
+            return
+        share = np.clip(flush + self.rng.normal(0, 0.08), 0, 1)
+        x = left + 0.3 * letter + share * (room - ink.shape[1])
+        self._paste(ink, x, y - band.bottom)
+        self._mark(kind, (x, y), (x + ink.shape[1], y + slope * ink.shape[1]), letter)
+
+    def _figures(self) -> Hand:
+        """Numbers, dates and sums in a handwriting font."""
+        words = random.Random(int(self.rng.integers(2**31)))
+        names = FAMILIES["train"]
+        family = names[self.rng.integers(len(names))]
+        forms = words.choices(_FIGURES, k=2)
+        return lambda: _typeset(family, words.choice(forms)(words))
 
     def _hand(self) -> Hand:
         """A hand of the samples, or of a font."""
@@ -219,16 +314,20 @@ class _Sheet:
 
     def _line(
         self, hand: Hand, left: float, right: float, y: float, slope: float, letter: float, spread: float, kind: int
-    ) -> None:
-        """Sets words, with so much more space between them, from left to right until the line is full or long enough."""
+    ) -> float:
+        """Sets words, with so much more space between them, from left to right until the line is full or long enough.
+
+        Returns:
+            The column where they end.
+        """
         rng = self.rng
-        x = left
+        x = reached = left
         until = right if self.chance(0.85) else left + rng.uniform(0.1, 0.9) * (right - left)
         space = letter * rng.uniform(0.6, 2)
         while x < until - letter:
             drawn = hand()
             if drawn is None:
-                return
+                break
             ink, band = _level(*drawn, letter, slope)
             ink = _cut(ink, right - x)
             if ink is None:
@@ -246,9 +345,10 @@ class _Sheet:
             self._mark(kind, (x, base), (end, base + slope * (end - x)), letter)
             if x > left:  # words of one line belong together
                 self._mark(kind, (x - space - 1, base), (x + 1, base), letter)
-            x = end + space
+            reached, x = end, end + space
             if self.chance(0.35):
                 break
+        return reached
 
     def _mark(self, kind: int, start: tuple[float, float], end: tuple[float, float], letter: float) -> None:
         """Marks the core above a piece of a baseline."""
@@ -262,10 +362,14 @@ class _Sheet:
         x1, y1 = min(left + ink.shape[1], self.size), min(top + ink.shape[0], self.size)
         if x0 < x1 and y0 < y1:
             area = self.ink[y0:y1, x0:x1]
-            np.maximum(area, ink[y0 - top : y1 - top, x0 - left : x1 - left].astype(np.float32) / 255, out=area)
+            dark = ink[y0 - top : y1 - top, x0 - left : x1 - left].astype(np.float32) / 255
+            np.maximum(area, dark * self.pressure, out=area)
 
-    def _clutter(self, left: int, top: int, right: int, bottom: int) -> np.ndarray:
-        """What is no writing: rules, squares, margins, ink that shows through, blots and scrawls; darkness 0 to 1."""
+    def _clutter(self, left: int, top: int, right: int, bottom: int, behind: np.ndarray | None) -> np.ndarray:
+        """What is no writing: rules, squares, margins, ink that shows through, blots, scrawls, staves and drawings; darkness 0 to 1.
+
+        `behind` is the ink of the other side, if that is not much like this one.
+        """
         rng, letter = self.rng, self.letter
         clutter = np.zeros_like(self.ink)
         if self.chance(0.4):
@@ -283,10 +387,11 @@ class _Sheet:
             x = int(rng.integers(left, right))
             foot = x + int(rng.normal(0, 4)), bottom
             cv2.line(clutter, (x, top), foot, rng.uniform(0.2, 0.9), int(rng.integers(1, 4)))
-        if self.chance(0.2):  # the other side of the sheet
-            back = np.roll(self.ink[:, ::-1], int(rng.integers(-30, 30)), 0)
-            back = cv2.GaussianBlur(back, (0, 0), rng.uniform(0.8, 2))
-            clutter = np.maximum(clutter, back * rng.uniform(0.08, 0.3))
+        if behind is None and self.chance(0.15):
+            behind = np.roll(self.ink[:, ::-1], int(rng.integers(-30, 30)), 0)
+        if behind is not None:
+            behind = cv2.GaussianBlur(behind, (0, 0), rng.uniform(0.8, 2))
+            clutter = np.maximum(clutter, behind * self.depth * rng.uniform(0.12, 0.6))
         for _ in range(int(rng.integers(1, 4)) if self.chance(0.25) else 0):  # blots and stains
             centre = rng.integers(0, self.size, 2).tolist()
             axes = rng.uniform(1, 10, 2) * letter
@@ -301,7 +406,48 @@ class _Sheet:
                 points = cv2.boxPoints((points[0].tolist(), extent.tolist(), float(rng.normal(0, 3))))
             corners = [np.round(points).astype(np.int32)]
             cv2.polylines(clutter, corners, self.chance(0.5), rng.uniform(0.3, 0.9), int(rng.integers(1, 4)))
+        if self.chance(0.2):
+            for draw in (self._staves, self._drawing, self._drawing):
+                centre = rng.integers(0, self.size, 2)
+                x0, y0 = np.maximum(centre - int(8 * letter), 0)
+                x1, y1 = centre + int(8 * letter)
+                if self.cores[:, y0:y1, x0:x1].max(initial=0) == 0:  # beside the writing, not across it
+                    draw(clutter, centre)
         return clutter
+
+    def _staves(self, clutter: np.ndarray, centre: np.ndarray) -> None:
+        """Draws a stave with notes."""
+        rng = self.rng
+        step, dark = self.letter * rng.uniform(0.4, 1.2), rng.uniform(0.3, 0.9)
+        left, right = centre[0] - int(rng.uniform(8, 30) * step), centre[0] + int(rng.uniform(8, 30) * step)
+        for number in range(5):
+            row = int(centre[1] + number * step)
+            cv2.line(clutter, (left, row), (right, row), dark, 1)
+        for x in np.arange(left + step, right, step * rng.uniform(1.5, 4)):
+            y = centre[1] + rng.uniform(-0.5, 4.5) * step
+            axes = max(1, int(0.6 * step)), max(1, int(0.45 * step))
+            cv2.ellipse(clutter, (int(x), int(y)), axes, -20, 0, 360, dark, -1 if self.chance(0.7) else 1)
+            stem = 3.5 * step * rng.choice((-1, 1))
+            cv2.line(clutter, (int(x - axes[0]), int(y)), (int(x - axes[0]), int(y + stem)), dark, 1)
+
+    def _drawing(self, clutter: np.ndarray, centre: np.ndarray) -> None:
+        """Draws an outline, with hatching now and then, or a flourish."""
+        rng = self.rng
+        radius, dark, thick = self.letter * rng.uniform(2, 8), rng.uniform(0.3, 0.9), int(rng.integers(1, 3))
+        turn = np.linspace(0, 2 * np.pi, 80)
+        if self.chance(0.4):
+            turn = turn * rng.uniform(1, 4)
+            points = np.stack([np.cos(turn) + turn * rng.uniform(0, 0.4), np.sin(turn) * rng.uniform(0.2, 0.6)], 1)
+            points *= np.exp(-turn * rng.uniform(0, 0.1))[:, None]
+        else:
+            waves = sum(rng.normal(0, 0.25) * np.cos(number * turn + rng.uniform(0, 6)) for number in range(2, 6))
+            points = np.stack([np.cos(turn), np.sin(turn) * rng.uniform(0.5, 1.5)], 1) * (1 + waves)[:, None]
+        corners = np.round(centre + radius * points).astype(np.int32)
+        cv2.polylines(clutter, [corners], False, dark, thick)
+        if self.chance(0.5):
+            for start in rng.permutation(len(corners))[:30]:
+                tip = corners[start] + radius * rng.uniform(0.1, 0.4) * np.array([0.7, -0.7])
+                cv2.line(clutter, corners[start].tolist(), np.round(tip).astype(int).tolist(), dark * 0.8, 1)
 
     def _paper(self, left: int, top: int, right: int, bottom: int) -> np.ndarray:
         """Brightness of the paper, and of the table around it."""
@@ -357,6 +503,19 @@ class _Sheet:
             cv2.remap(plane, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
             for plane in maps
         ]
+
+
+_FIGURES: tuple[Callable[[random.Random], str], ...] = (
+    lambda words: str(words.randint(1, 31)),
+    lambda words: str(words.randint(1, 9999)),
+    lambda words: f"{words.randint(1, 999)},{words.randint(0, 999):03}",
+    lambda words: f"{words.randint(1, 99)} {words.randint(0, 19)} {words.randint(0, 11)}",
+    lambda words: f"{words.randint(1, 999)}.{words.randint(0, 99):02}",
+    lambda words: f"{words.randint(1, 19)}/{words.randint(1, 11)}",
+    lambda words: f"{words.randint(1, 31)}.{words.randint(1, 12)}.{words.randint(1750, 1960)}",
+    lambda words: words.choice(("-", '"', "do", "id.", "-", str(words.randint(0, 20)))),
+)
+"""Numbers, sums, dates and what stands for the same as above, as in accounts and registers."""
 
 
 @lru_cache(64)
