@@ -104,7 +104,7 @@ class Reader:
     def read_page(self, image: Picture) -> Page:
         """Finds the lines of a page and reads them.
 
-        Lines of print are found and not read; lines in which nothing could be read are left out.
+        Lines of print are found and not read, unless there is nothing else; lines in which nothing could be read are left out.
 
         Raises:
             InputError: the file cannot be opened; it is named.
@@ -122,7 +122,7 @@ class Reader:
                 empty += len(lines) - len(region.lines)
             if region.lines:
                 regions.append(region)
-        return replace(page, regions=tuple(regions), notes=_notes(picture, page, empty))
+        return replace(page, regions=tuple(regions), notes=page.notes + _notes(picture, page, empty))
 
     def find_page(self, image: Picture, upright: bool = False) -> Page:
         """Finds the lines of a page and their order, and reads nothing.
@@ -282,7 +282,7 @@ def _notes(picture: np.ndarray, page: Page, empty: int) -> tuple[str, ...]:
         notes.append(f"the lines are {height:.0f} pixels high, too few to read them well; scan the page larger")
     if empty:
         notes.append(f"nothing could be read in {counted(empty, 'line')}")
-    if page.turn:
+    if page.turn and page.lines:
         notes.append(f"lies turned; read as if turned by {page.turn} degrees clockwise")
     return tuple(notes)
 

@@ -10,6 +10,11 @@ WORK_PIXELS = 2_200_000
 
 _GRAIN = 3  # within so many standard deviations, grain of paper and nothing else is seen
 
+_RULE = 8  # heights of small letters that a rule between columns is long, at least
+
+# More rules than so many, nearer to each other than so many heights of small letters, are squares.
+_SQUARED, _SQUARE = 8, 4.5
+
 _MIN_CONTRAST = 20  # grey levels of 255 by which ink is darker than its paper, at least
 
 
@@ -76,3 +81,30 @@ def find_paper(grey: np.ndarray) -> np.ndarray:
     paper = cv2.copyMakeBorder(grey, window, window, window, window, cv2.BORDER_REPLICATE)
     paper = cv2.blur(cv2.morphologyEx(paper, cv2.MORPH_CLOSE, np.ones((window, window), np.uint8)), (window, window))
     return paper[window:-window, window:-window]
+
+
+def find_rules(mask: np.ndarray, letter: float, slope: float) -> np.ndarray:
+    """Finds the long rules between the columns of a register or an account book.
+
+    Args:
+        mask: of ink, shape (height, width), uint8, 1 = ink; also of what is faint.
+        letter: height of the small letters, in pixels.
+        slope: by how much the lines of writing go down, for each pixel to the right.
+
+    Returns:
+        Mask of the same shape and type. On squared paper, whose rules part nothing, there are none.
+    """
+    height, width = mask.shape
+    long = round(_RULE * letter) | 1  # OpenCV moves what even windows open
+    none = np.zeros_like(mask)
+    if not letter or long > height or abs(slope) > 0.5:
+        return none
+    lean = np.array([[1, slope, max(0.0, -slope * height)], [0, 1, 0]])
+    size = width + int(abs(slope) * height), height
+    upright = cv2.dilate(cv2.warpAffine(mask, lean, size, flags=cv2.INTER_NEAREST), np.ones((1, 3), np.uint8))
+    runs = cv2.morphologyEx(upright, cv2.MORPH_OPEN, np.ones((long, 1), np.uint8))
+    rules = runs & ~cv2.morphologyEx(upright, cv2.MORPH_OPEN, np.ones((1, max(7, round(letter)) | 1), np.uint8))
+    places = np.flatnonzero(np.diff(rules.sum(0) > long / 2, prepend=False, append=False))[::2]
+    if len(places) > _SQUARED and np.median(np.diff(places)) < _SQUARE * letter:
+        return none
+    return cv2.warpAffine(rules, lean, (width, height), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)

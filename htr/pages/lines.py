@@ -16,15 +16,20 @@ import torch
 
 from htr.pages.containers import Line, Page, Point, within
 from htr.pages.crop import Frame, straighten
-from htr.pages.ink import ink_mask, is_negative
+from htr.pages.ink import find_rules, ink_mask, is_negative
 from htr.pages.order import arrange
 from htr.pages.segmenter import ALIGNMENT, STRIDE, Segmenter, load_segmenter
 
 SEEN_PIXELS = 1_000_000
 """What the segmenter sees of a page: A4 at 100 dpi."""
 
+_SURE = 0.9  # a vote of so much on whether a page lies sideways counts by itself
+_SMALL = 6.0  # pixels of small letters below which a picture is enlarged
+_ENLARGED = 12.0  # pixels to which they are enlarged
+_MAX_ENLARGEMENT = 4.0
+
 _MIN_CELLS = 6  # a core of fewer cells is a speck
-_MIN_LENGTH = 1.2  # a core shorter than this many letter heights is a speck
+_MIN_LENGTH = 0.8  # a core shorter than this many letter heights is a speck
 _PRINTED, _WRITTEN = 0.6, 0.2  # shares of a core that seem to be print above which it is, and below which it is writing
 _MAX_GAP = 3.0  # widest space, in letter heights, across which two pieces of a core are one line
 _MAX_WIDE_GAP = 11.0  # the same where a line above or below runs on
@@ -71,18 +76,29 @@ class LineFinder:
                 it is upside down: that only a reader can tell.
 
         Returns:
-            The page with its regions and lines, without text.
+            The page with its regions and lines, without text. Where all seems to be print, it is taken for writing, which the
+            page's notes say.
         """
         seen = self._look(np.rot90(picture, quarters or 0))
         if quarters is None:
-            quarters = seen.sideways
-            if quarters:
-                seen = self._look(np.rot90(picture, quarters))
+            quarters = 0
+            if seen.doubt > 1 - _SURE:
+                turned = self._look(np.rot90(picture, seen.sideways))
+                if seen.doubt > _SURE or turned.written > seen.written:
+                    quarters, seen = seen.sideways, turned
         upright = np.ascontiguousarray(np.rot90(picture, quarters))
+        factor = _enlargement(seen, upright.size)
+        if factor > 1:
+            upright = cv2.resize(upright, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+            seen = self._look(upright)
         lines, letters, printed = _outline(upright, seen)
+        notes = ()
+        if lines and all(printed):
+            # Some hands are as neat as print, and who gives a page wants its text.
+            printed, notes = [False] * len(lines), ("all seems to be print, and is read as if written by hand",)
         regions = arrange(lines, letters, printed, upright.shape[::-1])
-        page = Page(picture.shape[1], picture.shape[0], regions, turn=-90 * quarters % 360)
-        return _turn_back(page, quarters)
+        page = Page(picture.shape[1], picture.shape[0], regions, turn=-90 * quarters % 360, notes=notes)
+        return _put_back(page, quarters, factor)
 
     def _look(self, picture: np.ndarray) -> _Seen:
         """Runs the segmenter on a picture."""
@@ -95,21 +111,39 @@ class LineFinder:
             maps, turns = self._segmenter(pages.to(memory_format=torch.channels_last))
         rows, columns = -(-size[1] // STRIDE), -(-size[0] // STRIDE)
         writing, print_ = maps[0, :, :rows, :columns].sigmoid().cpu().numpy()
-        cores = _join(_trace(np.maximum(writing, print_), print_ > writing))
-        inked = cv2.resize(np.maximum(writing, print_), size) > 0.5
-        negative = is_negative(small, inked)
-        upright, left, inverted, right = turns[0].softmax(0).tolist()
-        sideways = 0 if upright + inverted >= left + right else 1 if left > right else 3
-        return _Seen(cores, sideways, zoom, negative)
+        probable = np.maximum(writing, print_)
+        negative = is_negative(small, cv2.resize(probable, size) > 0.5)
+        pieces = _trace(probable, print_ > writing)
+        cores = _join(pieces, find_rules(ink_mask(small, negative, faint=True)[0], *_typical(pieces)))
+        _, left, _, right = turns[0].softmax(0).tolist()
+        return _Seen(cores, 1 if left > right else 3, left + right, zoom, negative)
 
 
 class _Seen(NamedTuple):
-    """What the segmenter says of a picture: cores, quarters by which it lies sideways (0, 1, 3), its zoom, its polarity."""
+    """What the segmenter says of a picture.
+
+    sideways, doubt: quarters by which it lies sideways, if it does, and how likely that is.
+    zoom: its size relative to the picture.
+    """
 
     cores: list[Core]
     sideways: int
+    doubt: float
     zoom: float
     negative: bool
+
+    @property
+    def written(self) -> float:
+        """Length of all lines together, in heights of their small letters."""
+        return sum((core.right - core.left) / core.letter for core in self.cores)
+
+
+def _enlargement(seen: _Seen, pixels: int) -> float:
+    """By how much a picture is enlarged, so that lines of few pixels can be told apart."""
+    letter, _ = _typical(seen.cores)
+    if not 0 < letter < _SMALL * seen.zoom:
+        return 1.0
+    return max(1.0, min(_MAX_ENLARGEMENT, _ENLARGED * seen.zoom / letter, (SEEN_PIXELS / pixels) ** 0.5))
 
 
 def _trace(probable: np.ndarray, printed: np.ndarray) -> list[Core]:
@@ -187,18 +221,26 @@ def _end_of_print(columns: np.ndarray, printed: np.ndarray, letter: float) -> in
     return int(cut) if parted else None
 
 
-def _join(cores: list[Core]) -> list[Core]:
-    """Joins pieces of one line, and drops specks."""
+def _typical(cores: list[Core]) -> tuple[float, float]:
+    """The height of the small letters of a page, and the slope of its lines; 0 where there are none."""
+    letters = [core.letter for core in cores]
+    return float(np.median(letters or [0.0])), float(
+        np.median([_chord(core) for core in cores if _is_long(core)] or [0.0])
+    )
+
+
+def _join(cores: list[Core], rules: np.ndarray) -> list[Core]:
+    """Joins pieces of one line, and drops specks; what parts columns is in `rules`, pixels of which 1 are."""
     # What is near comes first: a line above tells more of a wide space once it is whole itself.
     for wide in (False, True, True):
-        cores = _join_across(cores, wide)
+        cores = _join_across(cores, wide, rules)
     return [core for core in cores if not _is_speck(core, cores)]
 
 
-def _join_across(cores: list[Core], wide: bool) -> list[Core]:
+def _join_across(cores: list[Core], wide: bool, rules: np.ndarray) -> list[Core]:
     """Joins pieces of one line across spaces between words, or across wide ones too."""
     joined: list[Core] = []
-    slope = float(np.median([_chord(core) for core in cores if _is_long(core)] or [0.0]))
+    _, slope = _typical(cores)
     for core in sorted(cores, key=lambda core: core.left):
         best, best_gap = None, np.inf
         for index, other in enumerate(joined):
@@ -213,6 +255,10 @@ def _join_across(cores: list[Core], wide: bool) -> list[Core]:
             apart = (1.2 if gap < 1.5 * letter else 0.9) * letter
             middle = core.left - gap / 2
             if abs(_onward(core, middle, slope) - _onward(other, middle, slope)) > apart or _would_hide(core, other):
+                continue
+            row = int(_onward(core, middle, slope))
+            columns = slice(max(0, int(other.right - letter / 2)), max(0, int(core.left + letter / 2)))
+            if rules[max(row, 0) : row + 1, columns].any():
                 continue
             if gap < _MAX_GAP * letter or (wide and _run_on(cores, other, core)):
                 best, best_gap = index, gap
@@ -401,18 +447,19 @@ def _own_ink(strip: np.ndarray, owner: np.ndarray, number: int, letter: float) -
     return (keep & inked).astype(np.uint8)
 
 
-def _turn_back(page: Page, quarters: int) -> Page:
-    """Moves what was found on the upright picture to the picture as it lies."""
-    if not quarters:
-        return page
+def _put_back(page: Page, quarters: int, factor: float) -> Page:
+    """Moves what was found on the upright picture, enlarged by a factor, to the picture as it lies."""
     width, height = page.width, page.height
 
     def move(points: tuple[Point, ...]) -> tuple[Point, ...]:
-        if quarters == 1:
-            return tuple((width - y, x) for x, y in points)
-        if quarters == 2:
-            return tuple((width - x, height - y) for x, y in points)
-        return tuple((y, height - x) for x, y in points)
+        upright = [(x / factor, y / factor) for x, y in points]
+        turned = (
+            upright,
+            [(width - y, x) for x, y in upright],
+            [(width - x, height - y) for x, y in upright],
+            [(y, height - x) for x, y in upright],
+        )[quarters]
+        return within(turned, (height, width))
 
     regions = tuple(
         replace(

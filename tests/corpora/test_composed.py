@@ -67,6 +67,18 @@ def test_print_and_writing_have_maps_of_their_own(composer):
     assert both < 0.2 * print_
 
 
+def test_entries_and_sums_of_accounts_are_lines_of_their_own(composer, monkeypatch):
+    def cores_of(seeds: range) -> list[int]:
+        maps = ((composer(seed).cores.max(0) > 127).astype(np.uint8) for seed in seeds)
+        return [width for cores in maps for width in cv2.connectedComponentsWithStats(cores)[2][1:, cv2.CC_STAT_WIDTH]]
+
+    in_columns = cores_of(range(30))
+    monkeypatch.setattr(composed._Sheet, "_fill", lambda sheet, *edges: sheet._table(*edges))
+    in_cells = cores_of(range(30))
+    assert len(in_cells) > 1.2 * len(in_columns)
+    assert np.quantile(in_cells, 0.8) < 0.8 * np.quantile(in_columns, 0.8)
+
+
 def test_a_hand_is_a_form_else_a_writer_else_a_line():
     assert [hand_of(Sample("id", "a", "train", np.array, *known)) for known in (("w", "f"), ("w",), ())] == [
         "f",

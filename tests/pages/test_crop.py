@@ -99,6 +99,19 @@ def test_places_in_the_crop_are_known_on_the_page():
     assert end == pytest.approx(line.baseline[-1], abs=1)
 
 
+@pytest.mark.parametrize("zoom", [0.1, 0.3])
+def test_a_line_of_few_pixels_is_enlarged_and_its_places_are_known_on_the_page(zoom):
+    page, box = written()
+    small = cv2.resize(page, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
+    line = boxed([value * zoom for value in box], 150 * zoom)
+    strip = cut_strip(small, line)
+    assert strip.picture.shape[0] > 2 * (box[3] - box[1]) * zoom
+    if zoom == 0.3:
+        assert likeness(cv2.resize(crop_line(page, boxed(box, 150)), strip.picture.shape[::-1]), strip.picture) > 0.9
+    left, right = strip.place(0, strip.above), strip.place(strip.picture.shape[1], strip.above)
+    assert (left, right) == (pytest.approx(line.baseline[0], abs=1), pytest.approx(line.baseline[1], abs=1))
+
+
 def test_a_line_over_the_edge_of_the_page():
     page, box = written()
     part = page[: box[3] - 5, box[0] + 30 :]

@@ -9,6 +9,7 @@ from htr.corpora.embedded import sample_page
 from htr.fonts import font_path
 from htr.pages.containers import Line, Page, Region
 from htr.pages.images import open_image
+from htr.pages.ink import find_rules
 from htr.pages.lines import LineFinder
 
 TEXTS = (
@@ -91,7 +92,7 @@ def test_white_on_black(finder):
     assert_same(finder.find(255 - page), truth)
 
 
-@pytest.mark.parametrize("zoom", [0.6, 2.0, 4.0])
+@pytest.mark.parametrize("zoom", [0.2, 0.6, 2.0, 4.0])
 def test_other_resolutions(finder, zoom):
     page = paper()
     truth = write(page)
@@ -132,6 +133,38 @@ def test_a_page_known_to_be_turned(finder, quarters):
     ]
     assert_same(Page(900, 1000, (Region("text", tuple(lines)),)), truth)
     assert all(line.baseline[0][0] < line.baseline[-1][0] for line in lines)
+
+
+@pytest.mark.parametrize("lies", [0, 1])
+def test_whether_a_page_lies_sideways_is_seen_from_its_lines_where_the_vote_is_unsure(finder, monkeypatch, lies):
+    page = paper()
+    truth = write(page)
+    look = LineFinder._look
+    monkeypatch.setattr(LineFinder, "_look", lambda self, seen: look(self, seen)._replace(doubt=0.5, sideways=1))
+    found = finder.find(np.rot90(page, -lies))
+    assert (found.turn, len(found.lines)) == (270 * lies, len(truth))
+
+
+def test_long_rules_are_found_and_neither_letters_nor_squares_nor_bars_are_rules():
+    mask = np.zeros((600, 500), np.uint8)
+    cv2.line(mask, (120, 50), (90, 550), 1, 2)  # on a page that lies askew
+    cv2.line(mask, (300, 100), (297, 160), 1, 2)  # a tall letter
+    cv2.rectangle(mask, (400, 0), (430, 599), 1, -1)
+    rules = find_rules(mask, 10, 0.06)
+    assert rules[300, 103:108].any() and not rules[:, 200:].any()
+    for x in range(20, 500, 30):
+        cv2.line(mask, (x, 0), (x - 36, 599), 1, 1)
+    assert not find_rules(mask, 10, 0.06).any()
+    assert not find_rules(mask, 0, 0).any()
+
+
+def test_a_rule_parts_two_columns_that_nearly_touch(finder):
+    page = paper()
+    left = write(page)
+    edge = max(box[2] for box in left)
+    right = write(page, ("in", "of", "at", "to", "by"), left=edge + 60)
+    cv2.line(page, (edge + 25, 60), (edge + 25, 940), 90, 2)
+    assert_same(finder.find(page), [box for row in zip(left, right, strict=True) for box in row])
 
 
 def test_shadow_and_uneven_light(finder):
@@ -195,6 +228,17 @@ def test_print_is_a_region_of_its_own(finder):
     assert [region.kind for region in found.regions] == ["print", "text"]
     assert len(found.regions[0].lines) == 2
     assert len(found.lines) == len(texts)
+
+
+def test_where_all_is_print_it_is_taken_for_writing_and_this_is_said(finder):
+    page = Image.fromarray(paper())
+    font = ImageFont.truetype(font_path("EB Garamond"), 40)
+    for row, text in enumerate(TEXTS):
+        ImageDraw.Draw(page).text((100, 150 + 70 * row), text, fill=20, font=font)
+    found = finder.find(np.asarray(page))
+    assert len(found.lines) == len(TEXTS)
+    assert found.notes == ("all seems to be print, and is read as if written by hand",)
+    assert not finder.find(sample_page()[0]).notes
 
 
 @pytest.mark.parametrize("gap", [30, 60])
