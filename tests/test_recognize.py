@@ -235,6 +235,11 @@ def test_print_is_kept_unread_and_told_of(reader, monkeypatch):
     assert score(truth[1:], [line.text for line in page.lines]).cer.value < 3
 
 
+def test_of_a_page_without_lines_it_is_not_said_how_it_lies(reader, monkeypatch):
+    monkeypatch.setattr(reader, "find_page", lambda _: Page(80, 60, (), turn=90))
+    assert reader.read_page(np.full((60, 80), 250, np.uint8)).notes == ("no lines of handwriting found",)
+
+
 def test_lines_of_a_page_tell_their_language_together(reader, monkeypatch):
     together: list[int] = []
 

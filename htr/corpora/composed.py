@@ -213,18 +213,13 @@ class _Sheet:
         pitch = letter * np.exp(rng.uniform(np.log(1.9), np.log(4.5)))
         slope = rng.normal(0, 0.006)
         if self.chance(0.75):
-            dark, thick, double = rng.uniform(0.2, 1), int(rng.integers(1, 3)), self.chance(0.2)
-            for edge in edges[(0 if self.chance(0.5) else 1) : (None if self.chance(0.5) else -1)]:
-                for x in (edge, edge + 3 * thick) if double else (edge,):
-                    cv2.line(self.ink, (int(x), top), (int(x - slope * (bottom - top)), bottom), dark, thick)
+            self._part_columns(edges, top, bottom, slope)
         y = top + pitch
         if self.chance(0.4):
             head = self._in_font(PRINT[rng.integers(len(PRINT))], labels=True)
             for start, end in pairwise(edges):
                 self._cell(head, start, end, y, slope, letter * 0.7, 0.5, 1)
-            cv2.line(
-                self.ink, (left, int(y + 0.5 * letter)), (right, int(y + 0.5 * letter + slope * (right - left))), 0.7
-            )
+            self._stroke(left, right, y + 0.5 * letter, slope, 0.7)
             y += pitch
         hand, figures = self._hand(), self._figures()
         flush = rng.random()  # of the figures, from left to right
@@ -238,24 +233,28 @@ class _Sheet:
                     inset = letter * rng.uniform(0.3, 1.2)
                     until = end - inset if self.chance(0.5) else start + rng.uniform(0.3, 1) * (end - start)
                     stop = self._line(hand, start + inset, min(until, end - inset), level, slope, letter, 0.0, 0)
-                    if leaders:
-                        for x in np.arange(stop + 1.5 * letter, end - letter, letter * 1.2):
-                            cv2.circle(
-                                self.ink,
-                                (int(x), int(level + slope * (x - start))),
-                                max(1, round(letter / 12)),
-                                0.8,
-                                -1,
-                            )
+                    for x in np.arange(stop + 1.5 * letter, end - letter, letter * 1.2) if leaders else ():
+                        dot = int(x), int(level + slope * (x - start))
+                        cv2.circle(self.ink, dot, max(1, round(letter / 12)), 0.8, -1)
                 else:
                     self._cell(figures, start, end, level, slope, letter, flush, 0)
                     if self.chance(0.04):  # what is above is added up
-                        row = int(level + 0.6 * letter)
-                        cv2.line(self.ink, (int(start), row), (int(end), row), 0.8)
+                        self._stroke(start, end, level + 0.6 * letter, 0.0, 0.8)
             if ruled:
-                row = int(y + 0.3 * letter)
-                cv2.line(self.ink, (left, row), (right, int(row + slope * (right - left))), 0.4)
+                self._stroke(left, right, y + 0.3 * letter, slope, 0.4)
             y += pitch
+
+    def _part_columns(self, edges: np.ndarray, top: int, bottom: int, slope: float) -> None:
+        """Draws rules between columns, which lean as the rows slope."""
+        rng = self.rng
+        dark, thick, double = rng.uniform(0.2, 1), int(rng.integers(1, 3)), self.chance(0.2)
+        for edge in edges[(0 if self.chance(0.5) else 1) : (None if self.chance(0.5) else -1)]:
+            for x in (edge, edge + 3 * thick) if double else (edge,):
+                cv2.line(self.ink, (int(x), top), (int(x - slope * (bottom - top)), bottom), dark, thick)
+
+    def _stroke(self, left: float, right: float, y: float, slope: float, dark: float) -> None:
+        """Draws a thin rule from left to right."""
+        cv2.line(self.ink, (int(left), int(y)), (int(right), int(y + slope * (right - left))), dark)
 
     def _cell(
         self, hand: Hand, left: float, right: float, y: float, slope: float, letter: float, flush: float, kind: int
