@@ -182,7 +182,7 @@ class _Sheet:
             letter = self.letter * (rng.uniform(0.6, 1.1) if printed else rng.uniform(0.85, 1.15))
             pitch = letter * (rng.uniform(1.9, 3.2) if printed else np.exp(rng.uniform(np.log(1.9), np.log(5))))
             hand = self._print() if printed else self._hand()
-            self.pressure = rng.uniform(0.25, 1) if self.chance(0.2) else 1.0
+            self.pressure = self._light_hand()
             spread = letter * rng.uniform(0.5, 5) if self.chance(0.15) else 0.0
             y += pitch * rng.uniform(0.8, 1.3)
             for _ in range(int(rng.integers(1, 8 if printed else 30))):
@@ -204,7 +204,7 @@ class _Sheet:
     def _table(self, left: int, top: int, right: int, bottom: int) -> None:
         """Sets the rows of a register or of accounts: numbers or dates, entries, and sums, each in its column."""
         rng, letter = self.rng, self.letter
-        self.pressure = rng.uniform(0.25, 1) if self.chance(0.2) else 1.0
+        self.pressure = self._light_hand()
         entries = 1 if self.chance(0.6) else int(rng.integers(2, 5))
         numbers = int(rng.integers(0, 3)), int(rng.integers(0, 5))
         kinds = [False] * numbers[0] + [True] * entries + [False] * numbers[1]
@@ -276,17 +276,24 @@ class _Sheet:
     def _figures(self) -> Hand:
         """Numbers, dates and sums in a handwriting font."""
         words = random.Random(int(self.rng.integers(2**31)))
-        names = FAMILIES["train"]
-        family = names[self.rng.integers(len(names))]
+        family = self._family()
         forms = words.choices(_FIGURES, k=2)
         return lambda: _typeset(family, words.choice(forms)(words))
+
+    def _family(self) -> str:
+        """A handwriting font."""
+        names = FAMILIES["train"]
+        return names[self.rng.integers(len(names))]
+
+    def _light_hand(self) -> float:
+        """How dark a hand is beside the darkest: now and then less."""
+        return self.rng.uniform(0.25, 1) if self.chance(0.2) else 1.0
 
     def _hand(self) -> Hand:
         """A hand of the samples, or of a font."""
         rng = self.rng
         if self.chance(0.25):
-            names = FAMILIES["train"]
-            return self._in_font(names[rng.integers(len(names))])
+            return self._in_font(self._family())
         lines = self.hands[rng.integers(len(self.hands))]
 
         def draw() -> Inked | None:

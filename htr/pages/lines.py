@@ -82,9 +82,9 @@ class LineFinder:
         seen = self._look(np.rot90(picture, quarters or 0))
         if quarters is None:
             quarters = 0
-            if seen.doubt > 1 - _SURE:
+            if seen.likely > 1 - _SURE:
                 turned = self._look(np.rot90(picture, seen.sideways))
-                if seen.doubt > _SURE or turned.written > seen.written:
+                if seen.likely > _SURE or turned.written > seen.written:
                     quarters, seen = seen.sideways, turned
         upright = np.ascontiguousarray(np.rot90(picture, quarters))
         factor = _enlargement(seen, upright.size)
@@ -122,13 +122,13 @@ class LineFinder:
 class _Seen(NamedTuple):
     """What the segmenter says of a picture.
 
-    sideways, doubt: quarters by which it lies sideways, if it does, and how likely that is.
+    sideways, likely: quarters by which it lies sideways, if it does, and how likely that is.
     zoom: its size relative to the picture.
     """
 
     cores: list[Core]
     sideways: int
-    doubt: float
+    likely: float
     zoom: float
     negative: bool
 
@@ -254,11 +254,11 @@ def _join_across(cores: list[Core], wide: bool, rules: np.ndarray) -> list[Core]
             # Pieces that nearly touch may begin with a quote or end with a comma; lines are farther apart than this.
             apart = (1.2 if gap < 1.5 * letter else 0.9) * letter
             middle = core.left - gap / 2
-            if abs(_onward(core, middle, slope) - _onward(other, middle, slope)) > apart or _would_hide(core, other):
+            row = _onward(core, middle, slope)
+            if abs(row - _onward(other, middle, slope)) > apart or _would_hide(core, other):
                 continue
-            row = int(_onward(core, middle, slope))
             columns = slice(max(0, int(other.right - letter / 2)), max(0, int(core.left + letter / 2)))
-            if rules[max(row, 0) : row + 1, columns].any():
+            if rules[max(int(row), 0) : int(row) + 1, columns].any():
                 continue
             if gap < _MAX_GAP * letter or (wide and _run_on(cores, other, core)):
                 best, best_gap = index, gap

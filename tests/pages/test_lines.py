@@ -140,7 +140,7 @@ def test_whether_a_page_lies_sideways_is_seen_from_its_lines_where_the_vote_is_u
     page = paper()
     truth = write(page)
     look = LineFinder._look
-    monkeypatch.setattr(LineFinder, "_look", lambda self, seen: look(self, seen)._replace(doubt=0.5, sideways=1))
+    monkeypatch.setattr(LineFinder, "_look", lambda self, seen: look(self, seen)._replace(likely=0.5, sideways=1))
     found = finder.find(np.rot90(page, -lies))
     assert (found.turn, len(found.lines)) == (270 * lies, len(truth))
 
