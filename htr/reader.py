@@ -19,16 +19,14 @@ from htr.lineimage import Prepared, batches_of_like_width, collate, prepare
 from htr.machine import use_bfloat16
 from htr.messages import counted
 from htr.pages.containers import Character, Line, Page, Point, Word, within
-from htr.pages.crop import Frame, crop_line, cut_strip, looks_like_line
+from htr.pages.crop import Frame, cut_strip, looks_like_line
+from htr.pages.finding import find_page
 from htr.pages.images import grey, open_image
 from htr.pages.lines import LineFinder
 from htr.weights import Weights, load_weights
 
 BATCH_PIXELS = 1_000_000
 """Pixels of prepared lines that are read at once: 15 lines of 1000 x 64."""
-
-# How many lines are read both ways up to tell which is right, and how much of each, in line heights.
-_PROBES, _PROBE_LENGTH = 6, 4
 
 # Median height of a page's lines, in pixels, below which little can be read.
 _SMALL = 16
@@ -138,28 +136,13 @@ class Reader:
         Raises:
             InputError: the file cannot be opened; it is named.
         """
-        picture = _open(image)
-        page = self._finder.find(picture)
-        if not upright and self._is_inverted(picture, page):
-            return self._finder.find(picture, (2 - page.turn // 90) % 4)
-        return page
+        return find_page(_open(image), self._finder, self._sure, upright)
 
-    def _is_inverted(self, picture: np.ndarray, page: Page) -> bool:
-        """Whether the middle parts of the longest lines read better upside down."""
-        longest = sorted(page.lines, key=lambda line: np.hypot(*np.subtract(line.baseline[-1], line.baseline[0])))
-        prepared = []
-        for line in longest[-_PROBES:]:
-            cut = crop_line(picture, line)
-            middle, half = cut.shape[1] // 2, round(_PROBE_LENGTH / 2 * cut.shape[0])
-            part = cut[:, max(middle - half, 0) : middle + half]
-            prepared += [
-                prepare(part, self.weights.header.height),
-                prepare(part[::-1, ::-1], self.weights.header.height),
-            ]
+    def _sure(self, pictures: Sequence[np.ndarray]) -> list[float]:
+        """How surely pictures of lines are read without language models, 0 to 1; 0 where nothing is."""
+        readings = self.read_prepared([prepare(each, self.weights.header.height) for each in pictures], greedily=True)
         # An empty reading's confidence is that of there being nothing.
-        readings = self.read_prepared(prepared, greedily=True)
-        sure = [reading.confidence if reading.text.strip() else 0.0 for reading in readings]
-        return sum(sure[1::2]) > sum(sure[::2])
+        return [reading.confidence if reading.text.strip() else 0.0 for reading in readings]
 
     def read_prepared(
         self,

@@ -77,13 +77,20 @@ class Line:
         """The upright rectangle around the polygon."""
         return around(self.polygon)
 
+    @property
+    def turn(self) -> int:
+        """Degrees clockwise by which the picture must be turned for the line to stand upright: 0, 90, 180 or 270."""
+        (x_first, y_first), (x_last, y_last) = self.baseline[0], self.baseline[-1]
+        return round(math.degrees(math.atan2(y_first - y_last, x_last - x_first)) / 90) * 90 % 360
+
 
 @dataclass(frozen=True)
 class Region:
     """Lines that belong together: a column, a note in the margin, a piece of print.
 
     Attributes:
-        kind: `text` for writing, `margin` for a note in the margin, `print` for printed text, which is found but not read.
+        kind: `text` for writing, `margin` for a note in the margin, which may run up or down, `print` for printed text, which is
+            found but not read.
         lines: in reading order, at least one.
     """
 

@@ -195,8 +195,10 @@ def looks_like_line(picture: np.ndarray, page: Page) -> bool:
     height, width = picture.shape
     if not page.lines:
         return width > 2 * height
+    # But for those that run up or down beside others.
+    boxes = [line.box for line in page.lines if line.turn == page.turn] or [line.box for line in page.lines]
     if page.turn in (90, 270):  # the lines run from top to bottom of the picture
-        thickest, side = max(line.box[2] - line.box[0] for line in page.lines), width
+        thickest, side = max(box[2] - box[0] for box in boxes), width
     else:
-        thickest, side = max(line.box[3] - line.box[1] for line in page.lines), height
+        thickest, side = max(box[3] - box[1] for box in boxes), height
     return thickest > (0.25 if len(page.lines) == 1 else 0.65) * side

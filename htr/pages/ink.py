@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
+
+from htr.pages.containers import Point
 
 WORK_PIXELS = 2_200_000
 """A4 at 150 dpi: finer pictures only cost time."""
@@ -29,14 +33,47 @@ def ink_mask(grey: np.ndarray, negative: bool, faint: bool = False) -> tuple[np.
     Returns:
         The mask, uint8, 1 = ink, and its size relative to the picture.
     """
-    zoom = min(1.0, (WORK_PIXELS / grey.size) ** 0.5)
-    size = (max(1, round(grey.shape[1] * zoom)), max(1, round(grey.shape[0] * zoom)))
-    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    if negative:
-        small = 255 - small
-    darkness = 255 - cv2.divide(small, find_paper(small), scale=255)
+    small, zoom = shrink(grey)
+    darkness = _darkness(small, negative)
     threshold = 0.0 if faint else cv2.threshold(darkness, 0, 255, cv2.THRESH_OTSU)[0]
     return (darkness > max(threshold, _MIN_CONTRAST)).astype(np.uint8), zoom
+
+
+def ink_depths(grey: np.ndarray, polygons: Sequence[Sequence[Point]]) -> list[float]:
+    """How dark the ink in each polygon is, its darkest tenth left aside: 0, as paper or without ink, to 255.
+
+    Args:
+        grey: shape (height, width), uint8; also white on black.
+        polygons: of lines, in its pixels.
+    """
+    small, zoom = shrink(grey)
+    areas = [np.round(np.multiply(polygon, zoom)).astype(np.int32) for polygon in polygons]
+    written = np.zeros_like(small)
+    for area in areas:
+        cv2.fillPoly(written, [area], 1)
+    darkness = _darkness(small, is_negative(small, written > 0))
+    depths = []
+    for area in areas:
+        left, top, width, height = cv2.boundingRect(area)
+        part = darkness[top : top + height, left : left + width]
+        inside = cv2.fillPoly(np.zeros_like(part), [area - [left, top]], 1)
+        inked = part[(inside > 0) & (part > _MIN_CONTRAST)]
+        depths.append(float(np.percentile(inked, 90)) if len(inked) else 0.0)
+    return depths
+
+
+def shrink(grey: np.ndarray) -> tuple[np.ndarray, float]:
+    """Brings a grey picture to a size that costs little time, which it also returns, relative to what it was."""
+    zoom = min(1.0, (WORK_PIXELS / grey.size) ** 0.5)
+    size = (max(1, round(grey.shape[1] * zoom)), max(1, round(grey.shape[0] * zoom)))
+    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA), zoom
+
+
+def _darkness(grey: np.ndarray, negative: bool) -> np.ndarray:
+    """How much darker than its paper each pixel is, 0 to 255."""
+    if negative:
+        grey = 255 - grey
+    return 255 - cv2.divide(grey, find_paper(grey), scale=255)
 
 
 def is_negative(grey: np.ndarray, where: np.ndarray | None = None) -> bool:
@@ -81,6 +118,19 @@ def find_paper(grey: np.ndarray) -> np.ndarray:
     paper = cv2.copyMakeBorder(grey, window, window, window, window, cv2.BORDER_REPLICATE)
     paper = cv2.blur(cv2.morphologyEx(paper, cv2.MORPH_CLOSE, np.ones((window, window), np.uint8)), (window, window))
     return paper[window:-window, window:-window]
+
+
+def has_upright_ink(mask: np.ndarray, height: float) -> bool:
+    """Whether some ink stands in a high column, as a line would that runs up or down.
+
+    Args:
+        mask: of ink, shape (height, width), uint8, 1 = ink.
+        height: of the page's lines, in pixels, with what reaches above and below the small letters.
+    """
+    joined = cv2.dilate(mask, np.ones((max(1, round(height)), max(1, round(height / 4))), np.uint8))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(joined)
+    widths, heights = stats[1:, cv2.CC_STAT_WIDTH], stats[1:, cv2.CC_STAT_HEIGHT]
+    return bool(((widths > 0.6 * height) & (heights > np.maximum(4 * height, widths))).any())
 
 
 def find_rules(mask: np.ndarray, letter: float, slope: float) -> np.ndarray:

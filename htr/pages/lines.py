@@ -7,6 +7,7 @@ the height of the small letters, which the core tells, so the same code serves a
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ import torch
 
 from htr.pages.containers import Line, Page, Point, within
 from htr.pages.crop import Frame, straighten
-from htr.pages.ink import find_rules, ink_mask, is_negative
+from htr.pages.ink import find_paper, find_rules, has_upright_ink, ink_mask, is_negative, shrink
 from htr.pages.order import arrange
 from htr.pages.segmenter import ALIGNMENT, STRIDE, Segmenter, load_segmenter
 
@@ -33,6 +34,8 @@ _MIN_LENGTH = 0.8  # a core shorter than this many letter heights is a speck
 _PRINTED, _WRITTEN = 0.6, 0.2  # shares of a core that seem to be print above which it is, and below which it is writing
 _MAX_GAP = 3.0  # widest space, in letter heights, across which two pieces of a core are one line
 _MAX_WIDE_GAP = 11.0  # the same where a line above or below runs on
+_SHORT = 2.0  # a line shorter than this many heights of a line may be a piece of one that runs up
+_MIN_SIDEWAYS = 8.0  # a line that runs up is as long, in letter heights, at least
 _CHUNK = 12.0  # letter heights between two corners of a polygon
 _REACH = 1.5  # chunks to either side in which a corner looks for the highest and the lowest ink
 _TRIM_ABOVE, _TRIM_BELOW = 0.005, 0.015  # share of the ink that may stand out of the polygon
@@ -67,13 +70,14 @@ class LineFinder:
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._segmenter = (segmenter or load_segmenter()).to(self._device)
 
-    def find(self, picture: np.ndarray, quarters: int | None = None) -> Page:
+    def find(self, picture: np.ndarray, quarters: int | None = None, without: Collection[Line] = ()) -> Page:
         """Finds the lines of a page and their reading order.
 
         Args:
             picture: shape (height, width), uint8, 0 = black; also white on black or sideways.
             quarters: by how many quarters clockwise the page lies turned; seen from the page if None, but for whether
                 it is upside down: that only a reader can tell.
+            without: lines that were found before, and are left out.
 
         Returns:
             The page with its regions and lines, without text. Where all seems to be print, it is taken for writing, which the
@@ -96,9 +100,57 @@ class LineFinder:
         if lines and all(printed):
             # Some hands are as neat as print, and who gives a page wants its text.
             printed, notes = [False] * len(lines), ("all seems to be print, and is read as if written by hand",)
-        regions = arrange(lines, letters, printed, upright.shape[::-1])
-        page = Page(picture.shape[1], picture.shape[0], regions, turn=-90 * quarters % 360, notes=notes)
-        return _put_back(page, quarters, factor)
+        places = {line: _put_back(line, quarters, factor, picture.shape) for line in lines}
+        kept = [index for index, line in enumerate(lines) if places[line] not in without]
+        arranged = arrange(
+            *([values[index] for index in kept] for values in (lines, letters, printed)), upright.shape[::-1]
+        )
+        regions = tuple(replace(region, lines=tuple(places[line] for line in region.lines)) for region in arranged)
+        return Page(picture.shape[1], picture.shape[0], regions, turn=-90 * quarters % 360, notes=notes)
+
+    def find_sideways(self, picture: np.ndarray, page: Page) -> tuple[list[Line], list[Line]]:
+        """Finds lines that run up or down beside those of a page, as notes in the margin do.
+
+        Args:
+            picture: as given to `find`.
+            page: what that found.
+
+        Returns:
+            Lines that run up, and lines that run down, in reading order. Most are in both: only a reader can tell which is right.
+        """
+        lines = [line for region in page.regions for line in region.lines]
+        if not lines:
+            return [], []
+        small, zoom = shrink(picture)
+        sizes = np.array([np.ptp(Frame.of(line.baseline).measure(line.polygon), 0) for line in lines]) * zoom
+        height = float(np.median(sizes[:, 1]))
+        written = np.zeros_like(small)
+        for line, (length, _) in zip(lines, sizes):
+            if length > _SHORT * height:
+                cv2.fillPoly(written, [np.round(np.multiply(line.polygon, zoom)).astype(np.int32)], 1)
+        written = cv2.dilate(written, np.ones((max(1, round(height / 4)),) * 2, np.uint8))
+        negative = is_negative(small, written > 0)
+        mask, _ = ink_mask(small, negative)
+        mask[written > 0] = 0
+        if not has_upright_ink(np.rot90(mask, page.turn // 90 % 2), height):
+            return [], []
+        rest = np.where(written > 0, 255 - find_paper(255 - small) if negative else find_paper(small), small)
+        up, down = (self._find_turned(rest, (side - page.turn // 90) % 4, zoom, picture.shape) for side in (3, 1))
+        return up, down
+
+    def _find_turned(self, rest: np.ndarray, quarters: int, zoom: float, shape: tuple[int, ...]) -> list[Line]:
+        """Long lines of a picture of this shape, of which there is a smaller one without the lines known already."""
+        turned = np.ascontiguousarray(np.rot90(rest, quarters))
+        found = list(zip(*_outline(turned, self._look(turned))))
+        kept = [
+            (line, letter)
+            for line, letter, printed in found
+            if not printed and np.hypot(*np.subtract(line.baseline[-1], line.baseline[0])) > _MIN_SIDEWAYS * letter
+        ]
+        regions = arrange(
+            [line for line, _ in kept], [letter for _, letter in kept], [False] * len(kept), turned.shape[::-1]
+        )
+        return [_put_back(line, quarters, zoom, shape) for region in regions for line in region.lines]
 
     def _look(self, picture: np.ndarray) -> _Seen:
         """Runs the segmenter on a picture."""
@@ -447,9 +499,9 @@ def _own_ink(strip: np.ndarray, owner: np.ndarray, number: int, letter: float) -
     return (keep & inked).astype(np.uint8)
 
 
-def _put_back(page: Page, quarters: int, factor: float) -> Page:
-    """Moves what was found on the upright picture, enlarged by a factor, to the picture as it lies."""
-    width, height = page.width, page.height
+def _put_back(line: Line, quarters: int, factor: float, shape: tuple[int, ...]) -> Line:
+    """Moves a line from the upright picture, enlarged by a factor, to the picture as it lies, of this shape."""
+    height, width = shape
 
     def move(points: tuple[Point, ...]) -> tuple[Point, ...]:
         upright = [(x / factor, y / factor) for x, y in points]
@@ -459,15 +511,6 @@ def _put_back(page: Page, quarters: int, factor: float) -> Page:
             [(width - x, height - y) for x, y in upright],
             [(y, height - x) for x, y in upright],
         )[quarters]
-        return within(turned, (height, width))
+        return within(turned, shape)
 
-    regions = tuple(
-        replace(
-            region,
-            lines=tuple(
-                replace(line, baseline=move(line.baseline), polygon=move(line.polygon)) for line in region.lines
-            ),
-        )
-        for region in page.regions
-    )
-    return replace(page, regions=regions)
+    return replace(line, baseline=move(line.baseline), polygon=move(line.polygon))

@@ -16,7 +16,7 @@ NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
 def write(page: Page, picture: Image.Image) -> bytes:
     """A file in pixels of the picture.
 
-    The kind of a region is an `OtherTag` that its block refers to; on a turned page each block tells its `ROTATION`.
+    The kind of a region is an `OtherTag` that its block refers to; blocks that do not stand upright tell their `ROTATION`.
     """
     root = Element(
         "alto",
@@ -43,8 +43,8 @@ def write(page: Page, picture: Image.Image) -> bytes:
     for number, region in enumerate(page.regions, 1):
         block = _placed(space, "TextBlock", f"r{number}", outline(region), page)
         block.set("TAGREFS", f"kind_{region.kind}")
-        if page.turn:
-            block.set("ROTATION", str(page.turn))
+        if turn := region.lines[0].turn:
+            block.set("ROTATION", str(turn))
         for index, line in enumerate(region.lines, 1):
             _add_line(block, f"r{number}l{index}", line, page)
     return serialise(root)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from xml.etree.ElementTree import Element, SubElement
 
@@ -63,9 +62,8 @@ def _direction(line: Line, page: Page) -> str:
     """The baseline, as slope and height at the lower left corner of the box; for a line that lies sideways or upside
     down, where the format has no baseline, its angle instead, counter-clockwise."""
     (x_first, y_first), (x_last, y_last) = line.baseline[0], line.baseline[-1]
-    angle = round(math.degrees(math.atan2(y_first - y_last, x_last - x_first)) / 90) * 90 % 360
-    if angle:
-        return f"textangle {angle}"
+    if line.turn:
+        return f"textangle {line.turn}"
     slope = (y_last - y_first) / (x_last - x_first or 1)
     left, _, _, bottom = around(on_page(line.polygon, page))
     heights = [y - bottom - slope * (x - left) for x, y in line.baseline]

@@ -50,8 +50,7 @@ def _write(page: Page, edition: str) -> bytes:
     size = {"imageWidth": str(page.width), "imageHeight": str(page.height)}
     sheet = SubElement(root, "Page", imageFilename=file_name(page), **size)
     if page.turn and edition >= "2019":
-        # Degrees clockwise that set the page upright, above -180 and up to 180.
-        sheet.set("orientation", str(page.turn - 360 if page.turn > 180 else page.turn))
+        sheet.set("orientation", _orientation(page.turn))
     if page.regions:
         order = SubElement(SubElement(sheet, "ReadingOrder"), "OrderedGroup", id="order")
         for number in range(len(page.regions)):
@@ -75,12 +74,19 @@ def _add_region(sheet: Element, name: str, region: Region, page: Page) -> None:
     kind = KINDS[region.kind]
     custom = f"structure {{type:{region.kind if region.kind == 'print' else kind['type']};}}"
     element = SubElement(sheet, "TextRegion", id=name, custom=custom, **kind)
+    if region.lines[0].turn != page.turn:
+        element.set("orientation", _orientation(region.lines[0].turn))
     SubElement(element, "Coords", points=_points(outline(region), page))
     for index, line in enumerate(region.lines, 1):
         _add_line(element, f"{name}l{index}", line, page)
     # OCR-D's programs look for the text here, not at the lines.
     if text := "\n".join(line.text for line in region.lines if line.text):
         SubElement(SubElement(element, "TextEquiv"), "Unicode").text = legal(text)
+
+
+def _orientation(turn: int) -> str:
+    """Degrees clockwise that set a page or a region upright, above -180 and up to 180."""
+    return str(turn - 360 if turn > 180 else turn)
 
 
 def _add_line(region: Element, name: str, line: Line, page: Page) -> None:
