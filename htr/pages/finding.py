@@ -74,8 +74,8 @@ def _other_side(picture: np.ndarray, page: Page, sure: Sure) -> set[Line]:
 
 
 def _with_sideways(picture: np.ndarray, page: Page, finder: LineFinder, sure: Sure, without: set[Line]) -> Page:
-    """The page with the lines that run up or down beside the others, as notes in the margin, and without what was taken for pieces
-    of them; lines that are left out otherwise are told."""
+    """The page with the lines that run up or down beside the others, as notes in the margin, and without their pieces that were taken
+    for lines; `without` are the lines that are left out already."""
     ways = finder.find_sideways(picture, page)
     lines = [line for way in ways for line in way]
     pieces = [piece for piece in page.lines if any(_overlap(piece, line) for line in lines)]

@@ -47,7 +47,8 @@ def ink_depths(grey: np.ndarray, polygons: Sequence[Sequence[Point]]) -> list[fl
         polygons: of lines, in its pixels.
     """
     small, zoom = shrink(grey)
-    areas = [np.round(np.multiply(polygon, zoom)).astype(np.int32) for polygon in polygons]
+    last = np.subtract(small.shape[::-1], 1)
+    areas = [np.clip(np.round(np.multiply(polygon, zoom)), 0, last).astype(np.int32) for polygon in polygons]
     written = np.zeros_like(small)
     for area in areas:
         cv2.fillPoly(written, [area], 1)
