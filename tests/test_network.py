@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import timm
 import torch
@@ -125,3 +127,17 @@ def test_each_encoder_side_by_side_has_its_own_pretrained_weights_or_all_have_th
         InputError, match="imagenet\\+none\\+none is not one for each of tf_efficientnet_lite0\\+lcnet_035"
     ):
         load_all_pretrained(encoders, names, "imagenet+none+none")
+
+
+@pytest.mark.parametrize("shape", [(64, 640), (32, 144)])
+def test_a_depthwise_layer_of_long_rows_learns_what_it_would_learn_anyhow(shape):
+    torch.manual_seed(1)
+    spared = build_encoder("tf_efficientnet_lite0", 8)
+    plain = copy.deepcopy(spared)
+    for module in plain.modules():
+        vars(module).pop("forward", None)
+    images = torch.rand(2, 1, *shape)
+    for encoder in (spared, plain):
+        encoder(images)[-1].square().mean().backward()
+    for (name, one), other in zip(spared.named_parameters(), plain.parameters()):
+        assert torch.allclose(one.grad, other.grad, rtol=1e-3, atol=1e-4 * other.grad.abs().max()), name
