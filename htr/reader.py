@@ -19,7 +19,7 @@ from htr.lineimage import Prepared, batches_of_like_width, collate, prepare
 from htr.machine import use_bfloat16
 from htr.messages import counted
 from htr.pages.containers import Character, Line, Page, Point, Word, within
-from htr.pages.crop import Frame, cut_strip, looks_like_line
+from htr.pages.crop import cut_strip, looks_like_line, size_of
 from htr.pages.finding import find_page
 from htr.pages.images import grey, open_image
 from htr.pages.lines import LineFinder
@@ -127,8 +127,8 @@ class Reader:
 
         Args:
             image: of the page.
-            upright: whether it is taken for granted that the page does not stand upside down, to tell which takes about as long
-                as to find its lines.
+            upright: whether it is taken for granted that nothing stands upside down, to tell which takes about as long as to find
+                the lines.
 
         Returns:
             The page; its lines have no text.
@@ -259,9 +259,7 @@ def _notes(picture: np.ndarray, page: Page, empty: int) -> tuple[str, ...]:
         notes.append("no lines of handwriting found")
     elif looks_like_line(picture, page):
         notes.append("looks like a single line rather than a page; read it with --line")
-    elif (
-        height := median(np.ptp(Frame.of(line.baseline).measure(line.polygon)[:, 1]) for line in page.lines)
-    ) < _SMALL:
+    elif (height := median(size_of(line)[1] for line in page.lines)) < _SMALL:
         notes.append(f"the lines are {height:.0f} pixels high, too few to read them well; scan the page larger")
     if empty:
         notes.append(f"nothing could be read in {counted(empty, 'line')}")

@@ -129,6 +129,17 @@ def test_each_encoder_side_by_side_has_its_own_pretrained_weights_or_all_have_th
         load_all_pretrained(encoders, names, "imagenet+none+none")
 
 
+def _functions(tensor: torch.Tensor) -> set[str]:
+    """Names of what autograd goes back through."""
+    seen, waiting = set(), [tensor.grad_fn]
+    while waiting:
+        function = waiting.pop()
+        if function is not None and function not in seen:
+            seen.add(function)
+            waiting += [before for before, _ in function.next_functions]
+    return {function.name() for function in seen}
+
+
 @pytest.mark.parametrize("shape", [(64, 640), (32, 144)])
 def test_a_depthwise_layer_of_long_rows_learns_what_it_would_learn_anyhow(shape):
     torch.manual_seed(1)
@@ -137,7 +148,9 @@ def test_a_depthwise_layer_of_long_rows_learns_what_it_would_learn_anyhow(shape)
     for module in plain.modules():
         vars(module).pop("forward", None)
     images = torch.rand(2, 1, *shape)
-    for encoder in (spared, plain):
-        encoder(images)[-1].square().mean().backward()
+    learnt = [encoder(images)[-1] for encoder in (spared, plain)]
+    assert ["_DepthwiseOfRowsBackward" in _functions(features) for features in learnt] == [True, False]
+    for features in learnt:
+        features.square().mean().backward()
     for (name, one), other in zip(spared.named_parameters(), plain.parameters()):
         assert torch.allclose(one.grad, other.grad, rtol=1e-3, atol=1e-4 * other.grad.abs().max()), name

@@ -257,6 +257,28 @@ def test_notes_that_run_up_and_down_the_margins_are_read_after_the_text(reader, 
     assert [region.kind for region in page.regions][-2:] == ["margin", "margin"]
 
 
+@pytest.mark.parametrize(("above", "quarters", "skew"), [(True, 0, 6), (True, 1, 0), (False, 0, 0)])
+def test_lines_upside_down_above_or_below_the_text_are_read_after_it(reader, above, quarters, skew):
+    picture, truth = sample_page()
+    room = 350
+    sheet = np.pad(picture, ((room, 0) if above else (0, room), (0, 0)), constant_values=250)
+    notes = [sample for sample in embedded_lines("val", 8) if len(sample.text) > 20][:3]
+    top = 30 if above else len(picture) + 10
+    for sample in reversed(notes):
+        strip = cv2.resize(sample.image(), None, fx=0.9, fy=0.9, interpolation=cv2.INTER_AREA)[::-1, ::-1]
+        left = sheet.shape[1] - strip.shape[1] - 100
+        sheet[top : top + len(strip), left : left + strip.shape[1]] = strip
+        top += 110
+    sheet = np.pad(sheet, 100, constant_values=250)
+    turn = cv2.getRotationMatrix2D((sheet.shape[1] / 2, sheet.shape[0] / 2), skew, 1)
+    sheet = np.rot90(cv2.warpAffine(sheet, turn, sheet.shape[::-1], borderValue=250), -quarters)
+    page = reader.read_page(np.ascontiguousarray(sheet))
+    assert [(line.turn - page.turn) % 360 for line in page.lines] == [0] * len(truth) + [180] * 3
+    assert score(truth, [line.text for line in page.lines[:-3]]).cer.value < 3
+    assert score([note.text for note in notes], [line.text for line in page.lines[-3:]]).cer.value < 15
+    assert [region.kind for region in page.regions][-1] == "margin"
+
+
 def test_print_is_kept_unread_and_told_of(reader, monkeypatch):
     picture, truth = sample_page()
     found = reader.find_page(picture)

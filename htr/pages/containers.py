@@ -78,6 +78,11 @@ class Line:
         return around(self.polygon)
 
     @property
+    def chord(self) -> float:
+        """Pixels from the first point of the baseline to the last."""
+        return math.dist(self.baseline[0], self.baseline[-1])
+
+    @property
     def turn(self) -> int:
         """Degrees clockwise by which the picture must be turned for the line to stand upright: 0, 90, 180 or 270."""
         (x_first, y_first), (x_last, y_last) = self.baseline[0], self.baseline[-1]
@@ -89,8 +94,8 @@ class Region:
     """Lines that belong together: a column, a note in the margin, a piece of print.
 
     Attributes:
-        kind: `text` for writing, `margin` for a note in the margin, which may run up or down, `print` for printed text, which is
-            found but not read.
+        kind: `text` for writing, `margin` for a note in the margin, which may run up or down or stand upside down, `print` for
+            printed text, which is found but not read.
         lines: in reading order, at least one.
     """
 

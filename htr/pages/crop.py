@@ -76,6 +76,12 @@ class Frame(NamedTuple):
         return inside
 
 
+def size_of(line: Line) -> tuple[float, float]:
+    """Length and height of a line along its baseline, in pixels."""
+    length, height = np.ptp(Frame.of(line.baseline).measure(line.polygon), 0).tolist()
+    return length, height
+
+
 def straighten(
     page: np.ndarray, frame: Frame, left: float, right: float, above: int, below: int, fill: int, nearest: bool = False
 ) -> Strip:
@@ -124,7 +130,7 @@ def cut_strip(page: np.ndarray, line: Line) -> Strip:
         The strip; its picture has the height of the polygon, enlarged if that is below 18 pixels, and a margin of 3 %, uint8, in the
         page's polarity.
     """
-    height = float(np.ptp(Frame.of(line.baseline).measure(line.polygon)[:, 1]))
+    _, height = size_of(line)
     if height >= _SMALL:
         return _cut(page, line)
     # Ink and paper of few pixels are told apart better once they are enlarged.
@@ -195,8 +201,9 @@ def looks_like_line(picture: np.ndarray, page: Page) -> bool:
     height, width = picture.shape
     if not page.lines:
         return width > 2 * height
-    # But for those that run up or down beside others.
-    boxes = [line.box for line in page.lines if line.turn == page.turn] or [line.box for line in page.lines]
+    # Notes that are turned against the page do not count.
+    lines = [line for line in page.lines if line.turn == page.turn] or page.lines
+    boxes = [line.box for line in lines]
     if page.turn in (90, 270):  # the lines run from top to bottom of the picture
         thickest, side = max(box[2] - box[0] for box in boxes), width
     else:

@@ -1,7 +1,7 @@
 """Finding what is to be read on a page, with the help of a recogniser where looking alone does not tell.
 
-Which way up it lies, which lines are of the other side of the sheet, and which run up or down the margin, shows in how
-surely they are read: one way, and another.
+Which way up it lies, which lines are of the other side of the sheet, and which run up or down the margin or stand upside
+down above or below the others, shows in how surely they are read: one way, and another.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from htr.messages import counted
 from htr.pages.containers import Line, Page, Region
-from htr.pages.crop import crop_line
+from htr.pages.crop import crop_line, size_of
 from htr.pages.ink import ink_depths
-from htr.pages.lines import LineFinder
+from htr.pages.lines import Found, LineFinder
 
 Sure = Callable[[Sequence[np.ndarray]], Sequence[float]]
 """How surely pictures of lines are read, 0 to 1; 0 where nothing is."""
@@ -26,7 +27,15 @@ _PROBES, _PROBE_LENGTH = 6, 4
 # Lines whose ink is lighter than so much of the darkest lines' may show through from the other side, where there are so many.
 _FAINT, _FEW = 0.6, 3
 
-_SIDEWAYS = 0.6  # a line that runs up or down is read as surely as that, at least; what is none mostly is not
+_TURNED = 0.6  # a line that is turned against the page is read as surely as that, at least; what is none mostly is not
+
+# So many lines at either end of a page, and so many line heights of each, show whether some stand upside down there: what is read
+# less surely than so, and more surely upside down by so much.
+_OUTERMOST, _OUTERMOST_LENGTH, _DOUBTFUL, _GAIN = 2, 8, 0.9, 0.05
+
+_LONGEST_NUMBER = 6  # line heights that the number of a page is long, at most
+
+_GRID = 600  # pixels in which it is fine enough to see whether lines overlap
 
 
 def find_page(picture: np.ndarray, finder: LineFinder, sure: Sure, upright: bool) -> Page:
@@ -36,35 +45,42 @@ def find_page(picture: np.ndarray, finder: LineFinder, sure: Sure, upright: bool
         picture: shape (height, width), uint8, 0 = black; also white on black, sideways or upside down.
         finder: looks for lines.
         sure: tells of pictures of lines how surely they are read.
-        upright: whether it is taken for granted that the page does not stand upside down.
+        upright: whether it is taken for granted that nothing stands upside down.
     """
-    page = finder.find(picture)
-    if not upright and _is_inverted(picture, page, sure):
-        page = finder.find(picture, (2 - page.turn // 90) % 4)
-    behind = _other_side(picture, page, sure)
+    found = finder.find(picture)
+    if not upright and _is_inverted(picture, found.written, sure):
+        found = finder.find(picture, (2 + found.quarters) % 4)
+    behind = _other_side(picture, found.written, sure)
     if behind:
         note = f"{counted(len(behind), 'line')} of the other side, whose ink shows through, left out"
-        page = finder.find(picture, -page.turn // 90 % 4, behind)
-        page = replace(page, notes=(*page.notes, note))
-    return _with_sideways(picture, page, finder, sure, behind)
+        found = found.without(behind)._replace(notes=(*found.notes, note))
+    ways = list(finder.find_sideways(picture, found))
+    if not upright:
+        for some in _inverted(picture, found, sure):
+            lines = finder.find_inverted(picture, found, some)
+            ways.append([line for line in lines if any(_overlap(line, each) for each in some)])
+    return _with_turned(picture, found, ways, sure)
 
 
-def _is_inverted(picture: np.ndarray, page: Page, sure: Sure) -> bool:
+def _is_inverted(picture: np.ndarray, lines: Sequence[Line], sure: Sure) -> bool:
     """Whether the middle parts of the longest lines read better upside down."""
-    longest = sorted(page.lines, key=lambda line: np.hypot(*np.subtract(line.baseline[-1], line.baseline[0])))
-    parts = []
-    for line in longest[-_PROBES:]:
-        cut = crop_line(picture, line)
-        middle, half = cut.shape[1] // 2, round(_PROBE_LENGTH / 2 * cut.shape[0])
-        parts.append(cut[:, max(middle - half, 0) : middle + half])
-    return _gains(parts, [part[::-1, ::-1] for part in parts], sure).sum() > 0
+    longest = sorted(lines, key=lambda line: line.chord)[-_PROBES:]
+    parts = [_middle(picture, line, _PROBE_LENGTH) for line in longest]
+    return bool(_gains(parts, [part[::-1, ::-1] for part in parts], sure).sum() > 0)
 
 
-def _other_side(picture: np.ndarray, page: Page, sure: Sure) -> set[Line]:
+def _middle(picture: np.ndarray, line: Line, length: int) -> np.ndarray:
+    """The middle of a line, as many line heights long."""
+    cut = crop_line(picture, line)
+    middle, half = cut.shape[1] // 2, round(length / 2 * cut.shape[0])
+    return cut[:, max(middle - half, 0) : middle + half]
+
+
+def _other_side(picture: np.ndarray, lines: Sequence[Line], sure: Sure) -> set[Line]:
     """The lines of the other side of the sheet, whose ink shows through: fainter than the rest, and read better mirrored."""
-    depths = ink_depths(picture, [line.polygon for line in page.lines])
+    depths = ink_depths(picture, [line.polygon for line in lines])
     bound = _FAINT * np.quantile(depths or [0.0], 0.9)
-    faint = [line for line, depth in zip(page.lines, depths) if depth < bound]
+    faint = [line for line, depth in zip(lines, depths) if depth < bound]
     if len(faint) < _FEW:
         return set()
     cuts = [crop_line(picture, line) for line in faint]
@@ -73,33 +89,72 @@ def _other_side(picture: np.ndarray, page: Page, sure: Sure) -> set[Line]:
     return {line for line, gain in zip(faint, gains) if gain > 0} if gains.mean() > 0 else set()
 
 
-def _with_sideways(picture: np.ndarray, page: Page, finder: LineFinder, sure: Sure, without: set[Line]) -> Page:
-    """The page with the lines that run up or down beside the others, as notes in the margin, and without their pieces that were taken
-    for lines; `without` are the lines that are left out already."""
-    ways = finder.find_sideways(picture, page)
+def _inverted(picture: np.ndarray, found: Found, sure: Sure) -> list[list[Line]]:
+    """The first lines of a page and its last ones, down to the innermost of them that reads better upside down: who had filled a page
+    turned it, and wrote on above the first line."""
+    outlines = [outline for outline in found.outlines if not outline.printed]
+    baselines = [np.array(outline.upright.baseline) for outline in outlines]
+    right, down = np.sum([points[-1] - points[0] for points in baselines], axis=0) if baselines else (0, 0)
+    rows = [float(points.mean(0) @ (-down, right)) for points in baselines]
+    lines = [outlines[index].line for index in np.argsort(rows)]
+    ends = []
+    for inwards in (lines, lines[::-1]):
+        count = 0
+        for first in range(0, len(inwards), _OUTERMOST):
+            better = _read_better_inverted(picture, inwards[first : first + _OUTERMOST], sure)
+            if not any(better):
+                break
+            count = first + max(np.flatnonzero(better)) + 1
+        sizes = [size_of(line) for line in inwards[:count]]
+        # The number of a page may read as well upside down: 1000, 16, 1961.
+        if count < len(lines) and any(length > _LONGEST_NUMBER * height for length, height in sizes):
+            ends.append(inwards[:count])
+    return ends
+
+
+def _read_better_inverted(picture: np.ndarray, lines: Sequence[Line], sure: Sure) -> list[bool]:
+    """Of each line, whether it is read in doubt, and more surely upside down."""
+    parts = [_middle(picture, line, _OUTERMOST_LENGTH) for line in lines]
+    upright = sure(parts)
+    doubtful = [index for index, each in enumerate(upright) if each < _DOUBTFUL]
+    inverted = dict(zip(doubtful, sure([parts[index][::-1, ::-1] for index in doubtful])))
+    return [inverted.get(index, 0) > each + _GAIN for index, each in enumerate(upright)]
+
+
+def _with_turned(picture: np.ndarray, found: Found, ways: Sequence[Sequence[Line]], sure: Sure) -> Page:
+    """The page with the lines that are turned against it and read so surely that they are no mistake, each way in a region of its own,
+    and without what was taken for lines in their place."""
     lines = [line for way in ways for line in way]
-    pieces = [piece for piece in page.lines if any(_overlap(piece, line) for line in lines)]
+    pieces = [piece for piece in found.written if any(_overlap(piece, line) for line in lines)]
     how_sure = dict(zip(lines + pieces, sure([crop_line(picture, line) for line in lines + pieces])))
     chosen: list[Line] = []
     for line in sorted(lines, key=lambda line: -how_sure[line]):
         below = [how_sure[piece] for piece in pieces if _overlap(piece, line)]
-        if how_sure[line] > max(_SIDEWAYS, float(np.mean(below or 0))) and not any(
+        if how_sure[line] > max(_TURNED, float(np.mean(below or 0))) and not any(
             _overlap(line, each) for each in chosen
         ):
             chosen.append(line)
-    if not chosen:
-        return page
     taken = {piece for piece in pieces if any(_overlap(piece, line) for line in chosen)}
-    regions = finder.find(picture, -page.turn // 90 % 4, without | taken).regions if taken else page.regions
+    page = found.without(taken).page
     notes = [Region("margin", tuple(line for line in way if line in chosen)) for way in ways]
-    return replace(page, regions=(*regions, *(note for note in notes if note.lines)))
+    return replace(page, regions=(*page.regions, *(note for note in notes if note.lines)))
 
 
 def _overlap(first: Line, second: Line) -> bool:
-    """Whether half of the smaller of two upright boxes around lines lies in the other."""
+    """Whether half of the smaller of two lines lies in the other."""
     boxes = np.array([first.box, second.box])
-    common = np.prod(np.maximum(boxes[:, 2:].min(0) - boxes[:, :2].max(0), 0))
-    return bool(common > 0.5 * np.prod(boxes[:, 2:] - boxes[:, :2], axis=1).min())
+    if (boxes[:, 2:].min(0) <= boxes[:, :2].max(0)).any():
+        return False
+    polygons = [np.array(line.polygon) for line in (first, second)]
+    corner = np.min([polygon.min(0) for polygon in polygons], axis=0)
+    size = np.max([polygon.max(0) for polygon in polygons], axis=0) - corner
+    zoom = min(1.0, _GRID / size.max())
+    shape = np.ceil(size * zoom).astype(int)[::-1] + 1
+    areas = [
+        cv2.fillPoly(np.zeros(shape, np.uint8), [np.round((polygon - corner) * zoom).astype(np.int32)], 1)
+        for polygon in polygons
+    ]
+    return bool((areas[0] & areas[1]).sum() > 0.5 * min(area.sum() for area in areas))
 
 
 def _gains(pictures: Sequence[np.ndarray], turned: Sequence[np.ndarray], sure: Sure) -> np.ndarray:

@@ -7,7 +7,7 @@ the height of the small letters, which the core tells, so the same code serves a
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from htr.pages.containers import Line, Page, Point, within
-from htr.pages.crop import Frame, straighten
+from htr.pages.crop import Frame, size_of, straighten
 from htr.pages.ink import find_paper, find_rules, has_upright_ink, ink_mask, is_negative, shrink
 from htr.pages.order import arrange
 from htr.pages.segmenter import ALIGNMENT, STRIDE, Segmenter, load_segmenter
@@ -63,6 +63,61 @@ class Core(NamedTuple):
         return np.polyval(self.curve, np.asarray(x) / 100)
 
 
+class Outline(NamedTuple):
+    """A line that was found.
+
+    line: where it lies on the picture; without text.
+    upright: the same on the upright picture in which it was looked for.
+    letter: height of the small letters there.
+    printed: whether it is print.
+    """
+
+    line: Line
+    upright: Line
+    letter: float
+    printed: bool
+
+
+class Found(NamedTuple):
+    """What was found on a picture.
+
+    outlines: of the lines, in no order.
+    shape: of the picture, height and width.
+    quarters: counter-clockwise, by which it was turned upright.
+    upright_shape: of the upright picture in which they were looked for, which may be enlarged.
+    notes: what a person should know.
+    """
+
+    outlines: Sequence[Outline]
+    shape: tuple[int, ...]
+    quarters: int
+    upright_shape: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+
+    def without(self, lines: Collection[Line]) -> Found:
+        """The same but for these lines."""
+        return self._replace(outlines=[outline for outline in self.outlines if outline.line not in lines])
+
+    @property
+    def written(self) -> list[Line]:
+        """The lines of handwriting, in no order."""
+        return [outline.line for outline in self.outlines if not outline.printed]
+
+    @property
+    def page(self) -> Page:
+        """The page with its regions and lines in reading order."""
+        places = {outline.upright: outline.line for outline in self.outlines}
+        lines = [outline.upright for outline in self.outlines]
+        letters = [outline.letter for outline in self.outlines]
+        printed = [outline.printed for outline in self.outlines]
+        regions = tuple(
+            replace(region, lines=tuple(places[line] for line in region.lines))
+            for region in arrange(lines, letters, printed, self.upright_shape[::-1])
+        )
+        height, width = self.shape
+        return Page(width, height, regions, turn=-90 * self.quarters % 360, notes=self.notes)
+
+
 class LineFinder:
     """Finds lines with the weights that ship with the package."""
 
@@ -70,18 +125,16 @@ class LineFinder:
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._segmenter = (segmenter or load_segmenter()).to(self._device)
 
-    def find(self, picture: np.ndarray, quarters: int | None = None, without: Collection[Line] = ()) -> Page:
-        """Finds the lines of a page and their reading order.
+    def find(self, picture: np.ndarray, quarters: int | None = None) -> Found:
+        """Finds the lines of a page.
 
         Args:
             picture: shape (height, width), uint8, 0 = black; also white on black or sideways.
             quarters: by how many quarters clockwise the page lies turned; seen from the page if None, but for whether
                 it is upside down: that only a reader can tell.
-            without: lines that were found before, and are left out.
 
         Returns:
-            The page with its regions and lines, without text. Where all seems to be print, it is taken for writing, which the
-            page's notes say.
+            The lines. Where all seems to be print, it is taken for writing, which the notes say.
         """
         seen = self._look(np.rot90(picture, quarters or 0))
         if quarters is None:
@@ -95,62 +148,69 @@ class LineFinder:
         if factor > 1:
             upright = cv2.resize(upright, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
             seen = self._look(upright)
-        lines, letters, printed = _outline(upright, seen)
-        notes = ()
-        if lines and all(printed):
-            # Some hands are as neat as print, and who gives a page wants its text.
-            printed, notes = [False] * len(lines), ("all seems to be print, and is read as if written by hand",)
-        places = {line: _put_back(line, quarters, factor, picture.shape) for line in lines}
-        kept = [index for index, line in enumerate(lines) if places[line] not in without]
-        arranged = arrange(
-            *([values[index] for index in kept] for values in (lines, letters, printed)), upright.shape[::-1]
-        )
-        regions = tuple(replace(region, lines=tuple(places[line] for line in region.lines)) for region in arranged)
-        return Page(picture.shape[1], picture.shape[0], regions, turn=-90 * quarters % 360, notes=notes)
+        found = _outline(upright, seen, quarters, factor, picture.shape)
+        if not found.outlines or not all(outline.printed for outline in found.outlines):
+            return found
+        # Some hands are as neat as print, and who gives a page wants its text.
+        written = [outline._replace(printed=False) for outline in found.outlines]
+        return found._replace(outlines=written, notes=("all seems to be print, and is read as if written by hand",))
 
-    def find_sideways(self, picture: np.ndarray, page: Page) -> tuple[list[Line], list[Line]]:
+    def find_sideways(self, picture: np.ndarray, found: Found) -> tuple[list[Line], list[Line]]:
         """Finds lines that run up or down beside those of a page, as notes in the margin do.
 
         Args:
             picture: as given to `find`.
-            page: what that found.
+            found: what that found.
 
         Returns:
             Lines that run up, and lines that run down, in reading order. Most are in both: only a reader can tell which is right.
         """
-        lines = [line for region in page.regions for line in region.lines]
+        lines = [outline.line for outline in found.outlines]
         if not lines:
             return [], []
         small, zoom = shrink(picture)
-        sizes = np.array([np.ptp(Frame.of(line.baseline).measure(line.polygon), 0) for line in lines]) * zoom
+        sizes = np.array([size_of(line) for line in lines]) * zoom
         height = float(np.median(sizes[:, 1]))
-        written = np.zeros_like(small)
-        for line, (length, _) in zip(lines, sizes):
-            if length > _SHORT * height:
-                cv2.fillPoly(written, [np.round(np.multiply(line.polygon, zoom)).astype(np.int32)], 1)
-        written = cv2.dilate(written, np.ones((max(1, round(height / 4)),) * 2, np.uint8))
-        negative = is_negative(small, written > 0)
+        long = [line for line, (length, _) in zip(lines, sizes) if length > _SHORT * height]
+        written, negative = _areas(small, zoom, long, height)
         mask, _ = ink_mask(small, negative)
-        mask[written > 0] = 0
-        if not has_upright_ink(np.rot90(mask, page.turn // 90 % 2), height):
+        mask[written] = 0
+        if not has_upright_ink(np.rot90(mask, found.quarters % 2), height):
             return [], []
-        rest = np.where(written > 0, 255 - find_paper(255 - small) if negative else find_paper(small), small)
-        up, down = (self._find_turned(rest, (side - page.turn // 90) % 4, zoom, picture.shape) for side in (3, 1))
+        rest = _blanked(small, written, negative)
+        up, down = (
+            self._find_turned(rest, (side + found.quarters) % 4, zoom, picture.shape, _MIN_SIDEWAYS) for side in (3, 1)
+        )
         return up, down
 
-    def _find_turned(self, rest: np.ndarray, quarters: int, zoom: float, shape: tuple[int, ...]) -> list[Line]:
-        """Long lines of a picture of this shape, of which there is a smaller one without the lines known already."""
-        turned = np.ascontiguousarray(np.rot90(rest, quarters))
-        found = list(zip(*_outline(turned, self._look(turned))))
-        kept = [
-            (line, letter)
-            for line, letter, printed in found
-            if not printed and np.hypot(*np.subtract(line.baseline[-1], line.baseline[0])) > _MIN_SIDEWAYS * letter
-        ]
-        regions = arrange(
-            [line for line, _ in kept], [letter for _, letter in kept], [False] * len(kept), turned.shape[::-1]
+    def find_inverted(self, picture: np.ndarray, found: Found, among: Collection[Line]) -> list[Line]:
+        """Finds lines, looking at a page upside down.
+
+        Args:
+            picture: as given to `find`.
+            found: what that found.
+            among: those of its lines, at least one, that may stand upside down; the others are not looked at.
+
+        Returns:
+            Lines in reading order, whether they stand upside down or not: only a reader can tell.
+        """
+        small, zoom = shrink(picture)
+        height = float(np.median([size_of(outline.line)[1] for outline in found.outlines])) * zoom
+        written, negative = _areas(
+            small, zoom, [each.line for each in found.outlines if each.line not in among], height
         )
-        return [_put_back(line, quarters, zoom, shape) for region in regions for line in region.lines]
+        rest = _blanked(small, written, negative)
+        return self._find_turned(rest, (2 + found.quarters) % 4, zoom, picture.shape, 0.0)
+
+    def _find_turned(
+        self, rest: np.ndarray, quarters: int, zoom: float, shape: tuple[int, ...], shortest: float
+    ) -> list[Line]:
+        """Lines, longer than so many letter heights, of a picture of this shape, of which there is a smaller one without the lines
+        known already."""
+        turned = np.ascontiguousarray(np.rot90(rest, quarters))
+        found = _outline(turned, self._look(turned), quarters, zoom, shape)
+        kept = [each for each in found.outlines if not each.printed and each.upright.chord > shortest * each.letter]
+        return found._replace(outlines=kept).page.lines
 
     def _look(self, picture: np.ndarray) -> _Seen:
         """Runs the segmenter on a picture."""
@@ -400,8 +460,37 @@ def _merge(first: Core, second: Core) -> Core:
     )
 
 
-def _outline(upright: np.ndarray, seen: _Seen) -> tuple[list[Line], list[float], list[bool]]:
-    """Baselines and polygons around the ink of each core, in pixels of the upright picture."""
+def _areas(small: np.ndarray, zoom: float, lines: Sequence[Line], height: float) -> tuple[np.ndarray, bool]:
+    """Where these lines stand.
+
+    Args:
+        small: the page, made smaller to this size.
+        lines: in pixels of the page.
+        height: of a line, in pixels of the smaller one.
+
+    Returns:
+        A mask of the shape of the smaller page, and whether what stands there is white on black.
+    """
+    written = np.zeros_like(small)
+    for line in lines:
+        cv2.fillPoly(written, [np.round(np.multiply(line.polygon, zoom)).astype(np.int32)], 1)
+    written = cv2.dilate(written, np.ones((max(1, round(height / 4)),) * 2, np.uint8)) > 0
+    return written, is_negative(small, written)
+
+
+def _blanked(small: np.ndarray, where: np.ndarray, negative: bool) -> np.ndarray:
+    """The picture with paper where the mask is."""
+    return np.where(where, 255 - find_paper(255 - small) if negative else find_paper(small), small)
+
+
+def _outline(upright: np.ndarray, seen: _Seen, quarters: int, factor: float, shape: tuple[int, ...]) -> Found:
+    """Baselines and polygons around the ink of each core.
+
+    Args:
+        upright: the picture, turned by so many quarters counter-clockwise and enlarged by a factor.
+        seen: what the segmenter says of it.
+        shape: of the picture as it lies.
+    """
     mask, zoom = ink_mask(upright, seen.negative)
     ratio = zoom / seen.zoom
     frames = []
@@ -414,21 +503,20 @@ def _outline(upright: np.ndarray, seen: _Seen) -> tuple[list[Line], list[float],
         )
         cv2.fillPoly(owners, [np.round(edges * ratio).astype(np.int32)], number)
         frames.append(Frame.of(np.stack([x, middle + core.letter / 2], 1) * ratio))
-    lines, letters, printed = [], [], []
+    outlines = []
     faint = None
     for number, (core, frame) in enumerate(zip(seen.cores, frames), 1):
-        line = _outline_one(mask, owners, number, frame, core.letter * ratio)
-        if line is None:
+        points = _outline_one(mask, owners, number, frame, core.letter * ratio)
+        if points is None:
             # Pencil on a page with ink, for one.
             faint = ink_mask(upright, seen.negative, faint=True)[0] if faint is None else faint
-            line = _outline_one(faint, owners, number, frame, core.letter * ratio)
-        if line is None:
+            points = _outline_one(faint, owners, number, frame, core.letter * ratio)
+        if points is None:
             continue
-        scaled = [within([(x / zoom, y / zoom) for x, y in points], upright.shape) for points in line]
-        lines.append(Line(*scaled))
-        letters.append(core.letter / seen.zoom)
-        printed.append(core.printed > _PRINTED)
-    return lines, letters, printed
+        line = Line(*(within([(x / zoom, y / zoom) for x, y in each], upright.shape) for each in points))
+        placed = _put_back(line, quarters, factor, shape)
+        outlines.append(Outline(placed, line, core.letter / seen.zoom, core.printed > _PRINTED))
+    return Found(outlines, shape, quarters, upright.shape)
 
 
 def _outline_one(

@@ -80,7 +80,8 @@ def draw_overlay(page: Page, picture: Image.Image) -> Image.Image:
             pen.line(base, fill=BASELINE, width=2)
             for hand in (pen, text_pen):
                 _label(hand, base[0], str(number), colour)
-            _write(right, line, [(word, placed(word.polygon)) for word in words_of(line)])
+            words = [(word, placed(word.polygon)) for word in words_of(line)]
+            _write(right, line, words, (line.turn - page.turn) // 90 % 4)
     rows = _legend(page, 2 * left.width)
     sheet = Image.new("RGB", (2 * left.width, height + ROW * len(rows)), "white")
     sheet.paste(left, (0, 0))
@@ -111,8 +112,8 @@ def _label(pen: ImageDraw.ImageDraw, start: Point, number: str, colour: Colour) 
     pen.text(place, number, fill="white", font=font, anchor="rb")
 
 
-def _write(sheet: Image.Image, line: Line, words: list[tuple[Word, list[Point]]]) -> None:
-    """Writes the words of a line where they stand, in letters that fit its height and length."""
+def _write(sheet: Image.Image, line: Line, words: list[tuple[Word, list[Point]]], quarters: int) -> None:
+    """Writes the words of a line where they stand, in letters that fit its height and length, turned by quarters counter-clockwise."""
     pen = ImageDraw.Draw(sheet)
     spines = [spine(polygon) for _, polygon in words]
     if not spines:
@@ -120,21 +121,20 @@ def _write(sheet: Image.Image, line: Line, words: list[tuple[Word, list[Point]]]
     length = math.dist(spines[0][0], spines[-1][1])
     fitting = LARGEST * length / max(1, _font(LARGEST).getlength(legal(line.text)))
     font = _font(round(max(SMALLEST, min(LARGEST, fitting, 0.65 * median(tall for _, _, tall in spines)))))
-    (x_first, y_first), (x_last, y_last) = spines[0][0], spines[-1][1]
-    across, up = abs(x_last - x_first) > abs(y_last - y_first), y_last < y_first
     free = -math.inf
     for (word, _), ((x, y), *_) in zip(words, spines):
         text = legal(word.text)
         length = font.getlength(text)
-        along = max(x if across else -y if up else y, free)
-        if across:
+        along = max((x, -y, -x, y)[quarters], free)
+        if not quarters:
             pen.text((along, y), text, fill=_doubt(word), font=font, anchor="lm")
         else:
             tile = Image.new("L", (math.ceil(length), round(2 * font.size)))
             ImageDraw.Draw(tile).text((0, tile.height / 2), text, fill=255, font=font, anchor="lm")
-            tile = tile.rotate(90 if up else 270, expand=True)
-            place = round(x - tile.width / 2), round(-along - tile.height if up else along)
-            sheet.paste(_doubt(word), place, tile)
+            tile = tile.rotate(90 * quarters, expand=True)
+            left, top = x - tile.width / 2, y - tile.height / 2
+            place = ((left, -along - tile.height), (-along - tile.width, top), (left, along))[quarters - 1]
+            sheet.paste(_doubt(word), tuple(map(round, place)), tile)
         free = along + length + font.getlength(" ")
 
 

@@ -63,14 +63,14 @@ def assert_same(page: Page, truth: list, least: float = 0.6) -> None:
 def test_lines_are_found_from_top_to_bottom(finder):
     page = paper()
     truth = write(page)
-    assert_same(finder.find(page), truth)
+    assert_same(finder.find(page).page, truth)
 
 
 def test_lines_lie_within_the_page_and_run_from_left_to_right(finder):
     page = paper(560)[:, 105:]
     write(page, top=30, left=0)
     height, width = page.shape
-    lines = finder.find(page).lines
+    lines = finder.find(page).page.lines
     assert len(lines) == len(TEXTS)
     for line in lines:
         for x, y in (*line.baseline, *line.polygon):
@@ -82,14 +82,14 @@ def test_lines_lie_within_the_page_and_run_from_left_to_right(finder):
 def test_the_baseline_runs_below_the_small_letters(finder):
     page = paper()
     write(page, ["manner remus nun car"], top=400)
-    [line] = finder.find(page).lines
+    [line] = finder.find(page).page.lines
     assert all(abs(y - 400) < 6 for _, y in line.baseline)
 
 
 def test_white_on_black(finder):
     page = paper()
     truth = write(page)
-    assert_same(finder.find(255 - page), truth)
+    assert_same(finder.find(255 - page).page, truth)
 
 
 @pytest.mark.parametrize("zoom", [0.2, 0.6, 2.0, 4.0])
@@ -97,7 +97,7 @@ def test_other_resolutions(finder, zoom):
     page = paper()
     truth = write(page)
     page = cv2.resize(page, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC)
-    assert_same(finder.find(page), [tuple(value * zoom for value in box) for box in truth])
+    assert_same(finder.find(page).page, [tuple(value * zoom for value in box) for box in truth])
 
 
 def assert_at_turned_places(lines: list[Line], truth: list, turn: np.ndarray) -> None:
@@ -113,7 +113,7 @@ def test_skewed_page(finder, degrees):
     truth = write(page)
     turn = cv2.getRotationMatrix2D((450, 500), degrees, 1)
     turned = cv2.warpAffine(page, turn, (900, 1000), flags=cv2.INTER_LINEAR, borderValue=245)
-    assert_at_turned_places(finder.find(turned).lines, truth, turn)
+    assert_at_turned_places(finder.find(turned).page.lines, truth, turn)
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
@@ -121,7 +121,7 @@ def test_a_page_known_to_be_turned(finder, quarters):
     page = paper()
     truth = write(page)
     turned = np.rot90(page, -quarters)
-    found = finder.find(turned, quarters)
+    found = finder.find(turned, quarters).page
     assert found.turn == (-90 * quarters) % 360
     assert (found.width, found.height) == (turned.shape[1], turned.shape[0])
     # Turned back by hand, they lie where they were written.
@@ -141,7 +141,7 @@ def test_whether_a_page_lies_sideways_is_seen_from_its_lines_where_the_vote_is_u
     truth = write(page)
     look = LineFinder._look
     monkeypatch.setattr(LineFinder, "_look", lambda self, seen: look(self, seen)._replace(likely=0.5, sideways=1))
-    found = finder.find(np.rot90(page, -lies))
+    found = finder.find(np.rot90(page, -lies)).page
     assert (found.turn, len(found.lines)) == (270 * lies, len(truth))
 
 
@@ -164,7 +164,7 @@ def test_a_rule_parts_two_columns_that_nearly_touch(finder):
     edge = max(box[2] for box in left)
     right = write(page, ("in", "of", "at", "to", "by"), left=edge + 60)
     cv2.line(page, (edge + 25, 60), (edge + 25, 940), 90, 2)
-    assert_same(finder.find(page), [box for row in zip(left, right, strict=True) for box in row])
+    assert_same(finder.find(page).page, [box for row in zip(left, right, strict=True) for box in row])
 
 
 def test_shadow_and_uneven_light(finder):
@@ -173,28 +173,28 @@ def test_shadow_and_uneven_light(finder):
     shade = np.linspace(0.4, 1, 900)[None] * np.linspace(1, 0.7, 1000)[:, None]
     page = (page * shade).astype(np.uint8)
     page[:, :6] = 20
-    assert_same(finder.find(page), truth)
+    assert_same(finder.find(page).page, truth)
 
 
 @pytest.mark.parametrize("pencil", [180, 210])
 def test_pencil_on_a_page_with_ink(finder, pencil):
     page = paper(1150)
     truth = write(page, ink=20) + write(page, top=150 + 5 * PITCH, ink=pencil)
-    assert_same(finder.find(page), truth)
+    assert_same(finder.find(page).page, truth)
 
 
 def test_paper_on_a_dark_table(finder):
     page = paper()
     truth = write(page)
     around = cv2.copyMakeBorder(page, 300, 300, 400, 400, cv2.BORDER_CONSTANT, value=25)
-    assert_same(finder.find(around), [(x0 + 400, y0 + 300, x1 + 400, y1 + 300) for x0, y0, x1, y1 in truth])
+    assert_same(finder.find(around).page, [(x0 + 400, y0 + 300, x1 + 400, y1 + 300) for x0, y0, x1, y1 in truth])
 
 
 def test_two_columns(finder):
     page = paper(width=1500)
     left = write(page, left=60)
     right = write(page, left=820)
-    assert_same(finder.find(page), left + right)
+    assert_same(finder.find(page).page, left + right)
 
 
 def test_specks_beside_lines_are_left_out(finder):
@@ -202,7 +202,7 @@ def test_specks_beside_lines_are_left_out(finder):
     truth = write(page)
     for x, y in ((20, 300), (870, 320), (30, 800), (500, 900)):
         cv2.circle(page, (x, y), 2, 30, -1)
-    assert_same(finder.find(page), truth)
+    assert_same(finder.find(page).page, truth)
 
 
 @pytest.mark.parametrize("upright", [False, True])
@@ -213,7 +213,7 @@ def test_ruled_and_squared_paper(finder, upright):
         cv2.line(page, (0, row), (899, row), 150, 2)
     for column in range(30, 900, PITCH // 2) if upright else ():
         cv2.line(page, (column, 0), (column, 999), 150, 2)
-    assert_same(finder.find(page), truth, 0.5)
+    assert_same(finder.find(page).page, truth, 0.5)
 
 
 def test_print_is_a_region_of_its_own(finder):
@@ -224,7 +224,7 @@ def test_print_is_a_region_of_its_own(finder):
         ("Please copy the text below in your own hand,", "without haste, on the lines that follow.")
     ):
         ImageDraw.Draw(sheet).text((140, 250 + 50 * row), text, fill=20, font=font)
-    found = finder.find(np.asarray(sheet))
+    found = finder.find(np.asarray(sheet)).page
     assert [region.kind for region in found.regions] == ["print", "text"]
     assert len(found.regions[0].lines) == 2
     assert len(found.lines) == len(texts)
@@ -235,10 +235,10 @@ def test_where_all_is_print_it_is_taken_for_writing_and_this_is_said(finder):
     font = ImageFont.truetype(font_path("EB Garamond"), 40)
     for row, text in enumerate(TEXTS):
         ImageDraw.Draw(page).text((100, 150 + 70 * row), text, fill=20, font=font)
-    found = finder.find(np.asarray(page))
+    found = finder.find(np.asarray(page)).page
     assert len(found.lines) == len(TEXTS)
     assert found.notes == ("all seems to be print, and is read as if written by hand",)
-    assert not finder.find(sample_page()[0]).notes
+    assert not finder.find(sample_page()[0]).page.notes
 
 
 @pytest.mark.parametrize("gap", [30, 60])
@@ -255,7 +255,10 @@ def test_entries_behind_printed_labels_are_writing(finder, gap):
         pen.text((x, y), written, fill=40, font=hand, anchor="ls")
         entries.append((x, x + pen.textlength(written, font=hand), y))
     found = [
-        line.box for region in finder.find(np.asarray(sheet)).regions if region.kind != "print" for line in region.lines
+        line.box
+        for region in finder.find(np.asarray(sheet)).page.regions
+        if region.kind != "print"
+        for line in region.lines
     ]
     missed = [
         entry for entry in entries
@@ -267,14 +270,14 @@ def test_entries_behind_printed_labels_are_writing(finder, gap):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (2, 3), (700, 500)])
 @pytest.mark.parametrize("grey", [0, 128, 255])
 def test_empty_page(finder, shape, grey):
-    assert finder.find(np.full(shape, grey, np.uint8)).lines == []
+    assert finder.find(np.full(shape, grey, np.uint8)).page.lines == []
 
 
 def test_page_of_rules_alone_is_empty(finder):
     page = paper()
     for row in (200, 300, 800):
         cv2.line(page, (80, row), (820, row), 30, 2)
-    assert finder.find(page).lines == []
+    assert finder.find(page).page.lines == []
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (40, 40), (300, 200), (90, 2000), (2000, 30)])
@@ -293,7 +296,7 @@ def test_iam_forms(shared_iam, finder):
             truth.setdefault(name.rsplit("-", 1)[0], []).append((x, y, x + width, y + height))
     for path in sorted(shared_iam.glob("forms/*.png"))[::5]:
         boxes = truth[path.stem]
-        found = [line.box for line in finder.find(open_image(path)).lines]
+        found = [line.box for line in finder.find(open_image(path)).page.lines]
         between = [box for box in found if boxes[0][1] < (box[1] + box[3]) / 2 < boxes[-1][3]]
         assert len(between) == len(boxes)
         assert all(max(overlap(box, line) for line in between) > 0.5 for box in boxes)
@@ -303,4 +306,4 @@ def test_a_heading_does_not_join_the_columns_below_it(finder):
     page = paper(1100, 1500)
     heading = write(page, ("a heading that runs across both of the columns below",), top=120, left=150)
     left, right = (write(page, top=260, left=place) for place in (100, 850))
-    assert_same(finder.find(page), heading + left + right)
+    assert_same(finder.find(page).page, heading + left + right)

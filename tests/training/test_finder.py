@@ -118,7 +118,7 @@ def test_a_run_leaves_weights_config_log_and_summary(tiny):
     assert (summary["epochs"], summary["steps"], summary["train_lines"], summary["val_lines"]) == (2, 8, 12, 12)
     assert figures(folder, "epoch") == [0, 1]
     assert summary["val_cores"] == pytest.approx(figures(folder, "val_cores")[-1], abs=1e-4)
-    page = LineFinder(load_segmenter(folder / "finder.safetensors")).find(np.full((300, 200), 255, np.uint8))
+    page = LineFinder(load_segmenter(folder / "finder.safetensors")).find(np.full((300, 200), 255, np.uint8)).page
     assert (page.width, page.height) == (200, 300)
 
 

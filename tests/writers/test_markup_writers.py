@@ -121,15 +121,17 @@ def test_alto_turns_counter_clockwise(page, turned, blank):
     assert {block.get("ROTATION") for block in _written("alto", page, blank).iter("TextBlock")} == {"90"}
 
 
-def test_a_note_that_runs_up_the_margin_says_so(page, turned, blank):
-    note = turned(page, 90).regions[-1]
+@pytest.mark.parametrize("degrees", [90, 180])
+def test_a_note_that_runs_up_the_margin_or_stands_upside_down_says_so(degrees, page, turned, blank):
+    note = turned(page, degrees).regions[-1]
     page = replace(page, height=1000, regions=(*page.regions, note))
     blocks = [block.get("ROTATION") for block in _written("alto", page, blank).iter("TextBlock")]
-    assert blocks == [None] * (len(blocks) - 1) + ["90"]
+    assert blocks == [None] * (len(blocks) - 1) + [str(degrees)]
     for name in ("page", "page2013"):
         regions = [region.get("orientation") for region in _written(name, page, blank).iter("TextRegion")]
-        assert regions == [None] * (len(regions) - 1) + ["90"]
-    assert sum("textangle 90" in (span.get("title") or "") for span in _written("hocr", page, blank).iter()) == 1
+        assert regions == [None] * (len(regions) - 1) + [str(degrees)]
+    titles = [span.get("title") or "" for span in _written("hocr", page, blank).iter()]
+    assert sum(f"textangle {degrees}" in title for title in titles) == 1
 
 
 def test_a_line_without_words_is_one_string(page, turned, blank, make_line):

@@ -39,6 +39,22 @@ def test_lines_are_drawn_on_the_page_and_words_beside_it(page, blank):
         assert ink.any() == bool(line.text)
 
 
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_words_of_lines_turned_against_their_page_are_turned_too(degrees, page, turned, blank, make_line):
+    def words(page: Page) -> np.ndarray:
+        _, right = _sides(page, blank(page))
+        side = right[:2400, 60:2460]
+        return (side[..., 0] > 180) & (side[..., 2] < 60)
+
+    region = Region("text", (make_line("two words", 200, 300, 0.2),))
+    one = replace(page, width=700, height=700, regions=(region,))
+    against = replace(turned(one, degrees), turn=0)
+    expected = np.argwhere(np.rot90(words(one), degrees // 90))
+    found = np.argwhere(words(against))
+    assert len(found) == pytest.approx(len(expected), rel=0.1)
+    assert np.abs([found.min(0) - expected.min(0), found.max(0) - expected.max(0)]).max() < 8
+
+
 def test_doubtful_words_stand_out(page, blank, make_line):
     def reddish(confidence: float) -> bool:
         region = Region("text", (make_line("word", 300, 200, confidence),))
