@@ -99,17 +99,15 @@ def _inverted(picture: np.ndarray, found: Found, sure: Sure) -> list[list[Line]]
     lines = [outlines[index].line for index in np.argsort(rows)]
     ends = []
     for inwards in (lines, lines[::-1]):
-        count = 0
-        for first in range(0, len(inwards), _OUTERMOST):
-            better = _read_better_inverted(picture, inwards[first : first + _OUTERMOST], sure)
-            if not any(better):
-                break
-            count = first + max(np.flatnonzero(better)) + 1
-        sizes = [size_of(line) for line in inwards[:count]]
+        better: list[bool] = []
+        while any(more := _read_better_inverted(picture, inwards[len(better) :][:_OUTERMOST], sure)):
+            better += more
+        inverted = [line for line, each in zip(inwards, better) if each]
         # The number of a page may read as well upside down: 1000, 16, 1961.
-        if count < len(lines) and any(length > _LONGEST_NUMBER * height for length, height in sizes):
-            ends.append(inwards[:count])
-    return ends
+        if any(length > _LONGEST_NUMBER * height for length, height in map(size_of, inverted)):
+            ends.append(inwards[: inwards.index(inverted[-1]) + 1])
+    # Where all of them read so, nothing tells them from a page that is hard to read.
+    return [end for end in ends if len(end) < len(lines)]
 
 
 def _read_better_inverted(picture: np.ndarray, lines: Sequence[Line], sure: Sure) -> list[bool]:

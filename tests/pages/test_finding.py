@@ -11,14 +11,26 @@ def _line(left: float, top: float, width: float) -> Line:
     return Line(((left, top + 30), (left + width, top + 30)), box)
 
 
-@pytest.mark.parametrize(("width", "text"), [(400, True), (160, False)])
-def test_a_number_alone_at_the_head_of_a_page_does_not_stand_upside_down(width, text, monkeypatch):
-    """16, 1001 and 1961 read as well upside down."""
-    lines = [_line(300, 50, width)] + [_line(100, top, 700) for top in (150, 250, 350)]
-    found = Found([Outline(line, line, 18.0, False) for line in lines], (500, 900), 0, (500, 900))
-    monkeypatch.setattr(finding, "_read_better_inverted", lambda _, some, __: [line is lines[0] for line in some])
-    inverted = finding._inverted(np.full((500, 900), 250, np.uint8), found, lambda pictures: [0.5] * len(pictures))
-    assert inverted == ([lines[:1]] if text else [])
+@pytest.mark.parametrize(
+    ("widths", "better", "expected"),
+    [
+        ((400, 700, 700, 700), [0], 1),
+        ((160, 700, 700, 700), [0], 0),  # 16, 1001 and 1961 read as well upside down
+        ((700, 160, 700, 700), [1], 0),
+        ((400, 160, 500, 700), [0, 2], 3),  # what lies between may stand upside down too
+        ((400, 500, 600, 700), [0, 1, 2, 3], 0),
+    ],
+)
+def test_lines_stand_upside_down_from_the_edge_to_the_last_that_reads_so_if_they_are_no_numbers(
+    widths, better, expected, monkeypatch
+):
+    lines = [_line(100, 100 * number, width) for number, width in enumerate(widths, 1)]
+    found = Found([Outline(line, line, 18.0, False) for line in reversed(lines)], (600, 900), 0, (600, 900))
+    # Upwards, all are read well.
+    seen = iter([lines.index(line) in better for line in lines] + [False] * 99)
+    monkeypatch.setattr(finding, "_read_better_inverted", lambda _, some, __: [next(seen) for _ in some])
+    inverted = finding._inverted(np.full((600, 900), 250, np.uint8), found, lambda pictures: [0.5] * len(pictures))
+    assert inverted == ([lines[:expected]] if expected else [])
 
 
 def test_lines_that_cross_or_lie_side_by_side_aslant_do_not_overlap():
