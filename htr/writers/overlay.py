@@ -77,11 +77,11 @@ def draw_overlay(page: Page, picture: Image.Image) -> Image.Image:
             # Neighbours differ in strength, so that lines cut in two and lines run together are seen.
             pen.polygon(placed(line.polygon), fill=(*colour, 75 if number % 2 else 40), outline=colour)
             base = placed(line.baseline)
+            quarters = (line.turn - page.turn) // 90 % 4
             pen.line(base, fill=BASELINE, width=2)
             for hand in (pen, text_pen):
-                _label(hand, base[0], str(number), colour)
-            words = [(word, placed(word.polygon)) for word in words_of(line)]
-            _write(right, line, words, (line.turn - page.turn) // 90 % 4)
+                _label(hand, base[0], str(number), colour, quarters == 2)
+            _write(right, line, [(word, placed(word.polygon)) for word in words_of(line)], quarters)
     rows = _legend(page, 2 * left.width)
     sheet = Image.new("RGB", (2 * left.width, height + ROW * len(rows)), "white")
     sheet.paste(left, (0, 0))
@@ -104,12 +104,13 @@ def _turned(point: Point, page: Page) -> Point:
     }[page.turn]
 
 
-def _label(pen: ImageDraw.ImageDraw, start: Point, number: str, colour: Colour) -> None:
-    """Sets the number of a line before its start."""
-    place, font = (start[0] - 8, start[1]), _font(20)
-    left, top, right, bottom = pen.textbbox(place, number, font=font, anchor="rb")
+def _label(pen: ImageDraw.ImageDraw, start: Point, number: str, colour: Colour, inverted: bool) -> None:
+    """Sets the number of a line before its start, which is at the right of one that stands upside down."""
+    place, font = (start[0] + (8 if inverted else -8), start[1]), _font(20)
+    anchor = "lt" if inverted else "rb"
+    left, top, right, bottom = pen.textbbox(place, number, font=font, anchor=anchor)
     pen.rectangle((left - 4, top - 3, right + 4, bottom + 3), fill=colour)
-    pen.text(place, number, fill="white", font=font, anchor="rb")
+    pen.text(place, number, fill="white", font=font, anchor=anchor)
 
 
 def _write(sheet: Image.Image, line: Line, words: list[tuple[Word, list[Point]]], quarters: int) -> None:
