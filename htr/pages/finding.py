@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache, partial
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -20,6 +22,9 @@ from htr.pages.lines import Found, LineFinder
 
 Sure = Callable[[Sequence[np.ndarray]], Sequence[float]]
 """How surely pictures of lines are read, 0 to 1; 0 where nothing is."""
+
+Cut = Callable[[Line], np.ndarray]
+"""The picture of a line of the page, cut out."""
 
 # How many lines are read both ways up to tell which is right, and how much of each, in line heights.
 _PROBES, _PROBE_LENGTH = 6, 4
@@ -48,48 +53,46 @@ def find_page(picture: np.ndarray, finder: LineFinder, sure: Sure, upright: bool
         upright: whether it is taken for granted that nothing stands upside down.
     """
     found = finder.find(picture)
-    if not upright and _is_inverted(picture, found.written, sure):
+    cut = cache(partial(crop_line, picture))
+    if not upright and _is_inverted(found.written, cut, sure):
         found = finder.find(picture, (2 + found.quarters) % 4)
-    behind = _other_side(picture, found.written, sure)
+    behind = _other_side(picture, found.written, cut, sure)
     if behind:
         note = f"{counted(len(behind), 'line')} of the other side, whose ink shows through, left out"
-        found = found.without(behind)._replace(notes=(*found.notes, note))
+        found = replace(found.without(behind), notes=(*found.notes, note))
     ways = list(finder.find_sideways(picture, found))
     if not upright:
-        for some in _inverted(picture, found, sure):
+        for some in _inverted(found, cut, sure):
             lines = finder.find_inverted(picture, found, some)
             ways.append([line for line in lines if any(_overlap(line, each) for each in some)])
-    return _with_turned(picture, found, ways, sure)
+    return _with_turned(found, ways, cut, sure)
 
 
-def _is_inverted(picture: np.ndarray, lines: Sequence[Line], sure: Sure) -> bool:
+def _is_inverted(lines: Sequence[Line], cut: Cut, sure: Sure) -> bool:
     """Whether the middle parts of the longest lines read better upside down."""
     longest = sorted(lines, key=lambda line: line.chord)[-_PROBES:]
-    parts = [_middle(picture, line, _PROBE_LENGTH) for line in longest]
-    return bool(_gains(parts, [part[::-1, ::-1] for part in parts], sure).sum() > 0)
+    return bool(_gains([_middle(cut(line), _PROBE_LENGTH) for line in longest], sure, _upside_down).sum() > 0)
 
 
-def _middle(picture: np.ndarray, line: Line, length: int) -> np.ndarray:
-    """The middle of a line, as many line heights long."""
-    cut = crop_line(picture, line)
-    middle, half = cut.shape[1] // 2, round(length / 2 * cut.shape[0])
-    return cut[:, max(middle - half, 0) : middle + half]
+def _middle(picture: np.ndarray, length: int) -> np.ndarray:
+    """The middle of a line's picture, as many line heights long."""
+    middle, half = picture.shape[1] // 2, round(length / 2 * picture.shape[0])
+    return picture[:, max(middle - half, 0) : middle + half]
 
 
-def _other_side(picture: np.ndarray, lines: Sequence[Line], sure: Sure) -> set[Line]:
+def _other_side(picture: np.ndarray, lines: Sequence[Line], cut: Cut, sure: Sure) -> set[Line]:
     """The lines of the other side of the sheet, whose ink shows through: fainter than the rest, and read better mirrored."""
     depths = ink_depths(picture, [line.polygon for line in lines])
     bound = _FAINT * np.quantile(depths or [0.0], 0.9)
     faint = [line for line, depth in zip(lines, depths) if depth < bound]
     if len(faint) < _FEW:
         return set()
-    cuts = [crop_line(picture, line) for line in faint]
-    gains = _gains(cuts, [cut[:, ::-1] for cut in cuts], sure)
+    gains = _gains([cut(line) for line in faint], sure, np.fliplr)
     # Of a hard hand, a line or two may seem to.
     return {line for line, gain in zip(faint, gains) if gain > 0} if gains.mean() > 0 else set()
 
 
-def _inverted(picture: np.ndarray, found: Found, sure: Sure) -> list[list[Line]]:
+def _inverted(found: Found, cut: Cut, sure: Sure) -> list[list[Line]]:
     """The first lines of a page and its last ones, down to the innermost of them that reads better upside down: who had filled a page
     turned it, and wrote on above the first line."""
     outlines = [outline for outline in found.outlines if not outline.printed]
@@ -100,7 +103,7 @@ def _inverted(picture: np.ndarray, found: Found, sure: Sure) -> list[list[Line]]
     ends = []
     for inwards in (lines, lines[::-1]):
         better: list[bool] = []
-        while any(more := _read_better_inverted(picture, inwards[len(better) :][:_OUTERMOST], sure)):
+        while any(more := _read_better_inverted(inwards[len(better) :][:_OUTERMOST], cut, sure)):
             better += more
         inverted = [line for line, each in zip(inwards, better) if each]
         # The number of a page may read as well upside down: 1000, 16, 1961.
@@ -110,30 +113,27 @@ def _inverted(picture: np.ndarray, found: Found, sure: Sure) -> list[list[Line]]
     return [end for end in ends if len(end) < len(lines)]
 
 
-def _read_better_inverted(picture: np.ndarray, lines: Sequence[Line], sure: Sure) -> list[bool]:
+def _read_better_inverted(lines: Sequence[Line], cut: Cut, sure: Sure) -> list[bool]:
     """Of each line, whether it is read in doubt, and more surely upside down."""
-    parts = [_middle(picture, line, _OUTERMOST_LENGTH) for line in lines]
-    upright = sure(parts)
-    doubtful = [index for index, each in enumerate(upright) if each < _DOUBTFUL]
-    inverted = dict(zip(doubtful, sure([parts[index][::-1, ::-1] for index in doubtful])))
-    return [inverted.get(index, 0) > each + _GAIN for index, each in enumerate(upright)]
+    parts = [_middle(cut(line), _OUTERMOST_LENGTH) for line in lines]
+    return [gain > _GAIN for gain in _gains(parts, sure, _upside_down, _DOUBTFUL)]
 
 
-def _with_turned(picture: np.ndarray, found: Found, ways: Sequence[Sequence[Line]], sure: Sure) -> Page:
+def _with_turned(found: Found, ways: Sequence[Sequence[Line]], cut: Cut, sure: Sure) -> Page:
     """The page with the lines that are turned against it and read so surely that they are no mistake, each way in a region of its own,
     and without what was taken for lines in their place."""
     lines = [line for way in ways for line in way]
-    pieces = [piece for piece in found.written if any(_overlap(piece, line) for line in lines)]
-    how_sure = dict(zip(lines + pieces, sure([crop_line(picture, line) for line in lines + pieces])))
+    beneath = {line: [piece for piece in found.written if _overlap(piece, line)] for line in lines}
+    pieces = list(dict.fromkeys(chain(*beneath.values())))
+    how_sure = dict(zip(lines + pieces, sure([cut(line) for line in lines + pieces])))
     chosen: list[Line] = []
     for line in sorted(lines, key=lambda line: -how_sure[line]):
-        below = [how_sure[piece] for piece in pieces if _overlap(piece, line)]
+        below = [how_sure[piece] for piece in beneath[line]]
         if how_sure[line] > max(_TURNED, float(np.mean(below or 0))) and not any(
             _overlap(line, each) for each in chosen
         ):
             chosen.append(line)
-    taken = {piece for piece in pieces if any(_overlap(piece, line) for line in chosen)}
-    page = found.without(taken).page
+    page = found.without(set(chain(*(beneath[line] for line in chosen)))).page
     notes = [Region("margin", tuple(line for line in way if line in chosen)) for way in ways]
     return replace(page, regions=(*page.regions, *(note for note in notes if note.lines)))
 
@@ -155,7 +155,16 @@ def _overlap(first: Line, second: Line) -> bool:
     return bool((areas[0] & areas[1]).sum() > 0.5 * min(area.sum() for area in areas))
 
 
-def _gains(pictures: Sequence[np.ndarray], turned: Sequence[np.ndarray], sure: Sure) -> np.ndarray:
-    """By how much more surely pictures of lines are read if they are turned so."""
-    both = sure([*pictures, *turned])
-    return np.subtract(both[len(pictures) :], both[: len(pictures)])
+def _gains(
+    pictures: Sequence[np.ndarray], sure: Sure, turn: Callable[[np.ndarray], np.ndarray], doubtful: float = np.inf
+) -> np.ndarray:
+    """By how much more surely pictures of lines are read if they are turned so; 0 where one is read too surely to be in doubt."""
+    gains = np.zeros(len(pictures))
+    straight = np.array(sure(pictures))
+    some = np.flatnonzero(straight < doubtful)
+    gains[some] = sure([turn(pictures[index]) for index in some]) - straight[some]
+    return gains
+
+
+def _upside_down(picture: np.ndarray) -> np.ndarray:
+    return picture[::-1, ::-1]

@@ -8,7 +8,8 @@ the height of the small letters, which the core tells, so the same code serves a
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import cv2
@@ -78,7 +79,8 @@ class Outline(NamedTuple):
     printed: bool
 
 
-class Found(NamedTuple):
+@dataclass(frozen=True)
+class Found:
     """What was found on a picture.
 
     outlines: of the lines, in no order.
@@ -96,12 +98,17 @@ class Found(NamedTuple):
 
     def without(self, lines: Collection[Line]) -> Found:
         """The same but for these lines."""
-        return self._replace(outlines=[outline for outline in self.outlines if outline.line not in lines])
+        return replace(self, outlines=[outline for outline in self.outlines if outline.line not in lines])
 
     @property
     def written(self) -> list[Line]:
         """The lines of handwriting, in no order."""
         return [outline.line for outline in self.outlines if not outline.printed]
+
+    @cached_property
+    def height(self) -> float:
+        """The median height of the lines, in pixels, with what reaches above and below the small letters."""
+        return float(np.median([size_of(outline.line)[1] for outline in self.outlines]))
 
     @property
     def page(self) -> Page:
@@ -153,7 +160,7 @@ class LineFinder:
             return found
         # Some hands are as neat as print, and who gives a page wants its text.
         written = [outline._replace(printed=False) for outline in found.outlines]
-        return found._replace(outlines=written, notes=("all seems to be print, and is read as if written by hand",))
+        return replace(found, outlines=written, notes=("all seems to be print, and is read as if written by hand",))
 
     def find_sideways(self, picture: np.ndarray, found: Found) -> tuple[list[Line], list[Line]]:
         """Finds lines that run up or down beside those of a page, as notes in the margin do.
@@ -165,22 +172,13 @@ class LineFinder:
         Returns:
             Lines that run up, and lines that run down, in reading order. Most are in both: only a reader can tell which is right.
         """
+        if not found.outlines:
+            return [], []
         lines = [outline.line for outline in found.outlines]
-        if not lines:
+        rest = _Rest.of(picture, found, [line for line in lines if size_of(line)[0] > _SHORT * found.height])
+        if not has_upright_ink(np.rot90(rest.ink, found.quarters % 2), found.height * rest.zoom):
             return [], []
-        small, zoom = shrink(picture)
-        sizes = np.array([size_of(line) for line in lines]) * zoom
-        height = float(np.median(sizes[:, 1]))
-        long = [line for line, (length, _) in zip(lines, sizes) if length > _SHORT * height]
-        written, negative = _areas(small, zoom, long, height)
-        mask, _ = ink_mask(small, negative)
-        mask[written] = 0
-        if not has_upright_ink(np.rot90(mask, found.quarters % 2), height):
-            return [], []
-        rest = _blanked(small, written, negative)
-        up, down = (
-            self._find_turned(rest, (side + found.quarters) % 4, zoom, picture.shape, _MIN_SIDEWAYS) for side in (3, 1)
-        )
+        up, down = (self._find_turned(rest, found, quarters, _MIN_SIDEWAYS) for quarters in (3, 1))
         return up, down
 
     def find_inverted(self, picture: np.ndarray, found: Found, among: Collection[Line]) -> list[Line]:
@@ -194,23 +192,16 @@ class LineFinder:
         Returns:
             Lines in reading order, whether they stand upside down or not: only a reader can tell.
         """
-        small, zoom = shrink(picture)
-        height = float(np.median([size_of(outline.line)[1] for outline in found.outlines])) * zoom
-        written, negative = _areas(
-            small, zoom, [each.line for each in found.outlines if each.line not in among], height
-        )
-        rest = _blanked(small, written, negative)
-        return self._find_turned(rest, (2 + found.quarters) % 4, zoom, picture.shape, 0.0)
+        rest = _Rest.of(picture, found, [each.line for each in found.outlines if each.line not in among])
+        return self._find_turned(rest, found, 2, 0.0)
 
-    def _find_turned(
-        self, rest: np.ndarray, quarters: int, zoom: float, shape: tuple[int, ...], shortest: float
-    ) -> list[Line]:
-        """Lines, longer than so many letter heights, of a picture of this shape, of which there is a smaller one without the lines
-        known already."""
-        turned = np.ascontiguousarray(np.rot90(rest, quarters))
-        found = _outline(turned, self._look(turned), quarters, zoom, shape)
-        kept = [each for each in found.outlines if not each.printed and each.upright.chord > shortest * each.letter]
-        return found._replace(outlines=kept).page.lines
+    def _find_turned(self, rest: _Rest, found: Found, quarters: int, shortest: float) -> list[Line]:
+        """Lines, longer than so many letter heights, in what is left of a page, turned by so many quarters more than the page was."""
+        quarters = (quarters + found.quarters) % 4
+        turned = np.ascontiguousarray(np.rot90(rest.cleared, quarters))
+        seen = _outline(turned, self._look(turned), quarters, rest.zoom, found.shape)
+        kept = [each for each in seen.outlines if not each.printed and each.upright.chord > shortest * each.letter]
+        return replace(seen, outlines=kept).page.lines
 
     def _look(self, picture: np.ndarray) -> _Seen:
         """Runs the segmenter on a picture."""
@@ -248,6 +239,45 @@ class _Seen(NamedTuple):
     def written(self) -> float:
         """Length of all lines together, in heights of their small letters."""
         return sum((core.right - core.left) / core.letter for core in self.cores)
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """A page but for some of its lines.
+
+    small: the page, made smaller.
+    zoom: its size relative to the page.
+    taken: where those lines stand on it, a mask of its shape.
+    negative: whether what stands there is white on black.
+    """
+
+    small: np.ndarray
+    zoom: float
+    taken: np.ndarray
+    negative: bool
+
+    @classmethod
+    def of(cls, picture: np.ndarray, found: Found, lines: Collection[Line]) -> _Rest:
+        """The page, of which this was found, without these lines."""
+        small, zoom = shrink(picture)
+        taken = np.zeros_like(small)
+        for line in lines:
+            cv2.fillPoly(taken, [np.round(np.multiply(line.polygon, zoom)).astype(np.int32)], 1)
+        around = np.ones((max(1, round(found.height * zoom / 4)),) * 2, np.uint8)
+        where = cv2.dilate(taken, around) > 0
+        return cls(small, zoom, where, is_negative(small, where))
+
+    @property
+    def ink(self) -> np.ndarray:
+        """Mask of the ink that is left."""
+        mask, _ = ink_mask(self.small, self.negative)
+        return np.where(self.taken, 0, mask)
+
+    @cached_property
+    def cleared(self) -> np.ndarray:
+        """The page with paper where the lines stand."""
+        paper = 255 - find_paper(255 - self.small) if self.negative else find_paper(self.small)
+        return np.where(self.taken, paper, self.small)
 
 
 def _enlargement(seen: _Seen, pixels: int) -> float:
@@ -458,29 +488,6 @@ def _merge(first: Core, second: Core) -> Core:
         letter,
         float(np.average([first.printed, second.printed], weights=lengths)),
     )
-
-
-def _areas(small: np.ndarray, zoom: float, lines: Sequence[Line], height: float) -> tuple[np.ndarray, bool]:
-    """Where these lines stand.
-
-    Args:
-        small: the page, made smaller to this size.
-        lines: in pixels of the page.
-        height: of a line, in pixels of the smaller one.
-
-    Returns:
-        A mask of the shape of the smaller page, and whether what stands there is white on black.
-    """
-    written = np.zeros_like(small)
-    for line in lines:
-        cv2.fillPoly(written, [np.round(np.multiply(line.polygon, zoom)).astype(np.int32)], 1)
-    written = cv2.dilate(written, np.ones((max(1, round(height / 4)),) * 2, np.uint8)) > 0
-    return written, is_negative(small, written)
-
-
-def _blanked(small: np.ndarray, where: np.ndarray, negative: bool) -> np.ndarray:
-    """The picture with paper where the mask is."""
-    return np.where(where, 255 - find_paper(255 - small) if negative else find_paper(small), small)
 
 
 def _outline(upright: np.ndarray, seen: _Seen, quarters: int, factor: float, shape: tuple[int, ...]) -> Found:

@@ -80,7 +80,7 @@ def draw_overlay(page: Page, picture: Image.Image) -> Image.Image:
             quarters = (line.turn - page.turn) // 90 % 4
             pen.line(base, fill=BASELINE, width=2)
             for hand in (pen, text_pen):
-                _label(hand, base[0], str(number), colour, quarters == 2)
+                _label(hand, base[0], str(number), colour, quarters)
             _write(right, line, [(word, placed(word.polygon)) for word in words_of(line)], quarters)
     rows = _legend(page, 2 * left.width)
     sheet = Image.new("RGB", (2 * left.width, height + ROW * len(rows)), "white")
@@ -104,10 +104,10 @@ def _turned(point: Point, page: Page) -> Point:
     }[page.turn]
 
 
-def _label(pen: ImageDraw.ImageDraw, start: Point, number: str, colour: Colour, inverted: bool) -> None:
-    """Sets the number of a line before its start, which is at the right of one that stands upside down."""
-    place, font = (start[0] + (8 if inverted else -8), start[1]), _font(20)
-    anchor = "lt" if inverted else "rb"
+def _label(pen: ImageDraw.ImageDraw, start: Point, number: str, colour: Colour, quarters: int) -> None:
+    """Sets the number of a line, which is turned by quarters counter-clockwise, before its start."""
+    (across, down), anchor = (((-8, 0), "rb"), ((0, 8), "rt"), ((8, 0), "lt"), ((0, -8), "lb"))[quarters]
+    place, font = (start[0] + across, start[1] + down), _font(20)
     left, top, right, bottom = pen.textbbox(place, number, font=font, anchor=anchor)
     pen.rectangle((left - 4, top - 3, right + 4, bottom + 3), fill=colour)
     pen.text(place, number, fill="white", font=font, anchor=anchor)

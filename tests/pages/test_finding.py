@@ -22,14 +22,18 @@ def _line(left: float, top: float, width: float) -> Line:
     ],
 )
 def test_lines_stand_upside_down_from_the_edge_to_the_last_that_reads_so_if_they_are_no_numbers(
-    widths, better, expected, monkeypatch
+    widths, better, expected
 ):
     lines = [_line(100, 100 * number, width) for number, width in enumerate(widths, 1)]
     found = Found([Outline(line, line, 18.0, False) for line in reversed(lines)], (600, 900), 0, (600, 900))
-    # Upwards, all are read well.
-    seen = iter([lines.index(line) in better for line in lines] + [False] * 99)
-    monkeypatch.setattr(finding, "_read_better_inverted", lambda _, some, __: [next(seen) for _ in some])
-    inverted = finding._inverted(np.full((600, 900), 250, np.uint8), found, lambda pictures: [0.5] * len(pictures))
+
+    def cut(line: Line) -> np.ndarray:
+        # White on the right, and so on the left upside down, where a line reads better so.
+        picture = np.zeros((40, 400), np.uint8)
+        picture[:, 200:] = 255 * (lines.index(line) in better)
+        return picture
+
+    inverted = finding._inverted(found, cut, lambda pictures: [0.5 + 0.2 * (each[0, 0] > 0) for each in pictures])
     assert inverted == ([lines[:expected]] if expected else [])
 
 
