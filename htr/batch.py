@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 OVERLAY = ".overlay.jpg"
 """What the names of pictures end in that show pages beside their reading; in folders they are passed over."""
 
-_MADE = frozenset({".txt", ".json", ".jsonl", ".xml", ".html"})  # what names of readings end in, but for PDF
+_MADE = frozenset({".txt", ".csv", ".json", ".jsonl", ".xml", ".html"})  # what names of readings end in, but for PDF
 
 _OWN = "made by htr"  # what files passed over are called that have the endings of pictures all the same
 

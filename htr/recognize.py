@@ -34,7 +34,8 @@ _LITTLE = 80
 def main() -> int:
     arguments = _arguments()
     out: Path | None = arguments.out
-    makers = {WRITERS[arguments.format].suffix: WRITERS[arguments.format].write}
+    writer = WRITERS[arguments.format]
+    makers = {writer.suffix: writer.write}
     if arguments.overlay:
         makers[OVERLAY] = _overlay
     files, others, broken = find_files(arguments.files, out)
@@ -83,7 +84,7 @@ def main() -> int:
             elif content := contents[0] or b"\n" * arguments.line:
                 with tqdm.external_write_mode(file=sys.stdout):
                     title = printable(f"{chr(10) * printed}==> {task.name} <==\n") if titled else ""
-                    _show(title.encode() + content)
+                    _show(title.encode() + content.removeprefix(writer.header if printed else b""))
                 printed = True
             done += 1
     except InputError as error:

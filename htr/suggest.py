@@ -40,8 +40,8 @@ def main() -> int:
     from htr.finetuning.unread import keys_of, parted_by_text
 
     given = set(map(Path, arguments.files))
-    parted = [parted_by_text(folder, _below(folder, files)) for folder in given if folder.is_dir()]
-    wanted = given.union(*(without for without, _ in parted))
+    parted = {folder: parted_by_text(folder, _below(folder, files)) for folder in given if folder.is_dir()}
+    wanted = given.union(*(without for without, _ in parted.values()))
     unread = {file: result for file, result in files.items() if file in wanted}
     tasks, unopened = find_all_pages(unread, out)
     broken += unopened
@@ -54,7 +54,7 @@ def main() -> int:
     from htr.reader import load
     from htr.weights import DEFAULT, start_of
 
-    known = keys_of(file for _, transcribed in parted for file in transcribed if file not in given)
+    known = keys_of(file for _, transcribed in parted.values() for file in transcribed if file not in given)
     candidates: list[Candidate] = []
     reader = load(arguments.weights, arguments.language)
     pages = read_pages(reader, tasks, PDF_DPI, [_key_of_page, keys_of_lines])
@@ -90,11 +90,14 @@ def main() -> int:
     start = f' --weights "{weights}"' if weights != DEFAULT else ""
     if arguments.language != "auto":
         start += f' --language "{arguments.language}"'
+    # All that was transcribed is best learnt together.
+    whole = next((folder for folder, (_, before) in parted.items() if before and _is_below(out, folder)), None)
+    together = f"with all else in {whole}" if whole else "best in one folder with all that you have transcribed before"
     print(
         f"{len(chosen)} of {lines}, of {of}, are in {out}: correct each .txt, delete what cannot be read, then teach them,"
     )
-    print("best in one folder with all that you have transcribed before:")
-    print(f'python -m htr.finetune "{out}" --out {_unused()}{start}')
+    print(f"{together}:")
+    print(f'python -m htr.finetune "{whole or out}" --out {_unused()}{start}')
     return 2 if broken or gone else 0
 
 
@@ -107,6 +110,10 @@ def _key_of_page(_: Page, picture: Image.Image) -> bytes:
 
 def _below(folder: Path, files: Iterable[Path]) -> list[Path]:
     return [file for file in files if folder in file.parents]
+
+
+def _is_below(out: Path, folder: Path) -> bool:
+    return out.resolve().is_relative_to(folder.resolve())
 
 
 def _unused() -> Path:

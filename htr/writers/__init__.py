@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from htr.pages.containers import Page
-from htr.writers import alto, hocr, json, pagexml, pdf, text
+from htr.writers import alto, csv, hocr, json, pagexml, pdf, text
 from htr.writers.overlay import draw_overlay
 
 __all__ = ["WRITERS", "Writer", "draw_overlay"]
@@ -25,14 +25,17 @@ class Writer:
     Attributes:
         suffix: how the names of its files end, such as `.txt`.
         write: makes the bytes of a file from a page and its picture.
+        header: what each file begins with; where several pages go to the screen, it comes once.
     """
 
     suffix: str
     write: Callable[[Page, Image.Image], bytes]
+    header: bytes = b""
 
 
 WRITERS = {
     "text": Writer(".txt", text.write),
+    "csv": Writer(".csv", csv.write, csv.HEADER),
     "json": Writer(".json", json.write),
     "jsonl": Writer(".jsonl", json.write_line),
     "alto": Writer(".alto.xml", alto.write),

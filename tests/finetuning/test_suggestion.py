@@ -51,6 +51,7 @@ def test_what_is_written_is_a_source(run, tmp_path, monkeypatch):
     code, out, _ = run(SAMPLE, "--out", tmp_path / "lines", "--count", 5, "--weights", "small")
     assert code == 0
     assert out.startswith("5 of 13 lines")
+    assert f'transcribed before:\npython -m htr.finetune "{tmp_path / "lines"}" --out ' in out
     # The lines are those that these weights do not know.
     assert out.endswith('--out runs/my2.safetensors --weights "small"\n')
     source = load_source(tmp_path / "lines", None)
@@ -71,6 +72,8 @@ def test_lines_that_were_corrected_are_not_suggested_again(run, tmp_path, monkey
         "pages", "lines", "--out", "lines/again", "--count", 8, "--weights", "small", "--language", "none"
     )
     assert code == 0 and out.endswith(' --weights "small" --language "none"\n')
+    # What was corrected before is learnt again.
+    assert 'with all else in lines:\npython -m htr.finetune "lines" --out ' in out
     more, again = ({file.name for file in (tmp_path / "lines" / name).rglob("*.png")} for name in ("more", "again"))
     assert (len(more), len(again), more & again) == (8, 5, set())
 

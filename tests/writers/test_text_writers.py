@@ -1,18 +1,20 @@
+import csv
+import io
 import json
 import re
 from dataclasses import replace
 
 import pytest
 
-from htr.pages.containers import Page
+from htr.pages.containers import Page, Region
 from htr.writers import WRITERS
 
 
 def test_every_format_has_its_own_suffix():
     """By which --resume and other programs find its files."""
     assert {name: writer.suffix for name, writer in WRITERS.items()} == {
-        "text": ".txt", "json": ".json", "jsonl": ".jsonl", "alto": ".alto.xml", "page": ".page.xml", "page2013": ".xml",
-        "hocr": ".hocr.html", "pdf": ".pdf",
+        "text": ".txt", "csv": ".csv", "json": ".json", "jsonl": ".jsonl", "alto": ".alto.xml", "page": ".page.xml",
+        "page2013": ".xml", "hocr": ".hocr.html", "pdf": ".pdf",
     }  # fmt: skip
 
 
@@ -39,6 +41,19 @@ def test_the_same_page_gives_the_same_bytes(name, page, blank):
 
 def test_text_leaves_out_print_and_separates_regions(page, blank):
     assert WRITERS["text"].write(page, blank(page)) == b"Dear Margaret,\nthank you both\n\nanswered\n"
+
+
+def test_csv_has_a_row_for_each_line_of_writing(page, blank, make_line):
+    said = make_line('"Well, then", he said', 300, 200, 0.87654)
+    page = replace(page, file="é/a,b.png", regions=(page.regions[0], Region("text", (said,)), page.regions[2]))
+    written = WRITERS["csv"].write(page, blank(page))
+    assert written.startswith(WRITERS["csv"].header)
+    # As Excel writes it: with a mark that it is UTF-8.
+    assert list(csv.reader(io.StringIO(written.decode("utf-8-sig")))) == [
+        ["file", "page", "line", "kind", "confidence", "text"],
+        ["é/a,b.png", "3", "1", "text", "0.8765", '"Well, then", he said'],
+        ["é/a,b.png", "3", "2", "margin", "0.9000", "answered"],
+    ]
 
 
 def test_json_tells_all_that_is_known(page, blank):
