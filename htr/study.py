@@ -27,9 +27,11 @@ def main() -> None:
     if not arguments.draw:
         make_writable(arguments.out)
     # Loaded late, so that --help and mistyped arguments answer at once.
+    from htr.benchmark.plots import require_plots
     from htr.benchmark.study import load_study, run_study
     from htr.benchmark.study_page import write_page
 
+    require_plots()
     if not arguments.draw:
         for file in arguments.files:
             load_study(file)  # all of them are good before the first one runs

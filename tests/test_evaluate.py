@@ -16,6 +16,8 @@ from standin import StandIn, line, write_page
 from htr import evaluate
 from htr.benchmark import pages
 from htr.benchmark.details import details
+from htr.benchmark.results import collection_of, result_file, write_result
+from htr.corpora import pages_of
 from htr.corpora.embedded import embedded_lines
 from htr.corpora.iam import load_iam
 from htr.language import find_models
@@ -309,6 +311,42 @@ def test_bad_input_exits_with_2(run, tmp_path):
         code, _, err = run(*words)
         assert code == 2
         assert complaint in err
+
+
+def test_a_picture_that_is_cut_short_is_found_before_anything_is_read(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("htr.reader.Reader.read_page", lambda reader, picture: pytest.fail("read"))
+    monkeypatch.setattr("htr.reader.Reader.read_prepared", lambda reader, lines, **_: pytest.fail("read"))
+    for name in ("first", "second", "third"):
+        write_page(tmp_path, name, [("one", (100, 100, 500, 140)), ("two", (100, 160, 500, 200))])
+        (tmp_path / f"{name}.xml").unlink()
+        if name != "first":
+            (tmp_path / f"{name}.png").write_bytes((tmp_path / f"{name}.png").read_bytes()[:-400])
+    for words, text in (["--pages", tmp_path], "one\ntwo"), (["--data", f"lines:{tmp_path}"], "one"):
+        for name in ("first", "second", "third"):
+            (tmp_path / f"{name}.txt").write_text(text)
+        code, _, err = run(*words, "--weights", "small", "--out", tmp_path / "result.json")
+        assert code == 2
+        assert "second.png: damaged or cut short" in err and "; 1 other picture cannot be opened either" in err
+
+
+def test_pages_too_long_to_be_distorted_are_named_before_anything_is_read(run, tmp_path, monkeypatch):
+    write_page(tmp_path, "long", [("one", (100, 100, 500, 140))])
+    Image.new("L", (600, 32_800), 255).save(tmp_path / "long.png")
+    alto = (tmp_path / "long.xml").read_text()
+    (tmp_path / "long.xml").write_text(alto.replace('WIDTH="600" HEIGHT="400"', 'WIDTH="600" HEIGHT="32800"'))
+    monkeypatch.setattr(pages, "load", lambda weights, language: pytest.fail("read"))
+    code, _, err = run("--pages", tmp_path, "--distort", "--out", tmp_path / "result.json")
+    assert code == 2 and "long.png: a side of 32800 pixels is too long to distort it" in err
+
+
+def test_names_of_results_are_no_longer_than_disks_take(tmp_path):
+    """Also of folders in the root, such as /pages of a container."""
+    about = {"machine": {"processor": "AMD EPYC", "threads": 2, "precision": "fp32"}, "weights": {"sha256": "5" * 64}}
+    result = {**about, "date": "2026-12-01"}
+    for source, start in (("/pages", "pages-pages-5_"), ("/data/pages", "pages-data-5_")):
+        file = result_file(tmp_path, ["pages", pages_of(source), "5"], result)
+        assert file.parent == tmp_path and file.name.startswith(start)
+    write_result(result_file(tmp_path, [collection_of(f"lines:{120 * 'я'}"), "test"], result), result)
 
 
 def test_figures_are_shown_though_there_is_no_room_for_their_files(run, iam_folder, tmp_path, monkeypatch):

@@ -48,8 +48,10 @@ def main() -> None:
     arguments = parser.parse_args()
     make_writable(arguments.out)
     # Loaded late, so that --help and mistyped arguments answer at once.
+    from htr.benchmark.plots import require_plots
     from htr.benchmark.report import draw_report
 
+    require_plots()
     if not arguments.draw:
         from htr.benchmark.measure import Collection, measure
 

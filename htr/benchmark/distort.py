@@ -14,6 +14,9 @@ import numpy as np
 
 Distortion = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
+LONGEST_SIDE = 32_766
+"""Pixels of a picture's side, at most: OpenCV warps no longer ones."""
+
 # Grey of the table on which a photographed page lies.
 _TABLE = 50
 

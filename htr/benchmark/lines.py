@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -14,18 +15,54 @@ from htr.benchmark.details import details
 from htr.benchmark.provenance import labels_sha256, provenance
 from htr.corpora import load_corpus
 from htr.corpora.iam import FULL_SPLIT_LINES
+from htr.corpora.sample import Sample
 from htr.decoding import Reading
 from htr.errors import InputError
 from htr.language import AUTO
 from htr.lineimage import prepare
-from htr.messages import printable
+from htr.messages import counted, printable
 from htr.metrics import FEWEST, RESAMPLES, SEED, Scores, score
-from htr.reader import BATCH_PIXELS, load
+from htr.reader import BATCH_PIXELS, Reader, load
 
 log = logging.getLogger(__name__)
 
 # Lines that are prepared and read before the progress bar moves on.
 _CHUNK = 128
+
+
+def load_lines(data: str, split: str) -> list[Sample]:
+    """The labelled lines of one split of a corpus.
+
+    Raises:
+        InputError: the corpus cannot be used, or there are none.
+    """
+    samples = [sample for sample in load_corpus(data) if sample.split == split and sample.text]
+    if not samples:
+        raise InputError(f"{data}: has no {split} lines; give another split, or another corpus")
+    return samples
+
+
+def check_opens(pictures: Iterable[Callable[[], object]]) -> None:
+    """Opens each of some pictures, so that a broken one is found before long work and not in its midst.
+
+    Raises:
+        InputError: one or more cannot be opened; the first is named.
+    """
+    broken = []
+    for opened in tqdm(pictures, desc="opening", unit=" pictures", leave=False, disable=None):
+        try:
+            opened()
+        except InputError as error:
+            broken.append(str(error))
+    if broken:
+        others = f"; {counted(len(broken) - 1, 'other picture')} cannot be opened either" if len(broken) > 1 else ""
+        raise InputError(f"{broken[0]}{others}")
+
+
+def tell_unknown(source: str, reader: Reader, texts: Iterable[str]) -> None:
+    """Says which characters of texts a reader cannot write."""
+    if unknown := reader.weights.alphabet.missing(map(normalise, texts)):
+        log.warning("%s: characters that these weights cannot write, which count as errors: %s", source, named(unknown))
 
 
 def evaluate_lines(data: str, split: str, weights: str | None = None, language: str = AUTO) -> dict[str, Any]:
@@ -46,11 +83,9 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
         InputError: data, weights or language model cannot be used, or the split has no lines.
     """
     reader = load(weights, language)
-    samples = [sample for sample in load_corpus(data) if sample.split == split and sample.text]
-    if not samples:
-        raise InputError(f"{data}: has no {split} lines; choose another split")
-    if unknown := reader.weights.alphabet.missing(normalise(sample.text) for sample in samples):
-        log.warning("%s: characters that these weights cannot write, which count as errors: %s", data, named(unknown))
+    samples = load_lines(data, split)
+    check_opens(sample.image for sample in samples)
+    tell_unknown(data, reader, [sample.text for sample in samples])
     # The first reading takes longer, whatever is read.
     reader.read_prepared([prepare(samples[0].image(), reader.weights.header.height)], greedily=True)
     greedily: list[Reading] = []

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from htr.benchmark.details import mistake_counts, mistakes, told
 from htr.benchmark.distort import DISTORTIONS
-from htr.benchmark.lines import evaluate_lines, named_rates
+from htr.benchmark.lines import check_opens, evaluate_lines, load_lines, named_rates
 from htr.benchmark.pages import Truth, compare, evaluate_pages, finder_facts, load_truths, rates
 from htr.benchmark.peers import PEERS, Peer, PeerProcess, PeerReading, Unreadable, installed
 from htr.benchmark.provenance import FINDING, READING, code_sha256, labels_sha256, language_facts, provenance
@@ -34,11 +34,10 @@ from htr.benchmark.results import (
     collection_of,
     load_results,
     result_file,
-    result_name,
     write_result,
 )
 from htr.benchmark.speed import first_result, measure_speed
-from htr.corpora import label, load_corpus, pages_of
+from htr.corpora import label, pages_of
 from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.files import write_whole
@@ -111,8 +110,9 @@ def measure(
     # All is opened before the first measurement, so that nothing is found missing after an hour.
     for name in weights:
         _checksum(name)
-    opened = [(collection, _test_lines(collection.data)) for collection in collections]
+    opened = [(collection, load_lines(collection.data, "test")) for collection in collections]
     truths = [(source, load_truths(source, None, leave_out)) for source in pages]
+    check_opens(sample.image for _, samples in opened for sample in samples)
     open_image(page)
     known = load_results(folder)
     steps: list[Any] = [
@@ -123,13 +123,6 @@ def measure(
     ]
     for step, arguments in tqdm(steps, desc="measuring", unit=" results", disable=None):
         step(*arguments)
-
-
-def _test_lines(data: str) -> list[Sample]:
-    samples = [sample for sample in load_corpus(data) if sample.split == "test" and sample.text]
-    if not samples:
-        raise InputError(f"{data}: has no test lines; leave it out of the report")
-    return samples
 
 
 @cache
@@ -156,7 +149,7 @@ def _lines(known: Results, collection: Collection, samples: list[Sample], weight
         return
     result = evaluate_lines(collection.data, "test", weights)
     readings = result.pop("readings")
-    file = folder / result_name([collection_of(collection.data), "test", str(len(samples))], result)
+    file = result_file(folder, [collection_of(collection.data), "test", str(len(samples))], result)
     # Before the result, which tells that all of it is there.
     examples = _examples(samples, readings, result["details"])
     write_whole(file.with_suffix(".examples.json"), json.dumps(examples, ensure_ascii=False))

@@ -30,6 +30,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,9 +39,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from tqdm import tqdm
 
-from htr.alphabet import named, normalise
-from htr.benchmark.distort import DISTORTIONS, distort
-from htr.benchmark.lines import named_rates
+from htr.alphabet import normalise
+from htr.benchmark.distort import DISTORTIONS, LONGEST_SIDE, distort
+from htr.benchmark.lines import check_opens, named_rates, tell_unknown
 from htr.benchmark.provenance import labels_sha256, provenance
 from htr.corpora.folder import has_text, is_page, pictures_with_texts
 from htr.corpora.pages import PageTruth, load_pages, pages_with_xml, stem_of
@@ -94,8 +95,13 @@ def evaluate_pages(
         InputError: pages, weights or language model cannot be used, or no lines are left to be found.
     """
     truths = load_truths(source, split, leave_out)
+    for truth in truths if distortions else ():
+        if (side := max(truth.page.page.width, truth.page.page.height)) > LONGEST_SIDE:
+            raise InputError(
+                f"{truth.page.image}: a side of {side} pixels is too long to distort it (at most {LONGEST_SIDE}); scale it down"
+            )
     reader = load(weights, language)
-    _tell_unknown(source, reader, [truth.text for truth in truths])
+    tell_unknown(source, reader, [truth.text for truth in truths])
     reader.read_page(open_image(truths[0].page.image))  # the first page of a process is slow: not timed
     seconds, total, distorted = Counter(), Counter(), {name: Counter() for name in distortions}
     rows, readings = [], []
@@ -226,7 +232,8 @@ def evaluate_texts(
     if not texts:
         raise InputError(f"{source}: has no pages of the split {split}; choose another one")
     reader = load(weights, language)
-    _tell_unknown(source, reader, [text.text for text in texts])
+    check_opens(partial(open_image, text.image) for text in texts)
+    tell_unknown(source, reader, [text.text for text in texts])
     readings, lightened = [], []
     for text in tqdm(texts, unit=" pages", leave=False, disable=None):
         lines = [line.text for line in reader.read_page(text.image).lines if line.text]
@@ -255,11 +262,6 @@ def evaluate_texts(
         "finder": finder_facts(),
         "readings": readings,
     }
-
-
-def _tell_unknown(source: str, reader: Reader, texts: Sequence[str]) -> None:
-    if unknown := reader.weights.alphabet.missing(map(normalise, texts)):
-        log.warning("%s: characters that these weights cannot write, which count as errors: %s", source, named(unknown))
 
 
 def finder_facts() -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from htr.errors import InputError
@@ -22,6 +23,16 @@ DISTINCT = len(_COLOURS)
 _LEGEND, _MARK, _ROWS = 65, 6, 4
 
 
+def require_plots() -> None:
+    """To be called before long work of which plots are drawn.
+
+    Raises:
+        InputError: Matplotlib is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise InputError("plots need matplotlib; install it with `pip install 'htr[report]'`")
+
+
 class Plot:
     """A picture with one pair of axes.
 
@@ -30,17 +41,12 @@ class Plot:
 
     Attributes:
         axes: of Matplotlib, to draw on.
-
-    Raises:
-        InputError: Matplotlib is not installed.
     """
 
     def __init__(self, x: str, y: str) -> None:
-        try:
-            import matplotlib
-            from matplotlib.figure import Figure
-        except ModuleNotFoundError:
-            raise InputError("plots need matplotlib; install it with `pip install 'htr[report]'`") from None
+        import matplotlib
+        from matplotlib.figure import Figure
+
         # The same results give the same file.
         self._style = {"svg.hashsalt": "htr", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11}
         with matplotlib.rc_context(self._style):

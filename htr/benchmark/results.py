@@ -47,6 +47,9 @@ _NEEDED = {
 DAMAGE = ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError
 """What drawing a damaged result may end in."""
 
+# Bytes of the name of a collection that go into that of a file, which is to have 255 at most.
+_LONGEST = 80
+
 KINDS = tuple(_NEEDED)
 """What a result can be of."""
 
@@ -87,7 +90,7 @@ def result_name(about: Sequence[str], result: Result) -> str:
     # Of "Intel(R) Xeon(R) Processor" and the like, the words that tell.
     processor = re.findall(r"[a-z0-9]+", re.sub(r"\((r|tm)\)|processor|\bcpu\b|@.*", "", machine["processor"].lower()))
     parts = [
-        "-".join(about),
+        "-".join(part.encode(errors="replace")[:_LONGEST].decode(errors="ignore") for part in about),
         result["weights"]["sha256"][:8],
         f"{'-'.join(processor)}-{machine['threads']}t-{machine['precision']}",
         result["date"],
@@ -114,8 +117,8 @@ def _in_turn(file: Path) -> tuple[str, int]:
 
 def _source_of(file: Path) -> tuple | None:
     try:
-        return _source(json.loads(read_text(file)))
-    except (InputError, ValueError, AttributeError):  # no result
+        return _source(read_result(file))
+    except InputError:  # no result
         return None
 
 
@@ -132,6 +135,22 @@ def write_result(file: Path, result: Result) -> None:
     write_whole(file, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
 
+def read_result(file: Path) -> Result:
+    """Reads a result file, of whatever kind.
+
+    Raises:
+        InputError: it is none.
+    """
+    text = read_text(file)
+    try:
+        result = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file}: not the result of a measurement ({error}); copy it again, or delete it") from None
+    if not isinstance(result, dict):
+        raise InputError(f"{file}: not the result of a measurement; delete it")
+    return result
+
+
 def load_results(folder: Path) -> Results:
     """Reads all result files of a folder; those that cannot be drawn are named in a sentence each and left out."""
     results = Results()
@@ -139,11 +158,12 @@ def load_results(folder: Path) -> Results:
         if file.name.endswith(".examples.json"):
             continue
         try:
-            result = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            leave_out(results, file, f"cannot be read ({error}) and is left out; copy it again, or delete it")
+            result = read_result(file)
+        except InputError as error:
+            log.warning("%s", error)
+            results.left_out.append(file)
             continue
-        kind = result.get("kind") if isinstance(result, dict) else None
+        kind = result.get("kind")
         if kind == "texts":
             log.warning("%s: scores plain texts, which the report does not show", file)
         elif not isinstance(kind, str) or kind not in _NEEDED:

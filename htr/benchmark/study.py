@@ -18,9 +18,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from htr.benchmark.lines import evaluate_lines
+from htr.benchmark.lines import evaluate_lines, load_lines
 from htr.benchmark.provenance import STUDYING, VERSION, code_sha256, labels_sha256
-from htr.benchmark.results import counted_code, write_result
+from htr.benchmark.results import counted_code, read_result, write_result
 from htr.corpora import label, load_corpus
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
@@ -113,12 +113,12 @@ def _cells(study: Study, path: Path) -> Iterator[Cell]:
                     raise InputError(
                         f"{path}, {variant}: {settled[0]}: is not for the config; see shares and seeds of the study"
                     )
-                for option in _OF_SHARE.intersection(given.get("trainer") or {}):
-                    raise InputError(f"{path}, {variant}: trainer.{option}: follows from shares; leave it out")
                 values = {"share": share, "seed": seed, "run": f"runs/studies/{path.stem}/{name}"}
                 if isinstance(given.get("start"), str):
                     values["start"] = given["start"].replace("{seed}", str(seed))
                 config = checked(TrainConfig, {**given, **values}, f"{path}, {variant}")
+                if of_share := sorted(_OF_SHARE & config.trainer.keys()):
+                    raise InputError(f"{path}, {variant}: trainer.{of_share[0]}: follows from shares; leave it out")
                 refuse_devices(config)
                 if config.minutes and 0 < share < 1:
                     raise InputError(
@@ -162,13 +162,7 @@ def run_study(path: Path, folder: Path) -> Path:
     """
     study, cells = load_study(path)
     # A mistyped one is found before the first run, not after it.
-    scored = [
-        sample for sample in load_corpus(study.score["data"]) if sample.split == study.score["split"] and sample.text
-    ]
-    if not scored:
-        raise InputError(
-            f"{path}: score: {study.score['data']} has no {study.score['split']} lines; choose another split"
-        )
+    scored = load_lines(study.score["data"], study.score["split"])
     file = folder / f"{path.stem}.json"
     dropped = _runs(file).keys() - {settings_sha256(cell.config, study.score) for cell in cells}
     if dropped:
@@ -319,16 +313,13 @@ def load_result(file: Path) -> dict[str, Any]:
     Raises:
         InputError: it is none.
     """
-    try:
-        result = json.loads(file.read_text(encoding="utf-8"))
-        if result.get("kind") != "study" or result.get("version") != VERSION:
-            raise ValueError("it is of another kind or version")
-        if not all(isinstance(run, dict) for run in result["runs"]):
-            raise ValueError("it is damaged")
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror}); give the result file of a study") from None
-    except (ValueError, AttributeError, LookupError, TypeError) as error:
-        raise InputError(f"{file}: not the result of a study ({error}); delete it, or give another file") from None
+    result = read_result(file)
+    runs = result.get("runs")
+    damaged = not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs)
+    if damaged or result.get("kind") != "study" or result.get("version") != VERSION:
+        raise InputError(
+            f"{file}: not the result of a study, of another version, or damaged; delete it, or give another file"
+        )
     return result
 
 

@@ -135,4 +135,4 @@ def label(corpus: str) -> str:
 def pages_of(source: str) -> str:
     """A short name for pages with their truth: `data/letters/pages` becomes `letters`."""
     path = Path(os.path.abspath(source.rpartition(":")[2]))
-    return next((part for part in reversed(path.parts) if part != "pages"), "pages")
+    return next((part for part in reversed(path.parts[1:]) if part != "pages"), "pages")

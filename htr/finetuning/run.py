@@ -21,7 +21,7 @@ from htr.finetuning.claim import claim
 from htr.finetuning.lines import choose_lines, learn_all, read_doubts, write_lines
 from htr.finetuning.mixing import mix, mixture_of, write_taught
 from htr.finetuning.recipe import Read, pace, recipe
-from htr.finetuning.unread import keep_unread, read_unread, refuse_transcribed
+from htr.finetuning.unread import find_unread, keep_unread, read_unread
 from htr.language import AUTO, NONE, LanguageModel, find_models, load_languages
 from htr.messages import counted
 from htr.reader import Reader
@@ -114,7 +114,7 @@ def finetune(
             whose name ends in `.run`; a report in Markdown has the name of `out`.
         start: weights to go on from: a file, or the name of weights that come along; the usual ones if None.
         overrides: `key=value` words to lay over the recipe; see `htr.training.config.TrainConfig`.
-        unread: a folder of pages, or lines, of the same hand; see `htr.finetuning.unread.keep_unread`.
+        unread: a folder of pages, or lines, of the same hand; see `htr.finetuning.unread.find_unread`.
         language: that helps in reading these, pages that have a plain text beside them, and the held-out lines; see
             `htr.language.load_languages`.
 
@@ -202,15 +202,14 @@ def finetune(
 
 def _gather(source: Path, unread: Path | None, reader: Reader, folder: Path) -> None:
     """Writes the lines of a source, and those unread, to the folder of a run; the labelled ones last, as a sign that all are there."""
-    if unread:
-        refuse_transcribed(unread)
+    without = find_unread(unread) if unread else None  # if all has a text, that is said before long work
     found = load_source(source, reader.read_page)
     corpus, stride = folder / "lines", reader.weights.header.network["width_stride"]
     chosen = choose_lines(found, corpus / _ASIDE, reader.weights.header.height, stride)
-    if unread:
+    if without:
         # Of a page of which htr wrote the XML, the lines are labelled if it is found in SOURCE, and else unread.
-        known = {sample.form for sample in found.samples if sample.form} if unread.samefile(source) else set()
-        count = keep_unread(unread, folder / "unread", found.samples, reader, but=known, pages=found.pages)
+        known = {sample.form for sample in found.samples if sample.form} if without.source.samefile(source) else set()
+        count = keep_unread(without, folder / "unread", found.samples, reader, but=known, pages=found.pages)
         log.warning("%s without a text will be read and learnt from", counted(count, "line"))
     write_lines(corpus, chosen)
 

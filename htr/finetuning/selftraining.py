@@ -23,7 +23,7 @@ from htr.finetuning.lines import FEWEST, hold_out
 from htr.finetuning.mixing import mix, mixture_of, write_taught
 from htr.finetuning.recipe import pace, recipe, recipe_of_unread
 from htr.finetuning.run import without_readings
-from htr.finetuning.unread import keep_unread, read_unread
+from htr.finetuning.unread import find_unread, keep_unread, read_unread
 from htr.language import NONE, LanguageModel, find_models, load_languages
 from htr.lineimage import prepare
 from htr.reader import Reader
@@ -98,7 +98,7 @@ def learn_unread(unread: Path, out: Path, start: str | None, overrides: Sequence
     are not judged. No characters become new classes.
 
     Args:
-        unread: a folder of pages, or lines; see `htr.finetuning.unread.keep_unread`.
+        unread: a folder of pages, or lines; see `htr.finetuning.unread.find_unread`.
         out, start, overrides: as in `htr.finetuning.run.finetune`.
         language: that helps in reading; see `htr.language.load_languages`.
 
@@ -116,7 +116,7 @@ def learn_unread(unread: Path, out: Path, start: str | None, overrides: Sequence
     folder = claim(None, out, parent, overrides, unread, language)
     if not (folder / "unread" / "lines.tsv").is_file():
         # Weights of its own: on a GPU it takes them there, and the parent's are mixed on the CPU.
-        keep_unread(unread, folder / "unread", [], Reader(load_weights(start), languages), FEWEST)
+        keep_unread(find_unread(unread), folder / "unread", [], Reader(load_weights(start), languages), FEWEST)
     folder = folder.resolve()  # whatever folder the command is given in the next time
     samples, _ = lines_of_table(folder / "unread" / "lines.tsv")
     held_out = hold_out(samples)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -43,18 +44,43 @@ _UNSURE = 0.1
 _CHUNK = 100
 
 
-def refuse_transcribed(source: Path) -> None:
-    """Refuses a folder in which everything has a text, before long work: finds no lines.
+class Unread(NamedTuple):
+    """What a folder holds that nobody transcribed.
+
+    Attributes:
+        source: the folder.
+        lines: rows of its table without a text, in random order.
+        pages: pictures and PDF pages without one, in random order.
+    """
+
+    source: Path
+    lines: list[Sample]
+    pages: list[Task]
+
+
+def find_unread(source: Path) -> Unread:
+    """Looks for pictures and PDF files of pages, or of single lines, that have no text, below a folder too.
+
+    Those with a text in a file of their name, in XML or in a table (see `htr.corpora.source.load_source`) are passed over.
 
     Raises:
-        InputError: it is such a folder.
+        InputError: there is none.
     """
-    if not _rows(source)[1] and not _pages(source):
+    table = table_of(source)
+    named, doubts = lines_of_table(table) if table else ([], [])
+    if doubts:
+        log.warning("%s: %s left out (%s)", table, counted(len(doubts), "row"), doubts[0].reason)
+    lines = [sample for sample in named if not sample.text]
+    random.Random(0).shuffle(lines)
+    rows = {sample.id for sample in named}
+    pages = [task for task in _pages(source) if task.result.as_posix() not in rows]
+    if not lines and not pages:
         raise _too_few(source, 0)
+    return Unread(source, lines, pages)
 
 
 def keep_unread(
-    source: Path,
+    unread: Unread,
     folder: Path,
     known: Sequence[Sample],
     reader: Reader,
@@ -65,13 +91,12 @@ def keep_unread(
     """Finds the lines of unread pages and writes them as a corpus without texts.
 
     Args:
-        source: a folder of pictures and PDF files of pages, or of single lines, in folders below it too; those with a text in a file
-            of their name, in XML or in a table (see `htr.corpora.source.load_source`) are passed over.
+        unread: what `find_unread` gives.
         folder: gets `lines.tsv` and pictures.
         known: labelled lines; pictures that are also among these are passed over.
         reader: finds the lines of pages.
         fewest: lines that are needed.
-        but: names of pages, as they are called below `source`, that are passed over.
+        but: names of pages, as they are called below the source, that are passed over.
         pages: pictures of labelled pages, of which copies are passed over.
 
     Returns:
@@ -83,11 +108,11 @@ def keep_unread(
     """
     # Where XML tells of lines, they are cut out otherwise than those that are found on a copy of their page.
     labelled = keys_of(pages) | {key_of(picture) for sample in known if (picture := _opened(sample)) is not None}
-    write_lines(folder, islice(_distinct(_unread(source, reader, labelled, but), labelled), MOST))
+    write_lines(folder, islice(_distinct(_lines_of(unread, reader, labelled, but), labelled), MOST))
     count = len(lines_of_table(folder / "lines.tsv")[0])
     if count < fewest:
         (folder / "lines.tsv").unlink()
-        raise _too_few(source, count)
+        raise _too_few(unread.source, count)
     return count
 
 
@@ -139,32 +164,21 @@ def _distinct(samples: Iterable[Sample], known: Collection[str]) -> Iterator[Sam
             yield sample
 
 
-def _unread(source: Path, reader: Reader, labelled: set[str], but: Collection[str]) -> Iterator[Sample]:
-    """Lines without a text, in random order of their pages; those that a table names come first."""
-    named, without = _rows(source)
-    random.Random(0).shuffle(without)
-    yield from (sample for sample in without if _opened(sample) is not None)
-    names = {*but, *(sample.id for sample in named)}
-    tasks = [task for task in _pages(source) if task.result.as_posix() not in names]
+def _lines_of(unread: Unread, reader: Reader, labelled: set[str], but: Collection[str]) -> Iterator[Sample]:
+    """Lines without a text; those that a table names come first."""
+    yield from (sample for sample in unread.lines if _opened(sample) is not None)
+    tasks = [task for task in unread.pages if task.result.as_posix() not in but]
     for task in tqdm(tasks, desc="finding unread lines", unit=" pages", leave=False, disable=None):
         try:
+            page = open_page(task.file, task.number, PDF_DPI, task.name)
             with naming(task.name):
-                pictures = _pictures(task, reader, labelled)
+                pictures = _pictures(grey(np.asarray(page)), reader, labelled)
         except InputError as error:
             log.warning("%s, and is left out", error)
             continue
         name = task.result.as_posix()
         for number, picture in enumerate(pictures):
             yield Sample(f"{name}-{number:02d}", "", "train", partial(np.asarray, picture), form=name)
-
-
-def _rows(source: Path) -> tuple[list[Sample], list[Sample]]:
-    """The lines of a folder's table, and those of them that have no text."""
-    table = table_of(source)
-    named, doubts = lines_of_table(table) if table else ([], [])
-    if doubts:
-        log.warning("%s: %s left out (%s)", table, counted(len(doubts), "row"), doubts[0].reason)
-    return named, [sample for sample in named if not sample.text]
 
 
 def keys_of(files: Iterable[Path]) -> set[str]:
@@ -218,9 +232,8 @@ def parted_by_text(folder: Path, files: Iterable[Path]) -> tuple[list[Path], lis
     return unread, transcribed
 
 
-def _pictures(task: Task, reader: Reader, labelled: set[str]) -> list[np.ndarray]:
+def _pictures(picture: np.ndarray, reader: Reader, labelled: set[str]) -> list[np.ndarray]:
     """The lines of a page, or the whole picture of a line."""
-    picture = grey(np.asarray(open_page(task.file, task.number, PDF_DPI, task.name)))
     if key_of(picture) in labelled:
         return []
     page = reader.find_page(picture)

@@ -149,7 +149,7 @@ def overridden(values: dict[str, Any], overrides: list[str], kind: type[Config] 
     """Lays `key=value` words over the values of a config, as `load_config` does.
 
     Raises:
-        InputError: a word is not of this form.
+        InputError: a word is not of this form, or its value of the wrong kind.
     """
     values = dict(values)
     for word in overrides:
@@ -165,7 +165,7 @@ def overridden(values: dict[str, Any], overrides: list[str], kind: type[Config] 
             if isinstance(options, dict):  # `checked` refuses all else
                 values["trainer"] = {**options, key.removeprefix("trainer."): value}
         else:
-            values[key] = value
+            values[key] = _as_type(key, value, kinds) if kinds else value
     return values
 
 
@@ -204,7 +204,10 @@ def checked(kind: type[Values], values: dict[str, Any], origin: str) -> Values:
             near = difflib.get_close_matches(str(key), types, 1)
             hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(types)}"
             raise InputError(f"{origin}: there is no key {key}; {hint}")
-        values[key] = _as_type(key, value, _kinds(kind, key))
+        try:
+            values[key] = _as_type(key, value, _kinds(kind, key))
+        except InputError as error:
+            raise InputError(f"{origin}: {error}") from None
     for fld in dataclasses.fields(kind):
         if fld.name not in values and fld.default is dataclasses.MISSING and fld.default_factory is dataclasses.MISSING:
             raise InputError(f"{origin}: has no value for {fld.name}; give {fld.name}=…")

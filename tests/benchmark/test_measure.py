@@ -12,7 +12,7 @@ from htr.benchmark import __main__ as benchmark
 from htr.benchmark import measure, pages, peers, provenance, speed
 from htr.benchmark.details import details
 from htr.benchmark.pages import load_truths
-from htr.benchmark.results import load_results
+from htr.benchmark.results import Results, load_results
 from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.network import Recogniser
@@ -97,6 +97,36 @@ def test_a_collection_without_test_lines_is_refused(tmp_path, command_line):
     (folder / "train" / "a.txt").write_text("a")
     code, _, err = command_line(benchmark.main, "--english", f"lines:{folder}", "--out", tmp_path / "reports")
     assert code == 2 and "has no test lines" in err and err.strip().count("\n") == 0
+
+
+def test_two_collections_of_one_name_and_size_keep_their_results(tmp_path, monkeypatch):
+    """Measured by two commands on one day."""
+    machine = {"processor": "AMD EPYC", "threads": 2, "precision": "fp32"}
+    for text in ("one", "two"):
+        result = {"machine": machine, "weights": {"sha256": "5" * 64}, "date": "2026-12-01", "labels_sha256": text}
+        result |= {
+            "kind": "lines",
+            "version": provenance.VERSION,
+            "command": "it",
+            "language": None,
+            "data": "lines:letters",
+        }
+        result["weights"] |= {"file": "a", "training": {}}
+        result["machine"] |= {"device": "cpu"}
+        result |= {"split": "test", "lines": 0, "readings": [], "details": {}}
+        monkeypatch.setattr(measure, "evaluate_lines", lambda *_, result=result: dict(result))
+        monkeypatch.setattr(measure, "_examples", lambda *_: {})
+        measure._lines(Results(), measure.Collection("lines:letters", None), [], "default", tmp_path)
+    assert [result["labels_sha256"] for result in load_results(tmp_path).lines] == ["one", "two"]
+
+
+def test_without_matplotlib_nothing_is_measured_or_drawn(tmp_path, command_line, monkeypatch):
+    (tmp_path / "report.md").write_text("a report")
+    monkeypatch.setattr("htr.benchmark.plots.find_spec", lambda name: None)
+    for words in ([], ["--draw"]):
+        code, _, err = command_line(benchmark.main, *words, "--out", tmp_path)
+        assert code == 2 and "error: plots need matplotlib; install it with" in err
+    assert [file.name for file in tmp_path.iterdir()] == ["report.md"]
 
 
 def test_what_was_measured_beside_more_readers_than_are_installed_counts():

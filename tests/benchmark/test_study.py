@@ -253,6 +253,8 @@ def test_curves_average_over_seeds():
             "check_val_every_n_epoch: follows from shares",
         ),
         ({"variants": {"a": {"trainer": {"limit_train_batches": 4}}}}, "limit_train_batches: follows from shares"),
+        ({"variants": {"a": {"trainer": [{"accelerator": "cpu"}]}}}, "a: trainer: .* is not {key: value}"),
+        ({"variants": {"a": {"epochs": "ten"}}}, "a: epochs: 'ten' is not a whole number"),
         ({"variants": {"a": {"trainer": {"max_epochs": 4}}}}, "max_epochs: training ends by epochs"),
         ({"seeds": [1, 1]}, "give each share and seed once"),
         ({"config": {**TINY, "data": ["sample"], "trainer": {"devices": 2}}}, "devices: this trains on one device"),
@@ -282,7 +284,7 @@ def test_what_is_no_result_of_a_study_is_named(tmp_path):
     about = f'"kind": "study", "version": {json.dumps(VERSION)}'
     for text in ("{", '{"a": 1}', "[1]", f"{{{about}}}", f'{{{about}, "runs": null}}', f'{{{about}, "runs": [5]}}'):
         (tmp_path / "other.json").write_text(text)
-        with pytest.raises(InputError, match=r"other\.json: not the result of a study"):
+        with pytest.raises(InputError, match=r"other\.json: not the result of a"):
             write_page(tmp_path / "other.json")
     (tmp_path / "other.json").write_text(f'{{{about}, "runs": [{{}}]}}')
     with pytest.raises(InputError, match=r"other\.json: damaged"):

@@ -14,7 +14,7 @@ from htr.errors import InputError
 from htr.finetuning import unread
 from htr.finetuning.lines import key_of, write_lines
 from htr.finetuning.report import of_unread
-from htr.finetuning.unread import keep_unread, read_unread
+from htr.finetuning.unread import find_unread, keep_unread, read_unread
 from htr.reader import load
 from htr.writers.pagexml import write
 
@@ -36,15 +36,17 @@ def test_lines_of_pages_without_a_text_are_found(tmp_path, caplog, capsys):
     (source / "known.txt").write_text(samples[3].text)
     (source / "empty.txt").write_text("\n")
     (source / "broken.png").write_bytes(b"no picture")
+    (source / "cut.png").write_bytes(PAGE.read_bytes()[:50_000])
     shutil.copy(PAGE, source / "page.png")
-    count = keep_unread(source, tmp_path / "unread", [samples[2]], load("small", "none"))
+    count = keep_unread(find_unread(source), tmp_path / "unread", [samples[2]], load("small", "none"))
     found, doubts = lines_of_table(tmp_path / "unread" / "lines.tsv")
     assert (count, doubts, {sample.text for sample in found}) == (15, [], {""})
     pages = [sample.form for sample in found]
     assert sorted(pages) == ["empty", "line", *13 * ["page"]]
     assert (found[pages.index("line")].image() == samples[0].image()).all()
     assert "1 picture with a text passed over" in caplog.text
-    assert "broken.png: not a picture that can be read" in capsys.readouterr().err
+    assert capsys.readouterr().err.count("broken.png: not a picture that can be read") == 1
+    assert caplog.text.count("cut.png: damaged or cut short") == caplog.text.count("cut.png") == 1
 
 
 def test_pages_whose_xml_has_a_text_are_passed_over_unless_htr_read_it(tmp_path):
@@ -61,7 +63,7 @@ def test_pages_whose_xml_has_a_text_are_passed_over_unless_htr_read_it(tmp_path)
             content = content.replace(b"<Creator>htr", b"<Creator>eScriptorium")
         (tmp_path / "page" / f"{name}.xml").write_bytes(content)
     shutil.copy(PAGE, tmp_path / "known.jpg")  # another picture of the page, before it in the alphabet
-    keep_unread(tmp_path, tmp_path / "unread.run", [], load("small", "none"))
+    keep_unread(find_unread(tmp_path), tmp_path / "unread.run", [], load("small", "none"))
     assert {sample.form for sample in lines_of_table(tmp_path / "unread.run" / "lines.tsv")[0]} == {"empty", "read"}
 
 
@@ -69,7 +71,7 @@ def test_copies_of_unread_pictures_count_once(tmp_path):
     for number, sample in enumerate(embedded_lines("train", 3)):
         for name in (f"{number}.png", f"{number} (1).png"):
             write_line(tmp_path / "letters" / name, sample)
-    assert keep_unread(tmp_path / "letters", tmp_path / "unread", [], load("small", "none")) == 3
+    assert keep_unread(find_unread(tmp_path / "letters"), tmp_path / "unread", [], load("small", "none")) == 3
 
 
 def test_a_copy_of_a_labelled_page_is_not_unread(tmp_path):
@@ -79,7 +81,11 @@ def test_a_copy_of_a_labelled_page_is_not_unread(tmp_path):
     shutil.copy(PAGE, tmp_path / "letters" / "copy.png")
     with pytest.raises(InputError, match="has no lines without a text"):
         keep_unread(
-            tmp_path / "letters", tmp_path / "unread", [], load("small", "none"), pages=[tmp_path / "labelled.png"]
+            find_unread(tmp_path / "letters"),
+            tmp_path / "unread",
+            [],
+            load("small", "none"),
+            pages=[tmp_path / "labelled.png"],
         )
 
 
@@ -92,19 +98,19 @@ def test_of_a_table_the_rows_without_a_text_and_pictures_beside_them_are_unread(
             rows.append(f"{number}.png\t{'known' if number < 2 else ''}")
     (tmp_path / "letters" / "lines.tsv").write_text("\n".join([*rows, "gone.png\t"]))
     reader = load("small", "none")
-    assert keep_unread(tmp_path / "letters", tmp_path / "unread", [], reader) == 4
+    assert keep_unread(find_unread(tmp_path / "letters"), tmp_path / "unread", [], reader) == 4
     assert "gone.png is not there" in caplog.text
     found = {key_of(sample.image()) for sample in lines_of_table(tmp_path / "unread" / "lines.tsv")[0]}
     assert found == {key_of(sample.image()) for sample in samples[2:]}
     monkeypatch.setattr(unread, "MOST", 3)
-    assert keep_unread(tmp_path / "letters", tmp_path / "unread", [], reader) == 3
+    assert keep_unread(find_unread(tmp_path / "letters"), tmp_path / "unread", [], reader) == 3
 
 
 def test_where_all_is_transcribed_there_is_nothing_unread(tmp_path):
     write_line(tmp_path / "known.png", embedded_lines("train", 1)[0])
     (tmp_path / "known.gt.txt").write_text("text")
     with pytest.raises(InputError, match="has no lines without a text, too few to learn from; give --unread"):
-        keep_unread(tmp_path, tmp_path / "unread", [], None)
+        find_unread(tmp_path)
 
 
 def test_what_is_read_surest_is_learnt(tmp_path):

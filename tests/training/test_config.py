@@ -81,7 +81,7 @@ def test_what_looks_like_a_date_or_number_and_is_none_is_refused_by_name(word):
 
 def test_dates_in_a_file_are_named(tmp_path):
     (tmp_path / "config.yaml").write_text("run: 2024-11-12\ndata: sample\n")
-    with pytest.raises(InputError, match="^run: 2024-11-12 is taken for a date .* put it in quotes"):
+    with pytest.raises(InputError, match=r"config\.yaml: run: 2024-11-12 is taken for a date .* put it in quotes"):
         load_config(tmp_path / "config.yaml", [])
     (tmp_path / "config.yaml").write_text("run: 2024-13-45\ndata: sample\n")
     with pytest.raises(InputError, match=r"config\.yaml: not a YAML file \(month"):
