@@ -111,36 +111,17 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
         if len(given) > 1 and is_run(path):
             copies = path
             continue
-        found: list[Path] = []
-        passed: Counter[str] = Counter()
-        links: list[str] = []
-        wrong, own = len(broken), False
-        for folder, folders, names in os.walk(path, onerror=unlisted):
-            of_results = [name for name in folders if out and _same(Path(folder, name), out)]
-            if of_results and _has_pictures(out):
-                raise InputError(
-                    f"{out}: has pictures that are to be read; choose another folder for the results with --out, outside of {path}"
-                )
-            folders[:] = [
-                name for name in folders if name[0] != "." and not is_run(Path(folder, name)) and name not in of_results
-            ]
-            names = [name for name in names if name[0] != "."]
-            openable = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
-            pictures = [name for name in openable if not is_result(Path(folder, name))]
-            own = own or len(pictures) < len(openable)
-            passed.update(Path(name).suffix.lower() or name for name in set(names).difference(openable))
-            passed[_OWN] += len(openable) - len(pictures)
-            links += [name for name in folders if os.path.islink(Path(folder, name))]
-            found += [Path(folder, name) for name in pictures]
+        wrong = len(broken)
+        found, passed, links = _listed(path, out, unlisted)
         if out and _same(path, out):
             if found or len(given) == 1:
                 raise InputError(
                     f"{out}: is the folder that is read; choose another one for the results with --out, or name the pictures in it"
                 )
             continue
-        others += passed  # but for kinds of which there are none
+        others += passed
         if not found and wrong == len(broken):
-            none = "pictures or PDF files but those that htr made" if own else "pictures or PDF files"
+            none = "pictures or PDF files but those that htr made" if passed[_OWN] else "pictures or PDF files"
             broken.append(InputError(f"{path}: holds no {none}; give the folder that they are in"))
         if links:
             log.warning(
@@ -162,6 +143,46 @@ def find_files(given: Sequence[str], out: Path | None) -> tuple[dict[Path, Path]
     for error in broken:
         complain(error)
     return results, others, [str(error) for error in broken]
+
+
+def _listed(
+    path: Path, out: Path | None, unlisted: Callable[[OSError], None]
+) -> tuple[list[Path], Counter[str], list[str]]:
+    """The pictures and PDF files of a folder and of those below it; how many other files there are, by kind; and the names of links to
+    folders, which are not followed.
+
+    Raises:
+        InputError: the folder of results is among them, and holds pictures.
+    """
+    found: list[Path] = []
+    others: Counter[str] = Counter()
+    links: list[str] = []
+    for folder, folders, names in os.walk(path, onerror=unlisted):
+        of_results = [name for name in folders if out and _same(Path(folder, name), out)]
+        if of_results and _has_pictures(out):
+            raise InputError(
+                f"{out}: has pictures that are to be read; choose another folder for the results with --out, outside of {path}"
+            )
+        folders[:] = [
+            name for name in folders if name[0] != "." and not is_run(Path(folder, name)) and name not in of_results
+        ]
+        links += [name for name in folders if os.path.islink(Path(folder, name))]
+        for name in names:
+            file = Path(folder, name)
+            if name[0] == ".":
+                continue
+            if file.suffix.lower() not in SUFFIXES:
+                others[file.suffix.lower() or name] += 1
+            elif is_result(file):
+                others[_OWN] += 1
+            else:
+                found.append(file)
+    return found, others, links
+
+
+def _has_pictures(out: Path) -> bool:
+    """Whether a folder for results holds pictures that are none."""
+    return any(file.suffix.lower() in SUFFIXES and not is_result(file) for file in files_below(out))
 
 
 def find_all_pages(files: dict[Path, Path], out: Path | None) -> tuple[list[Task], list[str]]:
@@ -211,11 +232,6 @@ def _told_apart(files: dict[Path, Path], counts: dict[Path, int]) -> dict[Path, 
         results |= whole  # which may meet others
 
 
-def _may_be_made(file: Path) -> bool:
-    """Whether a file in the folder of results has the name of one, or is a PDF with its text."""
-    return file.suffix.lower() in _MADE or is_result(file)
-
-
 def _pages_of(file: Path, pages: int, result: Path) -> list[Task]:
     name = on_one_line(str(file))
     if pages == 1:
@@ -239,11 +255,6 @@ def read_pages(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence
     """Reads page by page; `dpi` is that of pages of PDF files."""
     for task in tasks:
         yield _read_page(reader, task, dpi, makers)
-
-
-def _has_pictures(out: Path) -> bool:
-    """Whether a folder for results holds pictures that are none."""
-    return any(file.suffix.lower() in SUFFIXES and not is_result(file) for file in files_below(out))
 
 
 def read_lines(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence[Maker]) -> Iterator[Result]:
@@ -364,6 +375,11 @@ def _natural(path: Path) -> tuple[list[list[str | int]], Path]:
 
 def _same(one: Path, other: Path) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _may_be_made(file: Path) -> bool:
+    """Whether a file in the folder of results has the name of one, or is a PDF with its text."""
+    return file.suffix.lower() in _MADE or is_result(file)
 
 
 def is_result(file: Path) -> bool:

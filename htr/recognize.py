@@ -6,6 +6,7 @@ import argparse
 import io
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -74,9 +75,7 @@ def main() -> int:
             if page.text:
                 confidences[task.name] = _confidence(page)
             if out:
-                results_of = zip(_targets(task, out, makers), contents)
-                failures = [_write(target, content) for target, content in results_of if target in missing]
-                if failure := next(filter(None, failures), None):
+                if failure := _keep(zip(_targets(task, out, makers), contents), missing):
                     broken.append(str(failure))
                     complain(failure)
                     continue
@@ -101,14 +100,9 @@ def main() -> int:
     if confidences:
         print(printable(_told(confidences)), file=sys.stderr)
     if total > 1 or others or there:
-        summary = f"{unit}: {done} read"
-        summary += f", {there} there before" if there else ""
-        summary += f", {len(broken)} broken" if broken else ""
-        summary += f", {total - there - len(broken) - done} left" if ended else ""
-        if others:
-            commonest = sorted(others.items(), key=lambda item: (-item[1], item[0]))[:_KINDS]
-            kinds = ", ".join(f"{count} {kind}" for kind, count in commonest)
-            summary += f"; other files passed over: {others.total()} ({kinds}{', ...' if len(others) > _KINDS else ''})"
+        left = total - there - len(broken) - done if ended else 0
+        counts = {"read": done, "there before": there, "broken": len(broken), "left": left}
+        summary = f"{unit}: {_counts(counts)}{_passed_over(others)}"
         print(printable("\n  ".join([summary, *map(on_one_line, broken)])), file=sys.stderr)
     if ended:
         raise ended
@@ -209,6 +203,21 @@ def _told(confidences: dict[str, tuple[float, int]]) -> str:
     return f"{mean}; {len(little)} of {len(confidences)} below {_LITTLE} %: {named}{more}; {taught}"
 
 
+def _counts(counts: dict[str, int]) -> str:
+    """`4 read, 2 broken`; of the first, also that there is none."""
+    first = next(iter(counts))
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count or what == first)
+
+
+def _passed_over(others: Counter[str]) -> str:
+    """How many files of other kinds there were; nothing where there were none."""
+    if not others:
+        return ""
+    commonest = sorted(others.items(), key=lambda item: (-item[1], item[0]))[:_KINDS]
+    kinds = ", ".join(f"{count} {kind}" for kind, count in commonest)
+    return f"; other files passed over: {others.total()} ({kinds}{', ...' if len(others) > _KINDS else ''})"
+
+
 def _show(content: bytes) -> None:
     """Prints UTF-8, whatever the screen's encoding is: in another, XML would be broken."""
     if sys.stdout is None:
@@ -220,6 +229,12 @@ def _show(content: bytes) -> None:
 
 def _targets(task: Task, out: Path, suffixes: Iterable[str]) -> list[Path]:
     return [out / f"{task.result}{suffix}" for suffix in suffixes]
+
+
+def _keep(results: Iterable[tuple[Path, bytes]], missing: set[Path]) -> InputError | None:
+    """Writes those results of a page that are not there; says why one cannot be written, if so."""
+    failures = [_write(target, content) for target, content in results if target in missing]
+    return next(filter(None, failures), None)
 
 
 def _write(target: Path, content: bytes) -> InputError | None:

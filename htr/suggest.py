@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from htr.batch import find_all_pages, find_files, read_pages
+from htr.batch import Task, find_all_pages, find_files, read_pages
 from htr.cli import add_language, add_weights, complain, run
 from htr.errors import InputError
 from htr.files import make_writable
 from htr.messages import counted
 from htr.pages.containers import Page
 from htr.pages.images import PDF_DPI, grey
+
+if TYPE_CHECKING:
+    from htr.finetuning.suggestion import Candidate
+    from htr.reader import Reader
 
 
 def main() -> int:
@@ -36,44 +41,20 @@ def main() -> int:
         raise InputError(f"--count: {arguments.count} is no number of lines; give 1 or more")
     if out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
         raise InputError(f"{out}: is not empty, and may hold texts that were corrected; choose another --out")
-    files, _, broken = find_files(arguments.files, out)
-    from htr.finetuning.unread import keys_of, parted_by_text
-
-    given = set(map(Path, arguments.files))
-    parted = {folder: parted_by_text(folder, _below(folder, files)) for folder in given if folder.is_dir()}
-    wanted = given.union(*(without for without, _ in parted.values()))
-    unread = {file: result for file, result in files.items() if file in wanted}
-    tasks, unopened = find_all_pages(unread, out)
-    broken += unopened
-    if not tasks:
-        if broken:
+    given = _look(arguments.files, out)
+    if not given.tasks:
+        if given.broken:
             return 2
         raise InputError(f"{arguments.files[0]}: all pictures there have a text; give pages that nobody transcribed")
     make_writable(out)
-    from htr.finetuning.suggestion import Candidate, choose, keys_of_lines, write_lines
+    from htr.finetuning.suggestion import choose, write_lines
     from htr.reader import load
-    from htr.weights import DEFAULT, start_of
 
-    known = keys_of(file for _, transcribed in parted.values() for file in transcribed if file not in given)
-    candidates: list[Candidate] = []
     reader = load(arguments.weights, arguments.language)
-    pages = read_pages(reader, tasks, PDF_DPI, [_key_of_page, keys_of_lines])
-    for task, page, keys in tqdm(pages, total=len(tasks), unit=" pages", disable=None):
-        if isinstance(page, InputError):
-            complain(page)
-            broken.append(str(page))
-        else:
-            of_page, of_lines = (made.decode() for made in keys)
-            if of_page not in known:
-                candidates += [
-                    Candidate.of(task, number, line)
-                    for number, (line, key) in enumerate(zip(page.lines, of_lines.split()))
-                    if key not in known
-                ]
-            known |= {of_page, *of_lines.split()}  # it may come again as a copy
+    candidates, unread = _candidates(reader, given)
     chosen = choose(candidates, arguments.count)
     if not chosen:
-        if broken:
+        if given.broken or unread:
             return 2
         raise InputError(
             f"{arguments.files[0]}: no lines of handwriting were found that nobody has transcribed; give other pages"
@@ -84,21 +65,80 @@ def main() -> int:
     chosen = [candidate for candidate in chosen if candidate.task not in gone]
     if not chosen:
         return 2
-    lines, of = counted(len(candidates), "line"), counted(len({candidate.task for candidate in chosen}), "page")
+    lines, pages = counted(len(candidates), "line"), counted(len({candidate.task for candidate in chosen}), "page")
+    print(
+        f"{len(chosen)} of {lines}, of {pages}, are in {out}: correct each .txt, delete what cannot be read, then teach them,"
+    )
+    print(_how_to_teach(out, given.whole, reader, arguments.language))
+    return 2 if given.broken or unread or gone else 0
+
+
+class _Given(NamedTuple):
+    """What was given.
+
+    Attributes:
+        tasks: the pages to read.
+        transcribed: pictures with a text, of which nothing is suggested.
+        whole: the folder, if any, in which such lie and the new lines will.
+        broken: what cannot be read, and why.
+    """
+
+    tasks: list[Task]
+    transcribed: list[Path]
+    whole: Path | None
+    broken: list[str]
+
+
+def _look(names: Sequence[str], out: Path) -> _Given:
+    """Looks for pages that nobody transcribed; a picture that is named is wanted in any case."""
+    files, _, broken = find_files(names, out)
+    from htr.finetuning.unread import parted_by_text
+
+    given = list(dict.fromkeys(map(Path, names)))
+    parted = {folder: parted_by_text(folder, _below(folder, files)) for folder in given if folder.is_dir()}
+    wanted = {*given, *(file for without, _ in parted.values() for file in without)}
+    tasks, unopened = find_all_pages({file: result for file, result in files.items() if file in wanted}, out)
+    transcribed = [file for _, with_text in parted.values() for file in with_text if file not in given]
+    whole = (folder for folder, (_, with_text) in parted.items() if with_text and _is_in(out, folder))
+    return _Given(tasks, transcribed, next(whole, None), broken + unopened)
+
+
+def _candidates(reader: Reader, given: _Given) -> tuple[list[Candidate], list[str]]:
+    """The lines of the pages, none twice, and why some pages cannot be read, which is said at once."""
+    from htr.finetuning.suggestion import Candidate, keys_of_lines
+    from htr.finetuning.unread import keys_of
+
+    known = keys_of(given.transcribed)
+    candidates: list[Candidate] = []
+    unread = []
+    pages = read_pages(reader, given.tasks, PDF_DPI, [_key_of_page, keys_of_lines])
+    for task, page, keys in tqdm(pages, total=len(given.tasks), unit=" pages", disable=None):
+        if isinstance(page, InputError):
+            complain(page)
+            unread.append(str(page))
+            continue
+        of_page, of_lines = (made.decode() for made in keys)
+        if of_page not in known:
+            candidates += [
+                Candidate.of(task, number, line)
+                for number, (line, key) in enumerate(zip(page.lines, of_lines.split()))
+                if key not in known
+            ]
+        known |= {of_page, *of_lines.split()}  # it may come again as a copy
+    return candidates, unread
+
+
+def _how_to_teach(out: Path, whole: Path | None, reader: Reader, language: str) -> str:
+    """With which command; `whole` is the folder of all that was transcribed, if `out` lies there."""
+    from htr.weights import DEFAULT, start_of
+
     # Weights that have learnt what was transcribed before would know lines that are held out.
     weights = start_of(reader.weights)
     start = f' --weights "{weights}"' if weights != DEFAULT else ""
-    if arguments.language != "auto":
-        start += f' --language "{arguments.language}"'
-    # All that was transcribed is best learnt together.
-    whole = next((folder for folder, (_, before) in parted.items() if before and _is_below(out, folder)), None)
+    if language != "auto":
+        start += f' --language "{language}"'
     together = f"with all else in {whole}" if whole else "best in one folder with all that you have transcribed before"
-    print(
-        f"{len(chosen)} of {lines}, of {of}, are in {out}: correct each .txt, delete what cannot be read, then teach them,"
-    )
-    print(f"{together}:")
-    print(f'python -m htr.finetune "{whole or out}" --out {_unused()}{start}')
-    return 2 if broken or gone else 0
+    return f'{together}:\npython -m htr.finetune "{whole or out}" --out {_unused()}{start}'
 
 
 def _key_of_page(_: Page, picture: Image.Image) -> bytes:
@@ -112,7 +152,7 @@ def _below(folder: Path, files: Iterable[Path]) -> list[Path]:
     return [file for file in files if folder in file.parents]
 
 
-def _is_below(out: Path, folder: Path) -> bool:
+def _is_in(out: Path, folder: Path) -> bool:
     return out.resolve().is_relative_to(folder.resolve())
 
 

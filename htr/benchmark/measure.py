@@ -9,7 +9,7 @@ import random
 import statistics
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cache
@@ -224,64 +224,34 @@ def _peers(
         return
     threads = torch.get_num_threads()
     reader = load(weights)
-    texts: dict[str, list[str]] = {name: [] for name in names}
-    seconds = dict.fromkeys(names, 0.0)
+    pictures, truths = [sample.image() for sample in samples], [sample.text for sample in samples]
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
-        pictures = [sample.image() for sample in samples]
         files = [Path(place) / f"{number}.png" for number in range(len(pictures))]
         for file, picture in zip(files, pictures):
             cv2.imwrite(str(file), picture)
         processes: dict[str, PeerProcess] = {}
         for peer in peers:
+            language = _TESSERACT.get(collection.language, "eng")
             try:
-                process = stack.enter_context(
-                    PeerProcess(peer, threads, environments, _TESSERACT.get(collection.language, "eng"))
-                )
+                process = stack.enter_context(PeerProcess(peer, threads, environments, language))
                 process.read(files[:2])  # the first lines of a process are slow: not timed
             except InputError as error:
                 log.warning("%s", error)
                 left_out[peer.title] = _why(error, "did not start")
             else:
                 processes[peer.name] = process
-        reader.read_lines(pictures[:2])
-        for start in tqdm(
-            range(0, len(files), _TURN), desc=label(collection.data), unit=" turns", leave=False, disable=None
-        ):
-            taken: dict[str, list[float]] = {name: [] for name in names}
-            for repeat in range(_REPEATS if start < _TIMED else 1):
-                read = {"htr": _read_by_us(reader, pictures[start : start + _TURN])}
-                for name, process in list(processes.items()):
-                    try:
-                        read[name] = process.read(files[start : start + _TURN])
-                    except InputError as error:
-                        log.warning("%s", error)
-                        left_out[PEERS[name].title] = _why(error, "stopped while it read")
-                        del processes[name]
-                for name, readings in read.items():
-                    taken[name].append(sum(reading.seconds for reading in readings))
-                    texts[name] += [reading.text for reading in readings] * (repeat == 0)
-            if start < _TIMED:
-                for name in ("htr", *processes):
-                    seconds[name] += statistics.median(taken[name])
-        truths = [sample.text for sample in samples]
-        about = {"htr": _about_us(reader, files[0])}
-        for name, process in processes.items():
-            try:
-                peak = round(process.peak_mb())
-            except InputError as error:
-                log.warning("%s", error)
-                left_out[PEERS[name].title] = "it stopped after it had read"
-            else:
-                about[name] = {"version": _version(process.facts), **process.facts, "peak_megabytes": peak}
-        readers = [
-            {
-                "name": name,
-                **facts,
-                "scores": named_rates(score(truths, texts[name])),
-                "lines_per_second": round(min(len(samples), _TIMED) / seconds[name], 2),
-            }
-            for name, facts in about.items()
-        ]
+        texts, seconds = _read_in_turns(reader, processes, pictures, files, collection, left_out)
+        about = {"htr": _about_us(reader, files[0]), **_about_them(processes, left_out)}
+    timed = min(len(samples), _TIMED)
+    readers = [
+        {
+            "name": name,
+            **facts,
+            "scores": named_rates(score(truths, texts[name])),
+            "lines_per_second": round(timed / seconds[name], 2),
+        }
+        for name, facts in about.items()
+    ]
     result = {
         "kind": "peers",
         "data": collection.data,
@@ -289,7 +259,7 @@ def _peers(
         "tried": names,
         "lines": len(samples),
         "threads": threads,
-        "how": f"one line after the other, in turns of {_TURN}, warm; the first {min(len(samples), _TIMED)} lines are read {_REPEATS} "
+        "how": f"one line after the other, in turns of {_TURN}, warm; the first {timed} lines are read {_REPEATS} "
         "times and the median counts for the speed; opening of files not included",
         "readers": readers,
         "left_out": left_out,
@@ -297,6 +267,64 @@ def _peers(
     }
     parts = [collection_of(collection.data), "test", str(len(samples)), "peers"]
     write_result(result_file(folder, parts, result), result)
+
+
+def _read_in_turns(
+    reader: Reader,
+    processes: dict[str, PeerProcess],
+    pictures: list[np.ndarray],
+    files: list[Path],
+    collection: Collection,
+    left_out: dict[str, str],
+) -> tuple[dict[str, list[str]], dict[str, float]]:
+    """Lets all readers read the same lines, some at a time.
+
+    Args:
+        reader: ours.
+        processes: the others; those that fail are taken out of it.
+        pictures, files: of the lines.
+        collection: that they are of.
+        left_out: why those that fail are left out is written into it.
+
+    Returns:
+        What each read, and in how many seconds it read the first lines, by name.
+    """
+    texts: dict[str, list[str]] = defaultdict(list)
+    seconds: dict[str, float] = defaultdict(float)
+    reader.read_lines(pictures[:2])
+    starts = range(0, len(files), _TURN)
+    for start in tqdm(starts, desc=label(collection.data), unit=" turns", leave=False, disable=None):
+        taken: dict[str, list[float]] = defaultdict(list)
+        for repeat in range(_REPEATS if start < _TIMED else 1):
+            read = {"htr": _read_by_us(reader, pictures[start : start + _TURN])}
+            for name, process in list(processes.items()):
+                try:
+                    read[name] = process.read(files[start : start + _TURN])
+                except InputError as error:
+                    log.warning("%s", error)
+                    left_out[PEERS[name].title] = _why(error, "stopped while it read")
+                    del processes[name]
+            for name, readings in read.items():
+                taken[name].append(sum(reading.seconds for reading in readings))
+                texts[name] += [reading.text for reading in readings] * (repeat == 0)
+        if start < _TIMED:
+            for name in ("htr", *processes):
+                seconds[name] += statistics.median(taken[name])
+    return texts, seconds
+
+
+def _about_them(processes: dict[str, PeerProcess], left_out: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Versions and memory of other readers, by name; why those that fail are left out is written into `left_out`."""
+    about = {}
+    for name, process in processes.items():
+        try:
+            peak = round(process.peak_mb())
+        except InputError as error:
+            log.warning("%s", error)
+            left_out[PEERS[name].title] = "it stopped after it had read"
+        else:
+            about[name] = {"version": _version(process.facts), **process.facts, "peak_megabytes": peak}
+    return about
 
 
 def _why(error: InputError, otherwise: str) -> str:
