@@ -714,7 +714,7 @@ def test_formats_that_need_files_say_so(read, reader, tmp_path):
     _, out, _ = read(tmp_path / "two.tiff", "--format", "jsonl")
     assert [json.loads(line)["width"] for line in out.splitlines()] == [20, 21]
     _, out, _ = read(tmp_path / "two.tiff", "--format", "csv")
-    assert [row.split(",")[1] for row in out.splitlines()] == ["page", "1", "2"]  # one table
+    assert [row.split(",")[1] for row in out.splitlines()] == ["page number", "1", "2"]  # one table
 
 
 @pytest.mark.parametrize("dpi", [0, -5, 100_000])

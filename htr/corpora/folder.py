@@ -212,14 +212,14 @@ def pictures_with_texts(folder: Path) -> list[tuple[Path, Path | None]]:
     images = [file for file in files_below(folder) if file.suffix.lower() in SUFFIXES and not is_result(file)]
     worth = {ending: place for place, ending in enumerate(by_worth(SUFFIXES))}
     for image in sorted(
-        images, key=lambda image: (image.with_suffix("") != _stem(image), worth[image.suffix.lower()], image)
+        images, key=lambda image: (image.with_suffix("") != stem(image), worth[image.suffix.lower()], image)
     ):
-        stem, found = _stem(image), (image, text_beside(image))
-        if stem not in pictures:
-            pictures[stem] = found
-        elif found[1] and not pictures[stem][1]:
-            doubled.append(pictures[stem][0])
-            pictures[stem] = found
+        name, found = stem(image), (image, text_beside(image))
+        if name not in pictures:
+            pictures[name] = found
+        elif found[1] and not pictures[name][1]:
+            doubled.append(pictures[name][0])
+            pictures[name] = found
         else:
             doubled.append(image)
     if doubled:
@@ -262,22 +262,23 @@ def _texts_beside(image: Path) -> Iterator[Path]:
 
 def _of_another(text: Path, end: str, image: Path) -> bool:
     """Whether a text, found though capitals differ, is by its own name that of another picture: of 12a.png, not 12A.png."""
-    stem = text.name[: -len(end)]
-    if stem in (name.name for name in _names(image)):
+    called = text.name[: -len(end)]
+    if called in (name.name for name in _names(image)):
         return False
-    names = [stem, *(f"{stem}{mark}{suffix}" for mark in ("", *_OF_PROGRAMS) for suffix in SUFFIXES)]
+    names = [called, *(f"{called}{mark}{suffix}" for mark in ("", *_OF_PROGRAMS) for suffix in SUFFIXES)]
     owners = (same_file(text.with_name(name)) for name in names)
-    return any(owner and stem in (name.name for name in _names(owner)) for owner in owners)
+    return any(owner and called in (name.name for name in _names(owner)) for owner in owners)
 
 
 def _names(image: Path) -> Iterable[Path]:
     """What texts of a picture may be called but for their ending: by what other programs call it, as htr calls it, and whole."""
-    return dict.fromkeys((_stem(image), image.with_suffix(""), image))
+    return dict.fromkeys((stem(image), image.with_suffix(""), image))
 
 
-def _stem(image: Path) -> Path:
-    """The path without its ending, and without what other programs put before it."""
-    path = image.with_suffix("")
+def stem(image: Path) -> Path:
+    """The path of a picture without its ending, and without what other programs put before it; of `MS.12`, one without an ending, the
+    whole."""
+    path = image.with_suffix("") if image.suffix.lower() in SUFFIXES else image
     return path.with_suffix("") if path.suffix in _OF_PROGRAMS else path
 
 

@@ -53,8 +53,8 @@ _STYLE, _VALUE, _PART = (
 # How Transkribus tells where a region or a line stands.
 _PLACE = re.compile(r"readingOrder\s*\{\s*index\s*:\s*(\d+)")
 
-# What htr tags print with in ALTO.
-_PRINT = "kind_print"
+# What htr calls print: the label of a tag in ALTO, and in PAGE XML the type that Transkribus and eScriptorium keep.
+_PRINT, _PRINT_TYPE = "print", re.compile(r"structure\s*\{[^}]*\btype\s*:\s*print\b")
 
 Points = tuple[Point, ...]
 
@@ -172,7 +172,8 @@ def read_xml(file: Path, source: Path) -> Truth | None:
     regions = [element for element in pages[0].iter() if element.find("{*}TextLine") is not None]
     order = _places(pages[0], (pages[0] if is_page else root).find("{*}ReadingOrder"))
     regions.sort(key=order.__getitem__)
-    regions = [region for region in regions if not _is_unread_print(region, is_page)]
+    tags = {tag.get("ID") for tag in root.iterfind("{*}Tags/*") if tag.get("LABEL") == _PRINT}
+    regions = [region for region in regions if not _is_unread_print(region, is_page, tags)]
     doubts: list[Doubt] = []
     shapes = [[shape for line in _lines_of(region) if (shape := _shape(line, is_page, doubts))] for region in regions]
     if not _alike(size, shown) and _alike(size, shown[::-1]) and (turn := _TURNS.get(orientation)):
@@ -380,9 +381,12 @@ def _size(page: Element, names: tuple[str, str]) -> tuple[float, float] | None:
     return (width, height) if width > 0 else None
 
 
-def _is_unread_print(region: Element, is_page: bool) -> bool:
-    """Whether a region is print of which no text is told, as htr finds it and does not read it."""
-    printed = region.get("production") == "printed" if is_page else _PRINT in region.get("TAGREFS", "").split()
+def _is_unread_print(region: Element, is_page: bool, tags: set[str | None]) -> bool:
+    """Whether a region is print of which no text is told, as htr finds it and does not read it; `tags` are those of print in ALTO."""
+    if is_page:
+        printed = region.get("production") == "printed" or bool(_PRINT_TYPE.search(region.get("custom", "")))
+    else:
+        printed = not tags.isdisjoint(region.get("TAGREFS", "").split())
     told = _page_text if is_page else _alto_text
     return printed and not any(told(line).strip() for line in region.findall("{*}TextLine"))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from htr.corpora.folder import has_text, pictures_with_texts
+from htr.corpora.folder import has_text, pictures_with_texts, stem
 from htr.corpora.iam import aachen_split, malformed, natural_text, table_rows, writers_of_forms, xml_texts
 from htr.corpora.markup import Shape, Truth, read_xml, rectangle, scaled_page, seen
 from htr.corpora.sample import Doubt, Sample, told_split
@@ -60,13 +60,13 @@ class PageTruth:
 
     @property
     def stem(self) -> Path:
-        """The picture's path without its ending, the same however it is written: others of the page have it, too."""
+        """The picture's path as `htr.corpora.folder.stem` has it, the same however it is written: others of the page have it, too."""
         return stem_of(self.image)
 
 
 def stem_of(image: Path) -> Path:
     """The path of a picture as `PageTruth.stem` has it."""
-    return _without_ending(image.resolve())
+    return stem(image.resolve())
 
 
 def _without_ending(image: Path) -> Path:
@@ -237,7 +237,7 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
             continue
         if truth is None:
             continue
-        found.setdefault(_without_ending(truth.image), []).append((truth, file))
+        found.setdefault(stem(truth.image), []).append((truth, file))
     pages = []
     for truths in found.values():
         highest = max(truth.rank for truth, _ in truths)

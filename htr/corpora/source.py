@@ -23,7 +23,7 @@ from htr.corpora.folder import (
     table_of,
     texts_without_picture,
 )
-from htr.corpora.pages import PageTruth, counting, line_samples, pages_with_xml, tell_own
+from htr.corpora.pages import PageTruth, counting, line_samples, pages_with_xml, stem_of, tell_own
 from htr.corpora.sample import Doubt, Sample, as_seen, told_split
 from htr.corpora.transcript import Match, as_written, match_lines
 from htr.errors import InputError
@@ -102,8 +102,10 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     doubts += [Doubt(sample.id, sample.text, _LEFTWARDS) for sample in samples if _from_right_to_left(sample.text)]
     samples = [sample for sample in samples if not _from_right_to_left(sample.text)]
     without, overruled = 0, []
+    called = {page.stem: page.id for page in pages}
     for image, file in tqdm(pictures, desc="reading pages", leave=False, disable=None):
-        name = image.relative_to(folder).with_suffix("").as_posix()
+        # XML may name another one of a page's pictures.
+        name = called.get(stem_of(image), image.relative_to(folder).with_suffix("").as_posix())
         if name in taken:
             if _says_else(file, taken[name]):
                 overruled.append(name)

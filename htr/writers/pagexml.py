@@ -17,7 +17,8 @@ NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/"
 KINDS = {
     "text": {"type": "paragraph"},
     "margin": {"type": "marginalia"},
-    "print": {"type": "other", "production": "printed"},
+    # Of the schema's types none says so, and eScriptorium asks `custom` only where there is none.
+    "print": {"production": "printed"},
 }
 """What the schema calls the kinds of region."""
 
@@ -72,7 +73,7 @@ def _number(elements: list[Element]) -> None:
 
 def _add_region(sheet: Element, name: str, region: Region, page: Page) -> None:
     kind = KINDS[region.kind]
-    custom = f"structure {{type:{region.kind if region.kind == 'print' else kind['type']};}}"
+    custom = f"structure {{type:{kind.get('type', region.kind)};}}"
     element = SubElement(sheet, "TextRegion", id=name, custom=custom, **kind)
     if region.lines[0].turn != page.turn:
         element.set("orientation", _orientation(region.lines[0].turn))

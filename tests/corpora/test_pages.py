@@ -601,7 +601,15 @@ def test_print_that_nobody_has_transcribed_is_no_true_line(folder):
     assert [line.text for line in load_pages(str(folder))[0].page.lines] == ["first words", "", "last"]
     (folder / "scan.xml").write_text(re.sub("<Unicode>(wrong|last)</Unicode>", "<Unicode/>", printed))
     assert [line.text for line in load_pages(str(folder))[0].page.lines] == ["first words", ""]
-    block = ESCRIPTORIUM.replace('<TextBlock ID="b1"', '<TextBlock ID="b1" TAGREFS="kind_print"')
+    # As eScriptorium and Transkribus give it back.
+    (folder / "scan.xml").write_text(
+        re.sub("<Unicode>(wrong|last)</Unicode>", "<Unicode/>", PAGE).replace(
+            'id="r1"', 'id="r1" custom="readingOrder {index:0;} structure {type:print;}"'
+        )
+    )
+    assert [line.text for line in load_pages(str(folder))[0].page.lines] == ["first words", ""]
+    tags = '<Tags><OtherTag ID="BT7" LABEL="text"/><OtherTag ID="BT12" LABEL="print"/></Tags><Layout>'
+    block = ESCRIPTORIUM.replace('<TextBlock ID="b1"', '<TextBlock ID="b1" TAGREFS="BT12"').replace("<Layout>", tags)
     (folder / "scan.xml").write_text(block, encoding="utf-8")
     assert len(load_pages(str(folder))[0].page.lines) == 2
     (folder / "scan.xml").write_text(re.sub('CONTENT="L.*? Paris"', 'CONTENT=""', block), encoding="utf-8")

@@ -318,6 +318,16 @@ def test_a_text_comes_before_xml_that_htr_itself_wrote(page, name, caplog):
     assert {sample.text for sample in load_source(folder, read_page).samples} == {"as it was misread"}
 
 
+def test_a_page_is_learnt_once_whose_xml_names_what_another_program_made_of_it(page):
+    folder, read_page = page
+    picture = Image.open(folder / "page.png")
+    content = WRITERS["page"].write(replace(read_page(folder / "page.png"), file="page.bin.png"), picture)
+    picture.save(folder / "page.bin.png")
+    (folder / "page.xml").write_bytes(content.replace(b"<Creator>htr", b"<Creator>kraken"))
+    (folder / "page.txt").write_text("\n".join(TEXTS))
+    assert [name for name, _, _ in rows(load_source(folder, read_page))] == [f"page.bin-{n:02d}" for n in range(4)]
+
+
 def test_what_htr_made_of_a_picture_does_not_take_its_place(page):
     folder, read_page = page
     (folder / "page.txt").write_text("\n".join(TEXTS))

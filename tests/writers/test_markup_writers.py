@@ -150,9 +150,9 @@ def test_page_xml_tells_places_words_and_kinds(page, blank):
     regions = root.findall("Page/TextRegion")
     order = sorted(root.iter("RegionRefIndexed"), key=lambda element: int(element.get("index")))
     assert [element.get("regionRef") for element in order] == [region.get("id") for region in regions]
-    assert [region.get("type") for region in regions] == ["other", "paragraph", "marginalia"]
+    assert [region.get("type") for region in regions] == [None, "paragraph", "marginalia"]
     assert [region.get("production") for region in regions] == ["printed", None, None]
-    # By this Transkribus knows what a region is.
+    # By this Transkribus knows what a region is, and, of print, eScriptorium.
     kinds = [f"structure {{type:{kind};}}" for kind in ("print", "paragraph", "marginalia")]
     assert [region.get("custom") for region in regions] == kinds
     first, second, unread = regions[1].findall("TextLine")

@@ -45,14 +45,16 @@ def test_text_leaves_out_print_and_separates_regions(page, blank):
 
 def test_csv_has_a_row_for_each_line_of_writing(page, blank, make_line):
     said = make_line('"Well, then", he said', 300, 200, 0.87654)
-    page = replace(page, file="é/a,b.png", regions=(page.regions[0], Region("text", (said,)), page.regions[2]))
+    asked = make_line("- Who is there? = + @", 300, 260)
+    page = replace(page, file="é/a,b.png", regions=(page.regions[0], Region("text", (said, asked)), page.regions[2]))
     written = WRITERS["csv"].write(page, blank(page))
     assert written.startswith(WRITERS["csv"].header)
     # As Excel writes it: with a mark that it is UTF-8.
     assert list(csv.reader(io.StringIO(written.decode("utf-8-sig")))) == [
-        ["file", "page", "line", "kind", "confidence", "text"],
+        ["file", "page number", "line", "kind", "confidence", "text"],
         ["é/a,b.png", "3", "1", "text", "0.8765", '"Well, then", he said'],
-        ["é/a,b.png", "3", "2", "margin", "0.9000", "answered"],
+        ["é/a,b.png", "3", "2", "text", "0.9000", " - Who is there? = + @"],  # no formula
+        ["é/a,b.png", "3", "3", "margin", "0.9000", "answered"],
     ]
 
 
