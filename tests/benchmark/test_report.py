@@ -230,8 +230,8 @@ def test_lines_found_on_distorted_pages_are_told(folder):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("{", "cannot be read"),
-        ("[1]", "not a result of this htr"),
+        ("{", "not the result of a measurement ("),
+        ("[1]", "not the result of a measurement"),
         ('{"kind": "other"}', "not a result of this htr"),
         ('{"kind": []}', "not a result of this htr"),
         ('{"kind": "lines", "version": 0}', "of another version"),
