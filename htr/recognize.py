@@ -101,8 +101,9 @@ def main() -> int:
         print(printable(_told(confidences)), file=sys.stderr)
     if total > 1 or others or there:
         left = total - there - len(broken) - done if ended else 0
-        counts = {"read": done, "there before": there, "broken": len(broken), "left": left}
-        summary = f"{unit}: {_counts(counts)}{_passed_over(others)}"
+        more = ("there before", there), ("broken", len(broken)), ("left", left)
+        counts = [f"{done} read", *(f"{count} {what}" for what, count in more if count)]
+        summary = f"{unit}: {', '.join(counts)}{_passed_over(others)}"
         print(printable("\n  ".join([summary, *map(on_one_line, broken)])), file=sys.stderr)
     if ended:
         raise ended
@@ -201,12 +202,6 @@ def _told(confidences: dict[str, tuple[float, int]]) -> str:
     named = ", ".join(f"{name} ({value:.0f} %)" for name, value, _ in little[:_UNSURE])
     more = ", ..." if len(little) > _UNSURE else ""
     return f"{mean}; {len(little)} of {len(confidences)} below {_LITTLE} %: {named}{more}; {taught}"
-
-
-def _counts(counts: dict[str, int]) -> str:
-    """`4 read, 2 broken`; of the first, also that there is none."""
-    first = next(iter(counts))
-    return ", ".join(f"{count} {what}" for what, count in counts.items() if count or what == first)
 
 
 def _passed_over(others: Counter[str]) -> str:

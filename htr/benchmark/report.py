@@ -72,10 +72,11 @@ def _undamaged(results: Results, folder: Path) -> Results:
             try:
                 as_html(list(_report(Results(**{kind: [result]}), folder, [])))
             except DAMAGE as error:
+                file = folder / result["file name"]
                 leave_out(
                     sound,
-                    folder / result["file name"],
-                    f"damaged ({type(error).__name__}: {error}), and left out; measure it again, or delete it",
+                    file,
+                    f"{file}: damaged ({type(error).__name__}: {error}), and left out; measure it again, or delete it",
                 )
             else:
                 getattr(sound, kind).append(result)

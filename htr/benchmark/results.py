@@ -160,8 +160,7 @@ def load_results(folder: Path) -> Results:
         try:
             result = read_result(file)
         except InputError as error:
-            log.warning("%s", error)
-            results.left_out.append(file)
+            leave_out(results, file, str(error))
             continue
         kind = result.get("kind")
         if kind == "texts":
@@ -170,13 +169,14 @@ def load_results(folder: Path) -> Results:
             leave_out(
                 results,
                 file,
-                "not a result of this htr, or of an earlier one, and left out; measure it again, or delete it",
+                f"{file}: not a result of this htr, or of an earlier one, and left out; measure it again, or delete it",
             )
         elif result.get("version") != VERSION or not _holds(result, _NEEDED[kind]):
             leave_out(
                 results,
                 file,
-                f"of another version than this htr draws ({VERSION}), or damaged, and left out; measure it again, or delete it",
+                f"{file}: of another version than this htr draws ({VERSION}), or damaged, and left out; measure it again, or "
+                "delete it",
             )
         else:
             getattr(results, kind).append({**result, "file name": file.name})
@@ -188,9 +188,9 @@ def load_results(folder: Path) -> Results:
     return results
 
 
-def leave_out(results: Results, file: Path, why: str) -> None:
-    """Says why a result file is not drawn."""
-    log.warning("%s: %s", file, why)
+def leave_out(results: Results, file: Path, sentence: str) -> None:
+    """Says, in a sentence that names it, why a result file is not drawn."""
+    log.warning("%s", sentence)
     results.left_out.append(file)
 
 

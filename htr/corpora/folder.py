@@ -275,10 +275,14 @@ def _names(image: Path) -> Iterable[Path]:
     return dict.fromkeys((stem(image), image.with_suffix(""), image))
 
 
+def without_ending(image: Path) -> Path:
+    """The path of a picture without its ending; of `MS.12`, a picture without one, the whole."""
+    return image.with_suffix("") if image.suffix.lower() in SUFFIXES else image
+
+
 def stem(image: Path) -> Path:
-    """The path of a picture without its ending, and without what other programs put before it; of `MS.12`, one without an ending, the
-    whole."""
-    path = image.with_suffix("") if image.suffix.lower() in SUFFIXES else image
+    """The path of a picture without its ending, and without what other programs put before it."""
+    path = without_ending(image)
     return path.with_suffix("") if path.suffix in _OF_PROGRAMS else path
 
 

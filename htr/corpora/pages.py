@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from htr.corpora.folder import has_text, pictures_with_texts, stem
+from htr.corpora.folder import has_text, pictures_with_texts, stem, without_ending
 from htr.corpora.iam import aachen_split, malformed, natural_text, table_rows, writers_of_forms, xml_texts
 from htr.corpora.markup import Shape, Truth, read_xml, rectangle, scaled_page, seen
 from htr.corpora.sample import Doubt, Sample, told_split
@@ -22,7 +22,7 @@ from htr.files import files_below, in_run
 from htr.messages import counted
 from htr.pages.containers import Line, Page
 from htr.pages.crop import crop_line
-from htr.pages.images import SUFFIXES, open_image
+from htr.pages.images import open_image
 
 FORM_SIZE = 2479, 3542
 """Width and height, in pixels, of the scanned forms to which the boxes of IAM's `lines.txt` belong."""
@@ -67,11 +67,6 @@ class PageTruth:
 def stem_of(image: Path) -> Path:
     """The path of a picture as `PageTruth.stem` has it."""
     return stem(image.resolve())
-
-
-def _without_ending(image: Path) -> Path:
-    """Of `MS.12`, a picture without one, the whole name."""
-    return image.with_suffix("") if image.suffix.lower() in SUFFIXES else image
 
 
 def load_pages(source: str) -> list[PageTruth]:
@@ -252,7 +247,7 @@ def pages_with_xml(folder: Path) -> tuple[list[PageTruth], list[Doubt]]:
         of_xml = file.relative_to(folder).with_name(image.name)
         name = image.relative_to(folder) if image.is_relative_to(folder) else of_xml
         if truth.page.lines:
-            known = _without_ending(name).as_posix()
+            known = without_ending(name).as_posix()
             told = told_split(name) or told_split(file.relative_to(folder))
             page = PageTruth(known, image, truth.page, told or "test", by_htr=truth.by_htr, told=told is not None)
             pages.append(page)

@@ -282,9 +282,10 @@ def test_runs_that_differ_in_the_steps_that_they_take_are_not_the_same(study_fil
 
 def test_what_is_no_result_of_a_study_is_named(tmp_path):
     about = f'"kind": "study", "version": {json.dumps(VERSION)}'
-    for text in ("{", '{"a": 1}', "[1]", f"{{{about}}}", f'{{{about}, "runs": null}}', f'{{{about}, "runs": [5]}}'):
+    others = ('{"a": 1}', f"{{{about}}}", f'{{{about}, "runs": null}}', f'{{{about}, "runs": [5]}}')
+    for text, what in (("{", "measurement"), ("[1]", "measurement"), *((other, "study") for other in others)):
         (tmp_path / "other.json").write_text(text)
-        with pytest.raises(InputError, match=r"other\.json: not the result of a"):
+        with pytest.raises(InputError, match=rf"other\.json: not the result of a {what}"):
             write_page(tmp_path / "other.json")
     (tmp_path / "other.json").write_text(f'{{{about}, "runs": [{{}}]}}')
     with pytest.raises(InputError, match=r"other\.json: damaged"):
