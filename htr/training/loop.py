@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import cv2
 import lightning as L
@@ -39,8 +39,8 @@ def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
     Raises:
         InputError: Lightning refuses one of the config's options for it.
     """
-    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("utilities.rank_zero", "accelerators.cuda", "trainer.connectors.signal_connector"):
+        logging.getLogger(f"lightning.pytorch.{name}").setLevel(logging.WARNING)
     device = "cuda" if torch.cuda.is_available() and config.trainer.get("accelerator") != "cpu" else "cpu"
     options = {
         "accelerator": device,
@@ -138,12 +138,13 @@ def fit(
         warnings.filterwarnings("ignore", module="lightning")
         try:
             trainer.fit(module, data, ckpt_path=checkpoint)
-        except SystemExit:  # what Lightning makes of Ctrl-C
-            log.warning("stopped; the same command goes on from the last whole epoch")
-            raise KeyboardInterrupt from None
+        except SystemExit:  # what Lightning makes of Ctrl-C, and of the signal to end
+            _say_stopped()
         except MisconfigurationException as error:
             raise InputError(f"trainer: {first_line(error)}; see the options of Lightning's Trainer") from None
         except (OSError, RuntimeError, MemoryError, cv2.error) as error:
+            if trainer.received_sigterm:  # which the processes that load lines may have followed first
+                _say_stopped()
             if isinstance(error, torch.OutOfMemoryError) or memory_short(error):
                 raise InputError(
                     f"{trainer.default_root_dir}: memory is short; give {smaller} or fewer workers, and another run= (to "
@@ -157,6 +158,11 @@ def fit(
                 f"{trainer.default_root_dir}: the run cannot be written ({reason}); make room, and the same command goes on "
                 "from the last whole epoch"
             ) from None
+
+
+def _say_stopped() -> NoReturn:
+    log.warning("stopped; the same command goes on from the last whole epoch")
+    raise KeyboardInterrupt from None
 
 
 class WholeStates(TorchCheckpointIO):

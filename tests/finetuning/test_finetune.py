@@ -167,11 +167,11 @@ def begun(source, parent, tmp_path):
     """The words of a command line and its process, which has just saved a state to go on from."""
     words = [
         *(sys.executable, "-m", "htr.finetune", str(source), "--weights", str(parent)),
-        *("--out", str(tmp_path / "my.safetensors"), *QUICK, "epochs=12"),
+        *("--out", str(tmp_path / "my.safetensors"), *QUICK, "workers=1", "epochs=12"),
     ]
     # A test run in the background ignores Ctrl-C, and so would its children.
     heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=heeds)
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=heeds, start_new_session=True)
     state = tmp_path / "my.run" / "all" / "last.ckpt"
     while not state.exists() and process.poll() is None:
         time.sleep(0.02)
@@ -195,10 +195,11 @@ def test_killed_and_started_again_it_goes_on(begun, tmp_path):
     assert logs.joinpath("version_1").is_dir()
 
 
-def test_ctrl_c_leaves_the_parent_and_nothing_half_written(begun, parent, tmp_path):
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_ended_it_leaves_the_parent_and_nothing_half_written(begun, parent, tmp_path, sign):
     before = sha256(parent)
     _, process = begun
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, sign)  # as a terminal, timeout and batch systems do: also to the processes that load lines
     _, said = process.communicate()
     assert (process.returncode, "Traceback" in said) == (130, False), said
     assert sha256(parent) == before
