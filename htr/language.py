@@ -25,6 +25,7 @@ import numpy as np
 from htr.alphabet import named, normalise
 from htr.cli import run
 from htr.corpora import load_corpus
+from htr.corpora.sample import as_seen
 from htr.errors import InputError
 from htr.files import make_writable, read_text, write_whole
 from htr.weights import MODELS
@@ -346,7 +347,7 @@ def paragraphs(file: Path) -> Iterator[tuple[str, float]]:
     if not text.strip():
         raise InputError(f"{file}: has no text; give one with paragraphs of the language")
     for paragraph in re.split(r"\n\s*\n", text):
-        yield " ".join(paragraph.split()), 1.0
+        yield " ".join(as_seen(paragraph).split()), 1.0
 
 
 def main() -> None:

@@ -196,13 +196,15 @@ def test_texts_of_ones_own_lines_are_learnt(tmp_path, command_line):
     own, [usual] = load_model(tmp_path / "my.npz"), load_languages("english")
     assert chance(own, " Qwyx", "b") > math.exp(3) * chance(usual, " Qwyx", "b")
     book = tmp_path / "book.txt"
-    book.write_text("Zvux\nzvux.\n\n" * 60)
+    book.write_text("Zvux\nzvux.\n\nMq¬\njo\u200b.\n\n" * 60, encoding="utf-8")
     assert command_line(language.main, tmp_path / "book.npz", "--language", "french", "--text", book)[0] == 0
     own = load_model(tmp_path / "book.npz")
     said = "dans la maison avec les enfants"
     assert own.score(said) > usual.score(said) + 10
     # A paragraph is one text, however its lines are broken.
     assert chance(own, " Zvux", " ") > 0.9 and chance(own, "x zvux", ".") > 0.9
+    # As in lines that are learnt, a mark of a broken word is the stroke that is seen, and what cannot be seen is not there.
+    assert chance(own, " Mq", "-") > 0.9 and chance(own, "- jo", ".") > 0.9
     book.write_bytes(b"Caf\xe9")
     (tmp_path / "blank.txt").write_text("\n \n")
     for file, wrong in (

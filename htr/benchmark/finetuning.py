@@ -56,7 +56,7 @@ def evaluate_finetuning(
     from htr.benchmark.results import collection_of
     from htr.corpora import load_corpus
     from htr.errors import InputError
-    from htr.finetuning.lines import write_lines
+    from htr.finetuning.lines import are_written, write_lines
     from htr.finetuning.run import ALL_LINES, finetune
     from htr.finetuning.selftraining import learn_unread
     from htr.language import AUTO
@@ -94,7 +94,7 @@ def evaluate_finetuning(
         name = f"{collection_of(data)}-{count}-{reader.weights.sha256[:8]}-{texts[:8]}-{code[:8]}"
         folder = _RUNS / (f"{name}-unread" if unread else name)
         pages, tuned = folder / "unread" if unread else None, folder / "tuned.safetensors"
-        if not (folder / "lines" / "lines.tsv").is_file():
+        if not are_written(folder / "lines"):
             if pages:
                 write_lines(pages, [replace(sample, text="") for sample in samples if sample not in chosen])
             write_lines(folder / "lines", chosen)

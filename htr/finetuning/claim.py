@@ -13,6 +13,7 @@ from htr.batch import is_result
 from htr.corpora.source import check_source
 from htr.errors import InputError
 from htr.files import BEGUN, OF_RUN, check_weights_name, files_below, in_run, make_writable, write_whole
+from htr.finetuning.lines import are_written, forget_lines
 from htr.language import AUTO, find_models
 from htr.pages.images import SUFFIXES
 from htr.weights import Weights, sha256, taught_from
@@ -81,7 +82,7 @@ def claim(
     except ValueError:
         raise InputError(f"{mark}: damaged or cut short; delete {folder}, or choose another --out") from None
     # Before its lines are there, the run has nothing that other lines would harm.
-    if earlier and (folder / ("lines" if earlier["source"] else "unread") / "lines.tsv").is_file():
+    if earlier and are_written(folder / ("lines" if earlier["source"] else "unread")):
         if earlier != begun:
             raise InputError(
                 f"{folder}: holds a run with other lines, unread pages, language, weights or values (texts and XML that came "
@@ -97,8 +98,8 @@ def claim(
     make_writable(folder)
     _hold(folder)
     if earlier:
-        for table in folder.glob("*/lines.tsv"):  # of a run that came to nothing, perhaps of other pages
-            table.unlink()
+        for corpus in filter(are_written, folder.iterdir()):  # of a run that came to nothing, perhaps of other pages
+            forget_lines(corpus)
     write_whole(mark, json.dumps(begun, indent=1, ensure_ascii=False) + "\n")
     return folder
 

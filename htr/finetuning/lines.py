@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from htr.corpora.folder import lines_of_table
 from htr.corpora.sample import Doubt, Sample
 from htr.corpora.source import Source
 from htr.decoding import columns_needed
@@ -27,6 +28,8 @@ from htr.messages import counted, printable
 from htr.pages.images import can_hold_writing
 
 log = logging.getLogger(__name__)
+
+_TABLE = "lines.tsv"
 
 FEWEST = 8
 """Lines below which there is nothing to learn by and check by."""
@@ -94,7 +97,7 @@ def key_of(picture: np.ndarray) -> str:
 
 
 def write_lines(folder: Path, samples: Iterable[Sample]) -> None:
-    """Writes lines as a corpus that `htr.corpora.folder.load_folder` reads."""
+    """Writes lines as a corpus that `htr.corpora.folder.load_folder` reads, and `written_lines` too."""
     folder.mkdir(parents=True, exist_ok=True)
     table = io.StringIO()
     table.write("file\ttext\tpage\tsplit\n")
@@ -105,7 +108,22 @@ def write_lines(folder: Path, samples: Iterable[Sample]) -> None:
         write_whole(folder / file, cv2.imencode(".png", sample.image())[1].tobytes())
         table.write(f"{file.as_posix()}\t{sample.text}\t{page}\t{sample.split}\n")
     # The table comes last: where it is, all is.
-    write_whole(folder / "lines.tsv", table.getvalue())
+    write_whole(folder / _TABLE, table.getvalue())
+
+
+def are_written(folder: Path) -> bool:
+    """Whether all the lines are there that `write_lines` was to write to a folder."""
+    return (folder / _TABLE).is_file()
+
+
+def written_lines(folder: Path) -> list[Sample]:
+    """The lines that `write_lines` wrote, also those without a text."""
+    return lines_of_table(folder / _TABLE)[0]
+
+
+def forget_lines(folder: Path) -> None:
+    """Makes the lines in a folder count as not written."""
+    (folder / _TABLE).unlink(missing_ok=True)
 
 
 def write_doubts(file: Path, doubts: Iterable[Doubt]) -> None:

@@ -14,11 +14,10 @@ from htr.alphabet import named
 from htr.benchmark.details import mistakes
 from htr.benchmark.lines import evaluate_lines
 from htr.corpora import load_corpus
-from htr.corpora.folder import lines_of_table
 from htr.corpora.sample import Doubt, Sample
 from htr.corpora.source import load_source
 from htr.finetuning.claim import claim
-from htr.finetuning.lines import choose_lines, learn_all, read_doubts, write_lines
+from htr.finetuning.lines import are_written, choose_lines, learn_all, read_doubts, write_lines, written_lines
 from htr.finetuning.mixing import mix, mixture_of, write_taught
 from htr.finetuning.recipe import Read, pace, recipe
 from htr.finetuning.unread import find_unread, keep_unread, read_unread
@@ -127,76 +126,55 @@ def finetune(
     languages = load_languages(language)
     folder = claim(source, out, parent, overrides, unread, language)
     corpus = folder / "lines"
-    if not (corpus / "lines.tsv").is_file():
+    if not are_written(corpus):
         # Weights of its own: on a GPU the reader takes them there, and the parent's are mixed on the CPU.
         _gather(source, unread, Reader(load_weights(start), languages), folder)
     samples, doubts = load_corpus(f"lines:{corpus}"), read_doubts(corpus / _ASIDE)
     learnt = [sample for sample in samples if sample.split == "train"]
     pages = {sample.form for sample in learnt if sample.form}
     counts = {"learnt": len(learnt), "held out": len(samples) - len(learnt), "set aside": len(doubts)}
-    # Whatever folder the command is given in the next time.
-    corpus, folder = corpus.resolve(), folder.resolve()
-    configs = [
-        recipe(parent, corpus, folder / name, len(learnt), share, overrides)
-        for name, share in (("all", 1.0), ("half", 0.5))
-    ]
     new = parent.alphabet.missing([sample.text for sample in samples])
-    _say(counts, pages, doubts, new, corpus)
+    folder = folder.resolve()  # whatever folder the command is given in the next time
+    _say(counts, pages, doubts, new, folder / "lines")
 
-    checks = _checks(corpus, language)
-    before, sample_before = _read(parent.file, checks)
-    alphabet = parent.alphabet.characters + new
-    runs = [train(replace(config, alphabet=alphabet)) for config in configs]
-    passed, half = (_checked(parent, Path(run["weights"]), checks, before) for run in runs)
-    kept = not _passes(passed.held_out, before)
+    course = _Course(parent, folder, samples, overrides, parent.alphabet.characters + new, language)
+    passed, half = course.learn("all", 1.0), course.learn("half", 0.5)
+    kept = not _passes(passed.held_out, course.before)
     curve = [
         {"lines": lines, "CER": _cer(figures)}
-        for lines, figures in ((0, before), (runs[1]["train_lines"], half.held_out), (len(learnt), passed.held_out))
-    ]
+        for lines, figures in (
+            (0, course.before), (course.runs[-1]["train_lines"], half.held_out), (len(learnt), passed.held_out)
+        )
+    ]  # fmt: skip
     read, of_unread = None, None
     if unread:
-        of_unread = {"found": _count(folder / "unread"), "lines": 0, "learnt": False}
-    if of_unread and not kept:
-        read = _read_unread(folder, "read", passed.tuned[0], languages)
-        of_unread["lines"] = read.lines
-        if read.lines:
-            config = recipe(parent, corpus, folder / "taught", len(learnt), 1.0, overrides, read)
-            runs.append(train(replace(config, alphabet=alphabet)))
-            taught = _checked(parent, Path(runs[-1]["weights"]), checks, before)
-            without, with_unread = _cer(passed.held_out), _cer(taught.held_out)
-            of_unread |= {"without": without, "with": with_unread, "learnt": with_unread < without}
-            passed = taught if of_unread["learnt"] else passed
-        # They are read better now, or left out.
-        read = _read_unread(folder, "read-again", passed.tuned[0], languages) if of_unread["learnt"] else None
-    mixed, sample_after, learnt_from, all_learnt = None, sample_before, {}, False
+        of_unread = {"found": len(written_lines(folder / "unread")), "lines": 0, "learnt": False}
+        if not kept:
+            passed, read, tried = course.try_unread(passed, languages)
+            of_unread |= tried
+    sample_after, mixed, learnt_from, all_learnt = course.sample_before, None, {}, False
     if not kept:
-        config = _recipe_of_all(parent, samples, folder, overrides, read)
-        runs.append(train(replace(config, alphabet=alphabet)))
         mixed = folder / "mixed.safetensors"
-        # Should the last training have failed, what passed is there.
-        choices = [
-            (trainings, passed.share) for trainings in ([*passed.tuned, Path(runs[-1]["weights"])], passed.tuned)
-        ]
-        whole = _mixed(parent, choices, mixed, checks, before)
+        whole = course.learn_all(passed, read, mixed)
         sample_after = whole.sample
         all_learnt = len(whole.tuned) > 1
         learnt_from = {
             "data": [source.resolve().name],
             "train_lines": len(samples if all_learnt else learnt),
             **({"unread_lines": read.lines if all_learnt else of_unread["lines"]} if read else {}),
-            "encoder_weights": runs[0]["encoder_weights"],
+            "encoder_weights": course.runs[0]["encoder_weights"],
             "averaged": f"{whole.share:g} {TAUGHT}",
         }
     write_taught(out, parent, mixed, learnt_from)
     return Outcome(
         weights=str(out), parent={"file": Path(parent.file).name, "sha256": parent.sha256}, kept=kept, lines=counts,
         all_learnt=all_learnt, pages=len(pages), new=new,
-        before=without_readings(before), after=without_readings(before if kept else passed.held_out),
-        sample_before=without_readings(sample_before), sample_after=without_readings(sample_after),
-        mended=[] if kept else _mended(before, passed.held_out), curve=curve, doubts=doubts,
+        before=without_readings(course.before), after=without_readings(course.before if kept else passed.held_out),
+        sample_before=without_readings(course.sample_before), sample_after=without_readings(sample_after),
+        mended=[] if kept else _mended(course.before, passed.held_out), curve=curve, doubts=doubts,
         language=[file.stem for file in find_models(language)], unread=of_unread,
-        minutes=round(sum(run["minutes"] for run in runs), 1), config=runs[0]["config"], machine=runs[0]["machine"],
-        date=date.today().isoformat(),
+        minutes=round(sum(run["minutes"] for run in course.runs), 1), config=course.runs[0]["config"],
+        machine=course.runs[0]["machine"], date=date.today().isoformat(),
     )  # fmt: skip
 
 
@@ -214,31 +192,6 @@ def _gather(source: Path, unread: Path | None, reader: Reader, folder: Path) -> 
     write_lines(corpus, chosen)
 
 
-def _read_unread(folder: Path, name: str, taught: Path, languages: list[LanguageModel]) -> Read:
-    """Reads the unread lines of a run with what a training came to, mixed with the parent, or takes what was read before."""
-    corpus = folder / name
-    if not (corpus / "lines.tsv").is_file():
-        read_unread(folder / "unread", corpus, Reader(load_weights(mixture_of(taught)), languages))
-    return Read(f"lines:{corpus}", _count(corpus), taught)
-
-
-def _count(corpus: Path) -> int:
-    return len(lines_of_table(corpus / "lines.tsv")[0])
-
-
-def _recipe_of_all(
-    parent: Weights, samples: list[Sample], folder: Path, overrides: list[str], read: Read | None
-) -> TrainConfig:
-    """The recipe for all lines, written to a corpus of their own in which those held out are learnt too."""
-    corpus = folder / ALL_LINES
-    if not (corpus / "lines.tsv").is_file():
-        write_lines(corpus, learn_all(samples))
-    config = recipe(parent, corpus, folder / "whole", len(samples), 1.0, overrides, read)
-    # Another order of the lines, and, as all are learnt, nothing to choose by before the end.
-    last = {**config.trainer, "check_val_every_n_epoch": 1 if config.minutes else config.epochs}
-    return replace(config, seed=(config.seed + 1) % 2**32, trainer=last)
-
-
 def _say(counts: dict[str, int], pages: set[str], doubts: list[Doubt], new: str, corpus: Path) -> None:
     of_pages = f" of {counted(len(pages), 'page')}" if pages else ""
     log.warning("%d lines%s to learn from, %d held out to check by", counts["learnt"], of_pages, counts["held out"])
@@ -248,11 +201,6 @@ def _say(counts: dict[str, int], pages: set[str], doubts: list[Doubt], new: str,
             log.warning("  %s %s: %s", doubt.line, doubt.reason, doubt.text)
     if new:
         log.warning("%d characters are new to the weights and are learnt: %s", len(new), named(new))
-
-
-def _checks(corpus: Path, language: str) -> list[tuple[str, str, str]]:
-    """Lines that are read before and after: corpus, split, and the language that helps."""
-    return [(f"lines:{corpus}", "val", language), ("sample", "test", NONE)]
 
 
 def _read(weights: str | Path, checks: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
@@ -284,9 +232,89 @@ class _Mixture(NamedTuple):
     sample: dict[str, Any] | None = None
 
 
-def _checked(parent: Weights, tuned: Path, checks: list[tuple[str, str, str]], before: dict[str, Any]) -> _Mixture:
-    """Mixes a training with the parent, and reads the held-out lines."""
-    return _mixed(parent, [([tuned], pace(parent).share), ([tuned], 1.0)], mixture_of(tuned), checks[:1], before)
+class _Course:
+    """The trainings of a run, one after the other, and what they are judged by.
+
+    Args:
+        parent: weights to go on from.
+        folder: of the run, whose labelled lines are there.
+        samples: these lines.
+        overrides: `key=value` words to lay over the recipe.
+        alphabet: of the new weights.
+        language: that helps in reading the held-out lines.
+
+    Attributes:
+        runs: what `htr.training.run.train` gave of each training, in order.
+        before, sample_before: the parent's figures on the held-out lines and on those of the embedded sample.
+    """
+
+    def __init__(
+        self, parent: Weights, folder: Path, samples: list[Sample], overrides: list[str], alphabet: str, language: str
+    ) -> None:
+        self._parent, self._folder, self._samples = parent, folder, samples
+        self._overrides, self._alphabet = overrides, alphabet
+        # Lines that are read before and after: corpus, split, and the language that helps.
+        self._checks = [(f"lines:{folder / 'lines'}", "val", language), ("sample", "test", NONE)]
+        self.runs: list[dict[str, Any]] = []
+        self.before, self.sample_before = _read(parent.file, self._checks)
+
+    def learn(self, name: str, share: float) -> _Mixture:
+        """Learns a share of the lines that are not held out, in a folder of this name."""
+        return self._checked(self._train(self._recipe(name, share)))
+
+    def try_unread(
+        self, passed: _Mixture, languages: list[LanguageModel]
+    ) -> tuple[_Mixture, Read | None, dict[str, Any]]:
+        """Goes on with unread lines, as what has passed reads them.
+
+        Returns:
+            What passed in the end; the lines, read again, if they helped; and facts for `Outcome.unread`.
+        """
+        read = self._read_unread("read", passed, languages)
+        if not read.lines:
+            return passed, None, {}
+        taught = self._checked(self._train(self._recipe("taught", 1.0, read)))
+        without, with_unread = _cer(passed.held_out), _cer(taught.held_out)
+        helped = with_unread < without
+        facts = {"lines": read.lines, "learnt": helped, "without": without, "with": with_unread}
+        if not helped:
+            return passed, None, facts
+        # They are read better now.
+        return taught, self._read_unread("read-again", taught, languages), facts
+
+    def learn_all(self, passed: _Mixture, read: Read | None, out: Path) -> _Mixture:
+        """Learns all lines, those held out and those read too, and mixes that with what has passed, to a file."""
+        corpus = self._folder / ALL_LINES
+        if not are_written(corpus):
+            write_lines(corpus, learn_all(self._samples))
+        config = recipe(self._parent, corpus, self._folder / "whole", len(self._samples), 1.0, self._overrides, read)
+        # Another order of the lines, and, as all are learnt, nothing to choose by before the end.
+        last = {**config.trainer, "check_val_every_n_epoch": 1 if config.minutes else config.epochs}
+        tuned = self._train(replace(config, seed=(config.seed + 1) % 2**32, trainer=last))
+        # Should the last training have failed, what passed is there.
+        choices = [(trainings, passed.share) for trainings in ([*passed.tuned, tuned], passed.tuned)]
+        return _mixed(self._parent, choices, out, self._checks, self.before)
+
+    def _recipe(self, name: str, share: float, read: Read | None = None) -> TrainConfig:
+        """The recipe for a share of the lines that are not held out."""
+        learnt = sum(sample.split == "train" for sample in self._samples)
+        return recipe(self._parent, self._folder / "lines", self._folder / name, learnt, share, self._overrides, read)
+
+    def _train(self, config: TrainConfig) -> Path:
+        self.runs.append(train(replace(config, alphabet=self._alphabet)))
+        return Path(self.runs[-1]["weights"])
+
+    def _checked(self, tuned: Path) -> _Mixture:
+        """Mixes a training with the parent, and reads the held-out lines."""
+        choices = [([tuned], pace(self._parent).share), ([tuned], 1.0)]
+        return _mixed(self._parent, choices, mixture_of(tuned), self._checks[:1], self.before)
+
+    def _read_unread(self, name: str, passed: _Mixture, languages: list[LanguageModel]) -> Read:
+        """Reads the unread lines with what has passed, or takes what was read before."""
+        corpus, (tuned, *_) = self._folder / name, passed.tuned
+        if not are_written(corpus):
+            read_unread(self._folder / "unread", corpus, Reader(load_weights(mixture_of(tuned)), languages))
+        return Read(f"lines:{corpus}", len(written_lines(corpus)), tuned)
 
 
 def _mixed(

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from htr.benchmark.lines import evaluate_lines
-from htr.corpora.folder import lines_of_table
 from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.finetuning.claim import claim
-from htr.finetuning.lines import FEWEST, hold_out
+from htr.finetuning.lines import FEWEST, are_written, forget_lines, hold_out, written_lines
 from htr.finetuning.mixing import mix, mixture_of, write_taught
 from htr.finetuning.recipe import pace, recipe, recipe_of_unread
 from htr.finetuning.run import without_readings
@@ -114,11 +113,11 @@ def learn_unread(unread: Path, out: Path, start: str | None, overrides: Sequence
     recipe(parent, unread, out, 1, 1.0, overrides)  # a wrong word is found before anything is written
     languages = load_languages(language)
     folder = claim(None, out, parent, overrides, unread, language)
-    if not (folder / "unread" / "lines.tsv").is_file():
+    if not are_written(folder / "unread"):
         # Weights of its own: on a GPU it takes them there, and the parent's are mixed on the CPU.
         keep_unread(find_unread(unread), folder / "unread", [], Reader(load_weights(start), languages), FEWEST)
     folder = folder.resolve()  # whatever folder the command is given in the next time
-    samples, _ = lines_of_table(folder / "unread" / "lines.tsv")
+    samples = written_lines(folder / "unread")
     held_out = hold_out(samples)
     checks = [sample for sample in samples if sample.id in held_out]
     log.warning(
@@ -130,9 +129,9 @@ def learn_unread(unread: Path, out: Path, start: str | None, overrides: Sequence
     best, runs, learnt = Path(parent.file), [], 0
     for number in range(1, ROUNDS + 1):
         corpus = folder / f"read-{number}"
-        if not (corpus / "lines.tsv").is_file():
+        if not are_written(corpus):
             read_unread(folder / "unread", corpus, Reader(load_weights(best), languages), held_out)
-        splits = Counter(sample.split for sample in lines_of_table(corpus / "lines.tsv")[0])
+        splits = Counter(sample.split for sample in written_lines(corpus))
         if not (splits["train"] and splits["val"]):
             break  # nothing can be read there
         learnt = splits["train"]
@@ -143,7 +142,7 @@ def learn_unread(unread: Path, out: Path, start: str | None, overrides: Sequence
         best = mixture_of(taught)
         mix(parent, [taught], best, pace(parent).share)
     if not runs:
-        (folder / "unread" / "lines.tsv").unlink()  # other pages may be given
+        forget_lines(folder / "unread")  # other pages may be given
         raise InputError(f"{unread}: nothing could be read there; are these pages of handwriting?")
     before, after = (Reader(load_weights(file), languages) for file in (parent.file, best))
     texts = [_read_alone(reader, checks) for reader in (before, after)]

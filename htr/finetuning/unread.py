@@ -25,7 +25,7 @@ from htr.corpora.pages import pages_with_xml, stem_of
 from htr.corpora.sample import Sample
 from htr.errors import InputError
 from htr.files import in_run
-from htr.finetuning.lines import key_of, write_lines
+from htr.finetuning.lines import forget_lines, key_of, write_lines, written_lines
 from htr.messages import counted
 from htr.pages.containers import Line
 from htr.pages.crop import crop_line, looks_like_line
@@ -109,9 +109,9 @@ def keep_unread(
     # Where XML tells of lines, they are cut out otherwise than those that are found on a copy of their page.
     labelled = keys_of(pages) | {key_of(picture) for sample in known if (picture := _opened(sample)) is not None}
     write_lines(folder, islice(_distinct(_lines_of(unread, reader, labelled, but), labelled), MOST))
-    count = len(lines_of_table(folder / "lines.tsv")[0])
+    count = len(written_lines(folder))
     if count < fewest:
-        (folder / "lines.tsv").unlink()
+        forget_lines(folder)
         raise _too_few(unread.source, count)
     return count
 
@@ -133,7 +133,7 @@ def read_unread(folder: Path, out: Path, reader: Reader, held_out: Collection[st
         reader: the better it knows the hand, the better.
         held_out: ids of lines that are not to be learnt; they are written as the split val, however sure.
     """
-    samples, _ = lines_of_table(folder / "lines.tsv")
+    samples = written_lines(folder)
     pages: dict[str | None, list[Sample]] = {}
     for sample in samples:
         pages.setdefault(sample.form, []).append(sample)

@@ -147,6 +147,18 @@ def within(points: Iterable[Point], shape: tuple[int, ...]) -> tuple[Point, ...]
     return tuple((min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))) for x, y in points)
 
 
+def turned(points: Iterable[Point], degrees: int, shape: tuple[int, ...]) -> list[Point]:
+    """Where points of a picture lie once it is turned clockwise by 0, 90, 180 or 270 degrees, and has this shape (height, width)."""
+    height, width = shape[:2]
+    turn = {
+        0: lambda x, y: (x, y),
+        90: lambda x, y: (width - y, x),
+        180: lambda x, y: (width - x, height - y),
+        270: lambda x, y: (y, height - x),
+    }[degrees]
+    return [turn(x, y) for x, y in points]
+
+
 def around(points: Iterable[Point]) -> Box:
     """The smallest upright rectangle, of whole pixels, that holds the points."""
     xs, ys = zip(*points)

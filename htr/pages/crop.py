@@ -173,7 +173,7 @@ def _cut(page: np.ndarray, line: Line) -> Strip:
     # Soft edges go with their ink: those of other lines are cleared, those of this one stay.
     foreign = cv2.dilate((~own[pieces]).astype(np.uint8), np.ones((5, 5), np.uint8))
     kept = cv2.dilate((own[pieces] & (pieces > 0)).astype(np.uint8), np.ones((3, 3), np.uint8))
-    blank = 255 - find_paper(255 - window) if negative else find_paper(window)
+    blank = find_paper(window, negative)
     cleared = np.where((foreign > 0) & (kept == 0), blank, window)
     rows = slice(max(first - margin, 0), last + margin)
     if passes_for_negative(cleared[rows]) != negative:

@@ -74,7 +74,7 @@ def _darkness(grey: np.ndarray, negative: bool) -> np.ndarray:
     """How much darker than its paper each pixel is, 0 to 255."""
     if negative:
         grey = 255 - grey
-    return 255 - cv2.divide(grey, find_paper(grey), scale=255)
+    return 255 - cv2.divide(grey, _find_light(grey), scale=255)
 
 
 def is_negative(grey: np.ndarray, where: np.ndarray | None = None) -> bool:
@@ -112,8 +112,21 @@ def _lighter(values: np.ndarray) -> bool:
     return bool(middle - dark < light - middle)
 
 
-def find_paper(grey: np.ndarray) -> np.ndarray:
-    """The paper without the ink, with its shadows; shape and type of the picture."""
+def find_paper(grey: np.ndarray, negative: bool) -> np.ndarray:
+    """The paper without the ink, with its shadows.
+
+    Args:
+        grey: shape (height, width), uint8, 0 = black.
+        negative: whether the writing is white on black.
+
+    Returns:
+        Shape and type of the picture, in its polarity.
+    """
+    return 255 - _find_light(255 - grey) if negative else _find_light(grey)
+
+
+def _find_light(grey: np.ndarray) -> np.ndarray:
+    """What is lighter than the dark strokes on it."""
     # Closing takes away what is thinner than its window. At the edge, thin shadows are made wide first.
     window = max(15, max(grey.shape) // 50) | 1
     paper = cv2.copyMakeBorder(grey, window, window, window, window, cv2.BORDER_REPLICATE)

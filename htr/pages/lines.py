@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import torch
 
-from htr.pages.containers import Line, Page, Point, within
+from htr.pages.containers import Line, Page, Point, turned, within
 from htr.pages.crop import Frame, size_of, straighten
 from htr.pages.ink import find_paper, find_rules, has_upright_ink, ink_mask, is_negative, shrink
 from htr.pages.order import arrange
@@ -276,8 +276,7 @@ class _Rest:
     @cached_property
     def cleared(self) -> np.ndarray:
         """The page with paper where the lines stand."""
-        paper = 255 - find_paper(255 - self.small) if self.negative else find_paper(self.small)
-        return np.where(self.taken, paper, self.small)
+        return np.where(self.taken, find_paper(self.small, self.negative), self.small)
 
 
 def _enlargement(seen: _Seen, pixels: int) -> float:
@@ -596,16 +595,9 @@ def _own_ink(strip: np.ndarray, owner: np.ndarray, number: int, letter: float) -
 
 def _put_back(line: Line, quarters: int, factor: float, shape: tuple[int, ...]) -> Line:
     """Moves a line from the upright picture, enlarged by a factor, to the picture as it lies, of this shape."""
-    height, width = shape
 
     def move(points: tuple[Point, ...]) -> tuple[Point, ...]:
         upright = [(x / factor, y / factor) for x, y in points]
-        turned = (
-            upright,
-            [(width - y, x) for x, y in upright],
-            [(width - x, height - y) for x, y in upright],
-            [(y, height - x) for x, y in upright],
-        )[quarters]
-        return within(turned, shape)
+        return within(turned(upright, 90 * quarters, shape), shape)
 
     return replace(line, baseline=move(line.baseline), polygon=move(line.polygon))

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from htr.fonts import font_path
 from htr.messages import counted
-from htr.pages.containers import Line, Page, Point, Word
+from htr.pages.containers import Line, Page, Point, Word, turned
 from htr.writers.markup import file_name, legal, outline, spine, words_of
 
 Colour = tuple[int, int, int]
@@ -61,10 +61,10 @@ def draw_overlay(page: Page, picture: Image.Image) -> Image.Image:
     right = left.copy()
     left.paste(upright, (GUTTER, 0))
     pen, text_pen = ImageDraw.Draw(left, "RGBA"), ImageDraw.Draw(right)
+    shape = (page.height, page.width) if page.turn in (0, 180) else (page.width, page.height)  # of the upright page
 
     def placed(points: Iterable[Point]) -> list[Point]:
-        turned = (_turned(point, page) for point in points)
-        return [(GUTTER + x * scale, y * scale) for x, y in turned]
+        return [(GUTTER + x * scale, y * scale) for x, y in turned(points, page.turn, shape)]
 
     number = 0
     for region in page.regions:
@@ -91,17 +91,6 @@ def draw_overlay(page: Page, picture: Image.Image) -> Image.Image:
         for x, text, colour in parts:
             legend_pen.text((x, height + ROW * row + ROW // 2), text, fill=colour, font=_font(24), anchor="lm")
     return sheet
-
-
-def _turned(point: Point, page: Page) -> Point:
-    """Where a point of the picture as shown lies once the page stands upright."""
-    x, y = point
-    return {
-        0: (x, y),
-        90: (page.height - y, x),
-        180: (page.width - x, page.height - y),
-        270: (y, page.width - x),
-    }[page.turn]
 
 
 def _label(pen: ImageDraw.ImageDraw, start: Point, number: str, colour: Colour, quarters: int) -> None:
