@@ -352,7 +352,10 @@ def paragraphs(file: Path) -> Iterator[tuple[str, float]]:
 
 def main() -> None:
     """The command line: trains a model."""
-    parser = argparse.ArgumentParser(prog="python -m htr.language", description="Trains a language model.")
+    parser = argparse.ArgumentParser(
+        prog="python -m htr.language",
+        description="Trains a language model of English or French words, and of your texts.",
+    )
     parser.add_argument("file", type=Path, metavar="FILE", help="where it goes, for example model.npz")
     parser.add_argument("--language", choices=tuple(LANGUAGES), default="english", help="default: english")
     parser.add_argument(

@@ -30,7 +30,12 @@ def main() -> int:
         prog="python -m htr.suggest",
         description="Reads pages and writes the lines whose correction would teach most, as pictures with a .txt each.",
     )
-    parser.add_argument("files", nargs="+", metavar="FILE|FOLDER", help="pictures or PDF files of pages")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE|FOLDER",
+        help="pictures or PDF files of pages; of a folder, those without a text",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the lines go")
     parser.add_argument("--count", type=int, default=50, metavar="N", help="how many lines (default: 50)")
     add_weights(parser, "weights to teach")

@@ -337,7 +337,7 @@ def _together(lines: list[Result]) -> Iterator[Block]:
         rates = [group["CER"] or math.nan for group in groups]
         plot.line([100 - group["confidence"] for group in groups], rates, result["name"])
         said.append(f"{result['name']}: {_said(groups, 'confidence', 'CER')}")
-    plot.axes.plot(_DOUBTS, _DOUBTS, color="#777777", linestyle=":")
+    plot.axes.plot(_DOUBTS, _DOUBTS, color="#777777", linestyle=":", label="as many wrong as it says")
     plot.axes.set(xscale="log", yscale="log")
     plot.axes.set_xticks(_DOUBTS, [f"{100 - doubt:g}" for doubt in _DOUBTS])
     plot.axes.set_yticks(_DOUBTS, [f"{doubt:g}" for doubt in _DOUBTS])
