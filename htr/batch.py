@@ -18,7 +18,7 @@ from PIL import Image
 
 from htr.cli import complain
 from htr.errors import InputError, first_line, gpu_failed, gpu_full, memory_short, without_gpu
-from htr.files import files_below, is_run, plain
+from htr.files import files_below, is_run, passed_over, plain
 from htr.messages import counted, on_one_line, printable
 from htr.pages.containers import Line, Page, Region
 from htr.pages.images import SUFFIXES, count_pages, grey, open_page, pdf_creator
@@ -164,7 +164,9 @@ def _listed(
                 f"{out}: has pictures that are to be read; choose another folder for the results with --out, outside of {path}"
             )
         folders[:] = [
-            name for name in folders if name[0] != "." and not is_run(Path(folder, name)) and name not in of_results
+            name
+            for name in folders
+            if not passed_over(Path(folder, name)) and not is_run(Path(folder, name)) and name not in of_results
         ]
         links += [name for name in folders if os.path.islink(Path(folder, name))]
         for name in names:

@@ -87,8 +87,8 @@ def new_weights_file(out: Path) -> None:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """All files of a folder and of those below it, linked ones too, sorted; without those that systems hide or pack along
-    (`.DS_Store`, `__MACOSX`). A folder that links lead to as well counts once, by its own name if it lies there, else by that of
+    """All files of a folder and of those below it, linked ones too, sorted; without hidden ones and those in folders that are passed
+    over (see `passed_over`). A folder that links lead to as well counts once, by its own name if it lies there, else by that of
     the first link. Folders that cannot be read are named in a log line."""
     found: list[Path] = []
     been: set[str] = set()
@@ -104,10 +104,14 @@ def files_below(folder: Path) -> list[Path]:
         for place, folders, names in os.walk(top, onerror=left_out, followlinks=True):
             real = os.path.realpath(place)
             been.add(real)
-            leads_to = {name: os.path.realpath(os.path.join(place, name)) for name in folders if not _hidden(name)}
+            leads_to = {
+                name: os.path.realpath(os.path.join(place, name))
+                for name in folders
+                if not passed_over(Path(place, name))
+            }
             links += [os.path.join(place, name) for name, to in leads_to.items() if to != os.path.join(real, name)]
             folders[:] = [name for name, to in leads_to.items() if to == os.path.join(real, name) and to not in been]
-            found += [Path(place, name) for name in names if not _hidden(name)]
+            found += [Path(place, name) for name in names if not name.startswith(".")]
         tops += sorted(links)
     files = []
     for file in sorted(found):
@@ -129,8 +133,20 @@ def in_run(file: Path, source: Path) -> bool:
     return any(is_run(source / folder) for folder in file.relative_to(source).parents if folder.name)
 
 
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
+def passed_over(folder: Path) -> bool:
+    """Whether a folder is hidden, packed along by a system (`__MACOSX`, `@eaDir`), or holds small copies of the pictures beside it, as
+    Transkribus' `thumbs` does."""
+    if folder.name.startswith(".") or folder.name in ("__MACOSX", "@eaDir"):
+        return True
+    return folder.name == "thumbs" and not _stems_in(folder).isdisjoint(_stems_in(folder.parent))
+
+
+def _stems_in(folder: Path) -> set[str]:
+    """What the files of a folder are called but for their endings; nothing where it is not ours to list."""
+    try:
+        return {Path(name).stem for name in os.listdir(folder)}
+    except OSError:
+        return set()
 
 
 def same_file(path: Path) -> Path | None:

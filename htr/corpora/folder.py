@@ -103,6 +103,7 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
     Raises:
         InputError: the table as a whole cannot be read.
     """
+    own = is_run(table.parent.parent)  # what fine-tuning itself has written
     tabs = table.suffix.lower() == ".tsv"
     rows = list(io.StringIO(read_text(table), newline=""))
     first = 1
@@ -136,7 +137,7 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
                     raise InputError(
                         "goes on in the next row, by a quotation mark; double those that are written, or use lines.tsv"
                     )
-                sample = _sample(row, table.parent)
+                sample = _sample(row, table.parent, own)
                 said = sample, reader.line_num + first - 1
                 other, earlier = named.setdefault(f"{sample.id} {Path(row['file']).suffix}", said)
                 if other.split != sample.split:
@@ -157,7 +158,7 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
         raise InputError(f"{table}: line {reader.line_num + first - 1}: {error}; correct it") from None
     if again:
         log.warning("%s: %s left out, as copies of others", table, counted(again, "row"))
-    if quoted and not is_run(table.parent.parent):  # not what fine-tuning itself has written
+    if quoted and not own:
         log.warning(
             "%s: %s in quotes, which are taken for what is written; if a spreadsheet put them there, save it as lines.csv",
             table, counted(quoted, "text"),
@@ -171,7 +172,8 @@ def _swallowed(text: str, mark: str) -> bool:
     return any(start.suffix.lower() in SUFFIXES for start in starts)
 
 
-def _sample(row: dict[str, str], folder: Path) -> Sample:
+def _sample(row: dict[str, str], folder: Path, of_line: bool) -> Sample:
+    """The line of a row; `of_line` says that it is surely one, however long its text is."""
     named = row["file"].strip()
     if not named:
         raise InputError("names no file; correct it, or take the line out")
@@ -183,16 +185,17 @@ def _sample(row: dict[str, str], folder: Path) -> Sample:
         raise InputError(f"{folder / named} is not there; put it there, or take the line out")
     # A line's text may be broken in its cell.
     text = row["text"]
-    if (_several_lines(text) or len(text) > _LONGEST) and _shows_page(image, text):
+    if not of_line and (_several_lines(text) or len(text) > _LONGEST) and _shows_page(image, text):
         raise InputError(
             f"is the text of a page, not of a line; put it into {image.stem}.txt beside the picture, for htr.finetune"
         )
-    told = row.get("split", "").strip().lower() or told_split(Path(named))
+    # As it is called on disk, for others find it by that name.
+    name = image.relative_to(folder) if image.is_relative_to(folder) else Path(named)
+    # The folders that hold a corpus say nothing of its lines.
+    told = row.get("split", "").strip().lower() or (None if name.is_absolute() else told_split(name))
     split = told or "test"
     if split not in SPLITS:
         raise InputError(f"split {split!r} must be one of {', '.join(SPLITS)}; correct it")
-    # As it is called on disk, for others find it by that name.
-    name = image.relative_to(folder) if image.is_relative_to(folder) else Path(named)
     page = (row["page"] or None) if "page" in row else _folder_of(name)
     return Sample(
         name.with_suffix("").as_posix(), normalise(as_seen(row["text"])), split, partial(open_image, image),
@@ -282,8 +285,12 @@ def without_ending(image: Path) -> Path:
 
 def stem(image: Path) -> Path:
     """The path of a picture without its ending, and without what other programs put before it."""
-    path = without_ending(image)
-    return path.with_suffix("") if path.suffix in _OF_PROGRAMS else path
+    return without_program(without_ending(image))
+
+
+def without_program(name: Path) -> Path:
+    """A name, or path, that has no ending any more, without what other programs put before that: `a` of `a.bin`."""
+    return name.with_suffix("") if name.suffix in _OF_PROGRAMS else name
 
 
 def is_page(image: Path, text: str) -> bool:

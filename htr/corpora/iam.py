@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 from htr.alphabet import normalise
 from htr.corpora.sample import SPLITS, Sample
 from htr.errors import InputError, first_line
+from htr.files import read_text
 from htr.pages.images import open_image
 
 FULL_SPLIT_LINES = {"train": 6482, "val": 976, "test": 2915}
@@ -152,13 +153,9 @@ def table_rows(table: Path) -> Iterator[tuple[int, str]]:
     """Rows of one of the database's tables with their numbers from 1, without comments.
 
     Raises:
-        InputError: not a text file.
+        InputError: not a text file, or one that cannot be read.
     """
-    try:
-        text = table.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise InputError(f"{table}: not a text file; copy it again from the database") from None
-    for number, row in enumerate(text.splitlines(), 1):
+    for number, row in enumerate(read_text(table).splitlines(), 1):
         if row.strip() and not row.startswith("#"):
             yield number, row.rstrip()
 

@@ -304,17 +304,21 @@ def _baseline_in(polygon: Points, height: float | None) -> Points:
 
 
 def _distance(shapes: list[Shape], page_height: float) -> float:
-    """The distance of the lines of a page, from their baselines; with a single one a thirtieth of the page."""
+    """The distance of the lines of a page, from their baselines, if it is of use; with a single one a thirtieth of the page."""
+    if all(shape.polygon for shape in shapes):
+        return page_height / 30
     lines = [np.array(shape.baseline, np.float32) for shape in shapes if isinstance(shape.baseline, tuple)]
-    nearest = [
-        min(
+    distances = (
+        [
             abs(cv2.pointPolygonTest(other, ((line[0] + line[-1]) / 2).tolist(), True))
             for other in lines
             if other is not line
-        )
+        ]
         for line in lines
-        if len(lines) > 1
-    ]
+    )
+    # What is nearer than a millimetre on A4 is the same line, drawn twice.
+    apart = ([distance for distance in of_line if distance > page_height / 300] for of_line in distances)
+    nearest = [min(of_line) for of_line in apart if of_line]
     return float(np.median(nearest)) if nearest else page_height / 30
 
 
@@ -473,7 +477,8 @@ def _page_text(line: Element) -> str:
     for style in _STYLE.findall(line.get("custom", "")):
         values = dict(_VALUE.findall(style))
         if values.get("strikethrough") == "true" and {"offset", "length"} <= values.keys():
-            start, end = int(values["offset"]), int(values["offset"]) + int(values["length"])
+            start = _characters(text, int(values["offset"]))
+            end = _characters(text, int(values["offset"]) + int(values["length"]))
             struck[start:end] = [True] * len(struck[start:end])
 
     def seen(part: re.Match[str]) -> str:
@@ -483,6 +488,11 @@ def _page_text(line: Element) -> str:
         return "#" if part["word"] else ""
 
     return _PART.sub(seen, text)
+
+
+def _characters(text: str, units: int) -> int:
+    """How many characters so many of Transkribus' are, which counts as Java does: those beyond the first 65,536 twice."""
+    return len(text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore"))
 
 
 def _page_word(word: Element) -> str:

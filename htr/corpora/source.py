@@ -20,8 +20,10 @@ from htr.corpora.folder import (
     line_beside,
     lines_of_table,
     pictures_with_texts,
+    stem,
     table_of,
     texts_without_picture,
+    without_program,
 )
 from htr.corpora.pages import PageTruth, counting, line_samples, pages_with_xml, stem_of, tell_own
 from htr.corpora.sample import Doubt, Sample, as_seen, told_split
@@ -85,14 +87,14 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     samples = [sample for sample in samples if sample.text]
     pages, of_xml = pages_with_xml(folder)
     doubts += of_xml
-    pages = _not_in_table(folder, pages, samples)
     pictures = pictures_with_texts(folder)
+    pages = _not_in_table(folder, pages, samples, pictures)
     pages = counting(folder, pages, pictures)
     tell_own(folder, pages)
     transcribed = line_samples(pages)
     # A page of which no line is transcribed may have its text beside it.
     taken: dict[str | None, list[str]] = defaultdict(list)
-    for name, sample in [*((one.id, one) for one in samples), *((one.form, one) for one in transcribed)]:
+    for name, sample in [*((_called(one), one) for one in samples), *((one.form, one) for one in transcribed)]:
         taken[name].append(sample.text)
     samples += transcribed
     for page in pages:
@@ -105,7 +107,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     called = {page.stem: page.id for page in pages}
     for image, file in tqdm(pictures, desc="reading pages", leave=False, disable=None):
         # XML may name another one of a page's pictures.
-        name = called.get(stem_of(image), image.relative_to(folder).with_suffix("").as_posix())
+        name = called.get(stem_of(image), stem(image.relative_to(folder)).as_posix())
         if name in taken:
             if _says_else(file, taken[name]):
                 overruled.append(name)
@@ -155,9 +157,18 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     return Source(folder, samples, doubts, tuple(page.image for page in pages if page.id in with_texts))
 
 
-def _not_in_table(folder: Path, pages: list[PageTruth], rows: list[Sample]) -> list[PageTruth]:
-    """The pages with XML but for those of whose picture the table has a text, which counts before."""
-    texts = {(folder / row.id).resolve(): row.text for row in rows}
+def _called(row: Sample) -> str:
+    """What a table's picture is called, as `pictures_with_texts` calls it."""
+    return without_program(Path(row.id)).as_posix()
+
+
+def _not_in_table(
+    folder: Path, pages: list[PageTruth], rows: list[Sample], pictures: Sequence[tuple[Path, Path | None]]
+) -> list[PageTruth]:
+    """The pages with XML but for those of whose picture, of those below the folder, the table has a text, which counts before."""
+    # Pictures may be links into a store, where they have other names.
+    stems = {stem(image.relative_to(folder)).as_posix(): stem_of(image) for image, _ in pictures}
+    texts = {stems.get(_called(row), (folder / _called(row)).resolve()): row.text for row in rows}
     others, differing = [], []
     for page in pages:
         text = texts.get(page.stem)

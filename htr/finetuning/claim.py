@@ -95,6 +95,10 @@ def claim(
         raise InputError(
             f"{out.with_suffix('.md')}: is there already, where the report goes; choose another --out, or move it away"
         )
+    if not earlier and folder.is_dir() and (lines := [*filter(are_written, folder.iterdir())]):
+        raise InputError(
+            f"{lines[0]}: holds lines of which nothing says where they are from; choose another --out, or move them away"
+        )
     make_writable(folder)
     _hold(folder)
     if earlier:

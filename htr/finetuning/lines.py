@@ -7,6 +7,7 @@ import hashlib
 import io
 import logging
 import random
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
@@ -117,8 +118,15 @@ def are_written(folder: Path) -> bool:
 
 
 def written_lines(folder: Path) -> list[Sample]:
-    """The lines that `write_lines` wrote, also those without a text."""
-    return lines_of_table(folder / _TABLE)[0]
+    """The lines that `write_lines` wrote, also those without a text.
+
+    Raises:
+        InputError: they have been changed since, and not all can be used.
+    """
+    samples, doubts = lines_of_table(folder / _TABLE)
+    if doubts:
+        raise InputError(f"{folder / _TABLE}: {doubts[0].line}: {doubts[0].reason}; or choose another --out")
+    return samples
 
 
 def forget_lines(folder: Path) -> None:
@@ -176,10 +184,21 @@ def hold_out(samples: list[Sample]) -> set[str]:
     if len(held) >= max(2, _ENOUGH * wanted):
         return set(held)
     share = wanted / len(samples)
-    parts: dict[str | None, list[str]] = defaultdict(list)
+    parts: dict[str | None, list[Sample]] = defaultdict(list)
     for sample in samples:
-        parts[sample.form].append(sample.id)  # those of no known page together
-    return {name for lines in parts.values() for name in lines[-max(1, round(share * len(lines))) :]}
+        parts[sample.form and _page_of(sample.form, forms)].append(sample)  # those of no known page together
+    return {name for lines in parts.values() for name in _last(lines, share)}
+
+
+def _last(samples: list[Sample], share: float) -> list[str]:
+    """Ids of a share of the lines of a page, at least one, and of those that are the same lines again."""
+    lines: dict[str | int, list[str]] = defaultdict(list)
+    several = len({sample.form for sample in samples}) > 1
+    for sample in samples:
+        # One that comes with its page and alone ends in the same number: page1-25, page1/025.
+        number = re.search(r"\d+$", sample.id) if several else None
+        lines[int(number[0]) if number else sample.id].append(sample.id)
+    return [name for same in list(lines.values())[-max(1, round(share * len(lines))) :] for name in same]
 
 
 def _page_of(form: str, forms: set[str | None]) -> str:

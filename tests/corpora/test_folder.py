@@ -271,6 +271,15 @@ def test_what_systems_hide_or_pack_along_is_passed_over(folder):
     assert rows(folder) == [("a", "one", "test", None, None)]
 
 
+def test_folders_in_which_a_corpus_lies_tell_no_split(folder, tmp_path):
+    elsewhere = tmp_path / "train" / "scans" / "z.png"
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.write_bytes((folder / "a.png").read_bytes())
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "lines.csv").write_text(f"file;text\n{elsewhere};two\n")
+    assert [row[1:3] for row in rows(tmp_path / "letters")] == [("two", "test")]
+
+
 def test_the_split_is_told_by_the_folder_also_in_paths_of_windows(folder):
     (folder / "lines.csv").write_text("file;text\nval\\b.png;two\n")
     assert rows(folder) == [("val/b", "two", "val", None, None)]

@@ -106,8 +106,14 @@ def test_missing_folder_and_missing_table(tmp_path):
         load_iam(tmp_path)
 
 
+def test_a_table_that_an_editor_has_put_a_mark_before_is_read(folder):
+    before = load_iam(folder)
+    rows(folder).write_bytes(b"\xef\xbb\xbf" + rows(folder).read_bytes())
+    assert [sample.id for sample in load_iam(folder)] == [sample.id for sample in before]
+
+
 def test_binary_table_is_named(folder):
-    rows(folder).write_bytes(b"\xff\xfe\x00\x01")
+    rows(folder).write_bytes(b"\x89PNG\xff\x00\x01")
     with pytest.raises(InputError, match=r"lines\.txt: not a text file"):
         load_iam(folder)
 

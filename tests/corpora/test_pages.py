@@ -466,6 +466,28 @@ def test_words_that_transkribus_says_are_crossed_out_become_the_mark_for_such(fo
     assert load_pages(str(folder))[0].page.lines[-1].text == "one # # seven"
 
 
+def test_what_is_crossed_out_behind_a_rare_character_is_counted_as_transkribus_does(folder):
+    style = "textStyle {offset:3; length:3;strikethrough:true;}"  # as Java counts: the first character is two
+    line = PAGE.replace('<TextLine id="l1">', f'<TextLine id="l1" custom="{style}">')
+    (folder / "scan.xml").write_text(line.replace(">last<", ">\U0001d54f one two<"), encoding="utf-8")
+    assert load_pages(str(folder))[0].page.lines[-1].text == "\U0001d54f # two"
+
+
+def test_baselines_drawn_twice_are_lines_all_the_same(folder):
+    rows = (
+        f'<TextLine id="l{y}-{i}"><Baseline points="20,{y} 380,{y}"/><TextEquiv><Unicode>line {y}</Unicode></TextEquiv></TextLine>'
+        for y in (100, 160)
+        for i in range(2)
+    )
+    (folder / "scan.xml").write_text(
+        re.sub("(?s)<TextRegion.*</TextRegion>", f'<TextRegion id="r">{"".join(rows)}</TextRegion>', PAGE)
+    )
+    boxes = [line.box for line in load_pages(str(folder))[0].page.lines]  # on a picture of half the size
+    assert [(top < y < bottom, 15 < bottom - top < 60) for (_, top, _, bottom), y in zip(boxes, (50, 50, 80, 80))] == [
+        (True, True)
+    ] * 4
+
+
 @pytest.mark.parametrize("with_text", ["OCR-D-GT-A", "OCR-D-GT-B"])
 def test_of_several_page_files_of_a_picture_the_one_with_texts_counts(folder, with_text):
     for name in ("OCR-D-GT-A", "OCR-D-GT-B"):

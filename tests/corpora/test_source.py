@@ -50,6 +50,19 @@ def test_a_page_and_its_plain_text_become_lines(page, text):
     assert all(sample.image().mean() < 200 for sample in source.samples)
 
 
+def test_a_table_counts_before_xml_also_where_pictures_are_links(page, tmp_path):
+    folder, read_page = page
+    (tmp_path / "store").mkdir()
+    places = [(20, 30 + 80 * number, 560, 70 + 80 * number) for number in range(4)]
+    write_page(folder, "page", list(zip(TEXTS, places)))
+    (folder / "page.png").rename(tmp_path / "store" / "ab12.png")
+    (folder / "letters").mkdir()
+    (folder / "letters" / "page.png").symlink_to(tmp_path / "store" / "ab12.png")
+    (folder / "page.xml").rename(folder / "letters" / "page.xml")
+    (folder / "letters" / "lines.tsv").write_text("file\ttext\npage.png\tone line\n")
+    assert rows(load_source(folder / "letters", read_page)) == [("page", "one line", None)]
+
+
 def test_what_is_not_seen_in_the_picture_is_not_learnt(page):
     folder, read_page = page
     (folder / "page.txt").write_text(

@@ -20,6 +20,7 @@ from htr.corpora.embedded import embedded_lines
 from htr.errors import InputError
 from htr.finetuning import run as finetuning
 from htr.finetuning.claim import claim
+from htr.finetuning.lines import write_lines
 from htr.finetuning.recipe import Read, pace, recipe
 from htr.finetuning.report import language_harms, more_lines
 from htr.finetuning.run import _mended, _passes
@@ -329,6 +330,12 @@ def test_an_alphabet_of_which_nothing_is_known_is_learnt(run, source, tmp_path, 
     assert "characters are new to the weights and are learnt: " in caplog.text
     learnt = load_weights(tmp_path / "my.run" / "all" / "model.safetensors")
     assert set("ΑΒΓΔΕΖΗΘΙΚΛΜΝ") <= set(learnt.alphabet.characters)
+
+
+def test_lines_of_which_a_run_tells_nothing_are_not_taken_for_its_own(source, parent, tmp_path):
+    write_lines(tmp_path / "my.run" / "lines", embedded_lines("train", 8))
+    with pytest.raises(InputError, match="my.run/lines: holds lines of which nothing says where they are from"):
+        claim(source, tmp_path / "my.safetensors", load_weights(parent), [])
 
 
 def test_a_run_may_lie_among_its_lines_and_these_be_mended_until_it_begins(source, parent):

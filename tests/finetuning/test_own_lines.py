@@ -9,7 +9,8 @@ from htr.corpora import load_corpus
 from htr.corpora.embedded import embedded_lines
 from htr.corpora.source import Doubt, Source, load_source
 from htr.errors import InputError
-from htr.finetuning.lines import choose_lines, hold_out, read_doubts, write_lines
+from htr.files import BEGUN
+from htr.finetuning.lines import choose_lines, hold_out, read_doubts, write_lines, written_lines
 
 
 def lines(count, pages=None):
@@ -100,6 +101,29 @@ def test_lines_cut_out_of_a_page_are_held_out_with_it():
     samples = [replace(s, form=f"{'more/' if i % 2 else ''}{s.form}") for i, s in enumerate(lines(60, pages=6))]
     held = [s.form.removeprefix("more/") for s in samples if s.id in hold_out(samples)]
     assert (len(held), len(set(held))) == (10, 1)
+
+
+def test_of_one_page_a_line_that_comes_again_alone_is_held_out_with_itself():
+    page = [replace(s, id=f"page1-{i:02d}", form="page1") for i, s in enumerate(lines(30))]
+    suggested = (3, 9, 14, 20, 25, 27, 28, 29)
+    alone = [replace(page[i], id=f"lines/page1/{i:03d}", form="lines/page1") for i in suggested]
+    held = hold_out([*page, *alone])
+    assert held == {*(f"page1-{i}" for i in range(25, 30)), *(f"lines/page1/{i:03d}" for i in (25, 27, 28, 29))}
+
+
+def test_a_long_line_that_was_chosen_is_not_taken_for_a_page_afterwards(tmp_path):
+    folder = tmp_path / "my.run" / "lines"
+    picture = np.full((126, 1768), 255, np.uint8)
+    picture[40:90, 20:1748:9] = 0
+    long = replace(lines(1)[0], id="long", text="a line, of two rows " * 11, image=lambda: picture)
+    write_lines(folder, [*lines(8), long])
+    with pytest.raises(InputError, match="is the text of a page"):
+        written_lines(folder)
+    (folder.parent / BEGUN).write_text("{}")
+    assert len(written_lines(folder)) == len(load_corpus(f"lines:{folder}")) == 9
+    (folder / "pictures" / "00003.png").unlink()
+    with pytest.raises(InputError, match=r"lines\.tsv: line 5: .*00003\.png is not there"):
+        written_lines(folder)
 
 
 def test_a_figure_that_stands_alone_is_learnt(tmp_path):

@@ -10,6 +10,7 @@ from PIL import Image
 from htr.corpora import load_corpus
 from htr.corpora.embedded import embedded_lines
 from htr.corpora.folder import lines_of_table
+from htr.corpora.source import load_source
 from htr.errors import InputError
 from htr.finetuning import unread
 from htr.finetuning.lines import key_of, write_lines
@@ -104,6 +105,27 @@ def test_of_a_table_the_rows_without_a_text_and_pictures_beside_them_are_unread(
     assert found == {key_of(sample.image()) for sample in samples[2:]}
     monkeypatch.setattr(unread, "MOST", 3)
     assert keep_unread(find_unread(tmp_path / "letters"), tmp_path / "unread", [], reader) == 3
+
+
+def test_a_picture_that_a_table_names_as_other_programs_do_is_one_with_its_page(tmp_path):
+    sample, other = embedded_lines("train", 2)
+    for name in ("a.png", "a.bin.png"):
+        write_line(tmp_path / name, sample)
+    write_line(tmp_path / "b.png", other)
+    (tmp_path / "lines.tsv").write_text("file\ttext\na.bin.png\tone\n")
+    assert [task.result.name for task in find_unread(tmp_path).pages] == ["b"]
+    (tmp_path / "a.gt.txt").write_text("one")
+    assert [row.id for row in load_source(tmp_path, lambda _: None).samples] == ["a.bin"]
+
+
+def test_small_copies_of_pages_are_not_unread(tmp_path):
+    for name, sample in zip(
+        ("1.tif", "2.tif", "thumbs/1.jpg", "thumbs/2.jpg", "@eaDir/1.tif/SMALL.jpg"), embedded_lines("train", 5)
+    ):
+        write_line(tmp_path / name, sample)
+    assert sorted(task.result.name for task in find_unread(tmp_path).pages) == ["1", "2"]
+    write_line(tmp_path / "photographs" / "thumbs" / "3.jpg", embedded_lines("train", 6)[-1])
+    assert sorted(task.result.as_posix() for task in find_unread(tmp_path).pages) == ["1", "2", "photographs/thumbs/3"]
 
 
 def test_where_all_is_transcribed_there_is_nothing_unread(tmp_path):
