@@ -378,7 +378,7 @@ def _by_confidence(lines: list[Result]) -> Iterator[Block]:
     if rows:
         yield Text(
             "How many characters in a hundred are wrong, by the mean confidence of their line (tenths of a collection's lines, of all "
-            "weights that come along; drawn lines left out):"
+            "weights that come along; drawn lines left out; a line that is read as empty is as sure as the network is of that):"
         )
         yield Table(["lines", *(f"{high} to {low} %" for high, low in bands)], rows)
 

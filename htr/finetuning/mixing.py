@@ -11,8 +11,8 @@ from typing import Any
 from htr.weights import OF_ONE_TRAINING, Weights, load_weights, save_weights
 
 # What new classes look for is weaker in the mixture, so their weights and bias are raised, the more the less was learnt. With 500
-# lines of Copiste and `iam`, validation CER there (every second line) falls from 15.4 to 14.7 %, with 100 from 20.6 to 19.8 %; that
-# on IAM stays as it is.
+# lines of Copiste and a former `iam`, validation CER there (every second line) falls from 15.4 to 14.7 %, with 100 from 20.6 to
+# 19.8 %; that on IAM stays as it is.
 _STRONGER, _LIKELIER = 0.7, 3.0
 
 
