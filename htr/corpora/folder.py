@@ -293,6 +293,11 @@ def without_program(name: Path) -> Path:
     return name.with_suffix("") if name.suffix in _OF_PROGRAMS else name
 
 
+def stem_of_row(row: Sample) -> Path:
+    """`stem` of the picture of a table's row, below the table's folder."""
+    return without_program(Path(row.id))
+
+
 def is_page(image: Path, text: str) -> bool:
     """Whether a picture that has this text is of a page, not of one line."""
     return _several_lines(text) or _shows_page(image, text)

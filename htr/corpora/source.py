@@ -21,9 +21,9 @@ from htr.corpora.folder import (
     lines_of_table,
     pictures_with_texts,
     stem,
+    stem_of_row,
     table_of,
     texts_without_picture,
-    without_program,
 )
 from htr.corpora.pages import PageTruth, counting, line_samples, pages_with_xml, stem_of, tell_own
 from htr.corpora.sample import Doubt, Sample, as_seen, told_split
@@ -94,7 +94,10 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     transcribed = line_samples(pages)
     # A page of which no line is transcribed may have its text beside it.
     taken: dict[str | None, list[str]] = defaultdict(list)
-    for name, sample in [*((_called(one), one) for one in samples), *((one.form, one) for one in transcribed)]:
+    for name, sample in [
+        *((stem_of_row(one).as_posix(), one) for one in samples),
+        *((one.form, one) for one in transcribed),
+    ]:
         taken[name].append(sample.text)
     samples += transcribed
     for page in pages:
@@ -157,18 +160,13 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     return Source(folder, samples, doubts, tuple(page.image for page in pages if page.id in with_texts))
 
 
-def _called(row: Sample) -> str:
-    """What a table's picture is called, as `pictures_with_texts` calls it."""
-    return without_program(Path(row.id)).as_posix()
-
-
 def _not_in_table(
     folder: Path, pages: list[PageTruth], rows: list[Sample], pictures: Sequence[tuple[Path, Path | None]]
 ) -> list[PageTruth]:
     """The pages with XML but for those of whose picture, of those below the folder, the table has a text, which counts before."""
     # Pictures may be links into a store, where they have other names.
-    stems = {stem(image.relative_to(folder)).as_posix(): stem_of(image) for image, _ in pictures}
-    texts = {stems.get(_called(row), (folder / _called(row)).resolve()): row.text for row in rows}
+    stems = {stem(image.relative_to(folder)): stem_of(image) for image, _ in pictures}
+    texts = {stems.get(name := stem_of_row(row), (folder / name).resolve()): row.text for row in rows}
     others, differing = [], []
     for page in pages:
         text = texts.get(page.stem)

@@ -155,7 +155,7 @@ def finetune(
     sample_after, mixed, learnt_from, all_learnt = course.sample_before, None, {}, False
     if not kept:
         mixed = folder / "mixed.safetensors"
-        whole = course.learn_all(passed, read, mixed)
+        whole = course.finish(passed, read, mixed)
         sample_after = whole.sample
         all_learnt = len(whole.tuned) > 1
         learnt_from = {
@@ -282,7 +282,7 @@ class _Course:
         # They are read better now.
         return taught, self._read_unread("read-again", taught, languages), facts
 
-    def learn_all(self, passed: _Mixture, read: Read | None, out: Path) -> _Mixture:
+    def finish(self, passed: _Mixture, read: Read | None, out: Path) -> _Mixture:
         """Learns all lines, those held out and those read too, and mixes that with what has passed, to a file."""
         corpus = self._folder / ALL_LINES
         if not are_written(corpus):

@@ -20,7 +20,15 @@ import numpy as np
 from tqdm import tqdm
 
 from htr.batch import Task, find_all_pages, find_files, naming
-from htr.corpora.folder import has_text, lines_of_table, pictures_with_texts, stem, table_of, without_program
+from htr.corpora.folder import (
+    has_text,
+    lines_of_table,
+    pictures_with_texts,
+    stem,
+    stem_of_row,
+    table_of,
+    without_program,
+)
 from htr.corpora.pages import pages_with_xml, stem_of
 from htr.corpora.sample import Sample
 from htr.errors import InputError
@@ -72,7 +80,7 @@ def find_unread(source: Path) -> Unread:
         log.warning("%s: %s left out (%s)", table, counted(len(doubts), "row"), doubts[0].reason)
     lines = [sample for sample in named if not sample.text]
     random.Random(0).shuffle(lines)
-    rows = {without_program(Path(sample.id)) for sample in named}
+    rows = {stem_of_row(sample) for sample in named}
     pages = [task for task in _pages(source) if without_program(task.result) not in rows]
     if not lines and not pages:
         raise _too_few(source, 0)
@@ -219,7 +227,7 @@ def parted_by_text(folder: Path, files: Iterable[Path]) -> tuple[list[Path], lis
     texts = dict(pictures_with_texts(folder))
     xml = {page.stem for page in pages_with_xml(folder)[0] if not page.by_htr and page.has_texts}
     table = table_of(folder)
-    rows = {without_program(Path(sample.id)) for sample in lines_of_table(table)[0] if sample.text} if table else set()
+    rows = {stem_of_row(sample) for sample in lines_of_table(table)[0] if sample.text} if table else set()
     names = {file: file.relative_to(folder) for file in files if file in texts}
     found = [file for file in names if not in_run(file, folder)]
     unread: list[Path] = []

@@ -112,9 +112,12 @@ def test_a_table_that_an_editor_has_put_a_mark_before_is_read(folder):
     assert [sample.id for sample in load_iam(folder)] == [sample.id for sample in before]
 
 
-def test_binary_table_is_named(folder):
-    rows(folder).write_bytes(b"\x89PNG\xff\x00\x01")
-    with pytest.raises(InputError, match=r"lines\.txt: not a text file"):
+@pytest.mark.parametrize(
+    ("content", "what"), [(b"\x89PNG\xff\x00\x01", "not a text file"), (b"\xff\xfe\x00\x01", "line 1 is malformed")]
+)
+def test_binary_table_is_named(folder, content, what):
+    rows(folder).write_bytes(content)
+    with pytest.raises(InputError, match=rf"lines\.txt: {what}"):
         load_iam(folder)
 
 

@@ -81,6 +81,7 @@ def test_it_learns_and_tells_what_it_did(command_line, source, tmp_path, caplog,
         "learning_rate=2e-3",
         "encoder_learning_rate=1e-3",
         "average=0",
+        *("--language", "none"),  # a model would take each new letter for a misread one
     ]
     if with_unread:
         (tmp_path / "unread").mkdir()
@@ -90,8 +91,6 @@ def test_it_learns_and_tells_what_it_did(command_line, source, tmp_path, caplog,
             source / "page0" / "0.png", tmp_path / "unread" / "copy.png"
         )  # which is labelled, and maybe held out
         words += ["--unread", tmp_path / "unread"]
-    else:
-        words += ["--language", "none"]  # which takes each new letter for a misread one
     code, out, _ = command_line(finetune.main, source, "--weights", "iam", "--out", tmp_path / "my.safetensors", *words)
     assert code == 0
     weights = load_weights(tmp_path / "my.safetensors")
@@ -122,11 +121,10 @@ def test_it_learns_and_tells_what_it_did(command_line, source, tmp_path, caplog,
         "| 16 |",
         "| 8 |",
         f"({len(new)})",
-        "## Confusions that became fewer",
+        "| `é` | `e` |",
     ):
         assert part in report
     if not with_unread:
-        assert "| `é` | `e` |" in report
         # They are judged by weights that have not learnt them.
         held, passed = (tmp_path / "my.run" / part for part in ("lines", "all/mixed.safetensors"))
         rate = evaluate_lines(f"lines:{held}", "val", str(passed))["scores"]["CER"]["value"]
