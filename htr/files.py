@@ -179,7 +179,7 @@ def folders_in(folder: Path) -> list[Path]:
         return []
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4096)  # of a table whose rows are in any order
 def _names(folder: Path, changed: int) -> tuple[dict[str, str], dict[str, str]]:
     """The files and the folders of a folder as it was at a time, by their plain names and, before these, by those that they have."""
     listed = sorted(os.listdir(folder), reverse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from PIL import ImageFont
@@ -24,6 +25,11 @@ SUFFIXES = ".ttf", ".otf", ".woff", ".woff2"
 
 KEPT_APART = (*FAMILIES["test"], *FAMILIES["val"])
 """Recognisers are not trained on these."""
+
+# Files of other weights than regular and bold have them in the family's name.
+_KEPT_APART = re.compile(
+    rf"({'|'.join(KEPT_APART)})( (Thin|(Extra|Ultra|Semi|Demi) ?(Light|Bold)|Light|Medium|Black|Heavy))?"
+)
 
 
 def font_path(family: str) -> Path:
@@ -59,7 +65,7 @@ def handwriting_fonts(folder: Path | None = None) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give one with fonts ({', '.join(SUFFIXES)})")
     files = [file for file in files_below(folder) if file.suffix.lower() in SUFFIXES]
-    files = [file for file in files if open_font(file, 10).getname()[0] not in KEPT_APART]
+    files = [file for file in files if _KEPT_APART.fullmatch(open_font(file, 10).getname()[0] or "") is None]
     if not files:
         raise InputError(
             f"{folder}: no fonts ({', '.join(SUFFIXES)}) in this folder to train on; put some handwriting fonts into it, others than "

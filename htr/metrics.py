@@ -120,7 +120,6 @@ def score(
     pairs = list(zip(truths, readings, strict=True))
     units = {writer: number for number, writer in enumerate(dict.fromkeys(writers or range(len(pairs))))}
     unit = [units[writer] for _, writer in zip(pairs, writers or range(len(pairs)), strict=True)]
-    picks = np.random.default_rng(SEED).integers(0, len(units), (RESAMPLES, len(units))) if pairs else None
 
     def rate(split: Callable[[str], list[str]]) -> Rate:
         counts = np.zeros((len(units), 2), np.int64)
@@ -130,7 +129,11 @@ def score(
         total = int(totals.sum())
         low = high = None
         if total and len(units) >= FEWEST:
-            drawn = 100 * edits[picks].sum(1) / np.maximum(totals[picks].sum(1), 1)
+            rng = np.random.default_rng(SEED)
+            # One by one: of a hundred thousand lines, all together would fill the memory.
+            picks = (rng.integers(0, len(units), len(units)) for _ in range(RESAMPLES))
+            drawn_edits, drawn_totals = np.array([counts[pick].sum(0) for pick in picks]).T
+            drawn = 100 * drawn_edits / np.maximum(drawn_totals, 1)
             low, high = map(float, np.percentile(drawn, [2.5, 97.5]))
         value = float(100 * edits.sum() / total) if total else float("nan")
         return Rate(value, low, high, int(edits.sum()), total)

@@ -106,20 +106,22 @@ def evaluate_pages(
     seconds, total, distorted = Counter(), Counter(), {name: Counter() for name in distortions}
     rows, readings = [], []
     for truth in tqdm(truths, unit=" pages", leave=False, disable=None):
-        picture, page, times = _read(reader, truth)
+        picture, found, page, times = _read(reader, truth)
         seconds.update(times)
-        counts, kept = compare(_polygons(page), truth.polygons, truth.ignored, truth.area)
+        counts, _ = compare(_polygons(found), truth.polygons, truth.ignored, truth.area)
         total.update(counts)
         for name in distortions:
             changed, (*moved, area) = distort(DISTORTIONS[name], picture, [*truth.polygons, truth.area])
             distorted[name].update(compare(_polygons(reader.find_page(changed)), moved, truth.ignored, area)[0])
+        # Found lines of which nothing could be read are no part of the page that was read.
+        _, kept = compare(_polygons(page), truth.polygons, truth.ignored, truth.area)
         lines = truth.page.page.lines
-        found = [page.lines[index].text for index, partner in kept.items() if partner is None or lines[partner].text]
+        read = [page.lines[index].text for index, partner in kept.items() if partner is None or lines[partner].text]
         crops = [crop_line(picture, line) for line in truth.read]
         # What is too small to be read is read as nothing.
         cut = reader.read_lines([crop for crop in crops if can_hold_writing(crop)])
         about = {"id": printable(truth.page.id), "split": truth.page.split, "writer": truth.page.writer}
-        reading, reading_of_true = " ".join(found), " ".join(line.text for line in cut)
+        reading, reading_of_true = " ".join(read), " ".join(line.text for line in cut)
         edits, characters = count_edits(truth.text, reading)
         true_edits, _ = count_edits(truth.text, reading_of_true)
         rows.append(
@@ -377,17 +379,17 @@ def _with_area(page: PageTruth, leave_out: re.Pattern[str] | None) -> Truth:
     return Truth(page, polygons, ignored, np.array([[left, top], [right, top], [right, bottom], [left, bottom]]))
 
 
-def _read(reader: Reader, truth: Truth) -> tuple[np.ndarray, Page, dict[str, float]]:
-    """Opens and reads a page; also the seconds that each step took."""
+def _read(reader: Reader, truth: Truth) -> tuple[np.ndarray, Page, Page, dict[str, float]]:
+    """A page's picture, the page as it is found and as it is read, and the seconds that each step took."""
     times = [time.perf_counter()]
     picture = open_image(truth.page.image)
     times.append(time.perf_counter())
-    reader.find_page(picture)
+    found = reader.find_page(picture)
     times.append(time.perf_counter())
     page = reader.read_page(picture)
     times.append(time.perf_counter())
     opening, finding, both = np.diff(times).tolist()
-    return picture, page, {"opening": opening, "finding": finding, "reading": max(both - finding, 0.0)}
+    return picture, found, page, {"opening": opening, "finding": finding, "reading": max(both - finding, 0.0)}
 
 
 def _scores(readings: list[dict[str, str]]) -> dict[str, Any]:

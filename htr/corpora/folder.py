@@ -139,7 +139,7 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
                     )
                 sample = _sample(row, table.parent, own)
                 said = sample, reader.line_num + first - 1
-                other, earlier = named.setdefault(f"{sample.id} {Path(row['file']).suffix}", said)
+                other, earlier = named.setdefault(sample.id, said)
                 if other.split != sample.split:
                     raise InputError(
                         f"names a picture that is of the split {other.split} in line {earlier}; take one of them out"

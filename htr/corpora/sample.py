@@ -29,6 +29,11 @@ _STROKE = re.compile(rf"(?<=\S)\s*-?[{BROKEN}]\s*$")
 # Characters that are not seen, and yet change how some scripts look.
 _JOINERS = "\u200c\u200d"
 
+# Controls are not seen, but for those of Windows' own characters (cp1252) in a text that was taken for Latin-1.
+_CONTROLS = dict.fromkeys((*range(9), *range(14, 28), 127)) | {
+    code: bytes([code]).decode("cp1252", "ignore") for code in range(128, 160) if not chr(code).isspace()
+}
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -57,6 +62,7 @@ class Sample:
 def as_seen(text: str) -> str:
     """A transcription without what is not in the picture: in place of the mark of a word that is broken at the end of a line stands
     the stroke that is there, and characters that cannot be seen are left out."""
+    text = text.translate(_CONTROLS)
     text = "".join(each for each in text if unicodedata.category(each) != "Cf" or each in BROKEN + _JOINERS)
     return "\n".join(_STROKE.sub("-", line) for line in text.splitlines())
 

@@ -172,15 +172,19 @@ def hold_out(samples: list[Sample]) -> set[str]:
     rng = random.Random(0)
     order = sorted(pages)
     rng.shuffle(order)
+    # Of each number of lines the pages, with their places in that order, the first one last.
+    alike: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    for place, page in reversed(list(enumerate(order))):
+        alike[len(pages[page])].append((place, page))
     held: list[str] = []
-    while len(held) < wanted:
+    while alike and len(held) < wanted:
         # The page that comes nearest to what is still wanted, of like ones any.
-        lacking = wanted - len(held)
-        page = min(order, key=lambda page: abs(len(pages[page]) - lacking), default=None)
-        if page is None or len(held) + len(pages[page]) > _MOST_HELD_OUT * len(samples):
+        count = min(alike, key=lambda count: (abs(count - wanted + len(held)), alike[count][-1]))
+        if len(held) + count > _MOST_HELD_OUT * len(samples):
             break
-        held += pages[page]
-        order.remove(page)
+        held += pages[alike[count].pop()[1]]
+        if not alike[count]:
+            del alike[count]
     if len(held) >= max(2, _ENOUGH * wanted):
         return set(held)
     share = wanted / len(samples)

@@ -185,8 +185,12 @@ def _chosen(config: TrainConfig) -> list[tuple[str, Sample]]:
     passes = [(name, sample) for name in config.data for sample in load_corpus(name)]
     if config.share < 1:
         train_lines = [entry for entry in passes if entry[1].split == "train"]
-        kept = random.Random(config.seed).sample(train_lines, round(config.share * len(train_lines)))
-        passes = [*kept, *(entry for entry in passes if entry[1].split == "val")]
+        kept = random.Random(config.seed).sample(range(len(train_lines)), round(config.share * len(train_lines)))
+        # In order: a page of which lines are cut is opened once.
+        passes = [
+            *(train_lines[index] for index in sorted(kept)),
+            *(entry for entry in passes if entry[1].split == "val"),
+        ]
     corpora_named, remedy = (
         ", ".join(config.data),
         "say in a column split, or by folders, which they are (data/README.md)",

@@ -7,7 +7,7 @@ from standin import StandIn, line, write_page
 from htr.benchmark import pages
 from htr.benchmark.pages import compare, evaluate_pages, rates
 from htr.errors import InputError
-from htr.pages.containers import Region
+from htr.pages.containers import Page, Region
 
 
 def rectangle(left, top, right, bottom):
@@ -132,6 +132,17 @@ def test_whole_evaluation(folder, monkeypatch):
     }
     assert set(result["seconds_a_page"]) == {"opening", "finding", "reading"}
     assert result["weights"]["sha256"] == "5" * 64
+
+
+def test_a_line_that_is_found_and_read_as_nothing_is_found(folder, monkeypatch):
+    lines = [line("", 100, top, 500, top + 40) for top in (100, 160, 220)]
+    reader = StandIn(Region("text", tuple(lines)))
+    monkeypatch.setattr(reader, "read_page", lambda picture: Page(*picture.shape[::-1], ()))
+    monkeypatch.setattr(pages, "load", lambda weights, language: reader)
+    result = evaluate_pages(str(folder), distortions=["darkened"])
+    assert (result["counts"]["true"], result["counts"]["missed"]) == (6, 0)
+    assert result["distortions"]["darkened"] == {"F1": 100, "lost": 0}
+    assert {row["reading"] for row in result["readings"]} == {""} and result["scores"]["CER"]["value"] == 100
 
 
 def test_pages_without_text_have_no_error_rates(folder, monkeypatch):

@@ -60,6 +60,16 @@ def test_a_row_that_stands_there_twice_counts_once(folder, caplog):
     assert "lines.csv: 2 rows left out, as copies of others" in caplog.text
 
 
+def test_a_picture_that_a_table_names_in_two_formats_counts_once(folder, caplog):
+    cv2.imwrite(str(folder / "a.jpg"), np.full((20, 100), 50, np.uint8))
+    (folder / "lines.csv").write_text("file,text\na.png,one\na.jpg,one\nval/b.png,two\n")
+    assert [line for line, *_ in rows(folder)] == ["a", "val/b"]
+    assert "lines.csv: 1 row left out, as copies of others" in caplog.text
+    (folder / "lines.csv").write_text("file,text,split\na.png,one,train\na.jpg,one,test\n")
+    with pytest.raises(InputError, match="line 3: names a picture that is of the split train in line 2"):
+        rows(folder)
+
+
 def test_quotes_of_a_spreadsheet_among_tabs_are_warned_of(folder, caplog):
     (folder / "lines.tsv").write_text('file\ttext\na.png\t"Dear Margaret,"\nval/b.png\t"so"\n')
     assert rows(folder)[0][1] == '"Dear Margaret,"'

@@ -609,6 +609,17 @@ def test_cells_of_a_table_stand_where_the_reading_order_has_the_table(folder):
     assert [line.text for line in load_pages(str(folder))[0].page.lines] == ["first words", "", "cell", "last"]
 
 
+def test_cells_of_a_table_are_read_row_by_row(folder):
+    cells = "".join(
+        f'<TableCell id="c{place}" row="{row}" col="{column}"><TextLine id="t{place}"><Baseline points="20,{place} 90,{place}"/>'
+        f"<TextEquiv><Unicode>row {row} column {column}</Unicode></TextEquiv></TextLine></TableCell>"
+        for row, column, place in [(10, 0, 520), (2, 0, 480), (2, 1, 482), (10, 1, 522)]
+    )
+    (folder / "scan.xml").write_text(PAGE.replace("</Page>", f'<TableRegion id="r3">{cells}</TableRegion></Page>'))
+    texts = [line.text for line in load_pages(str(folder))[0].page.lines]
+    assert texts[3:] == ["row 2 column 0", "row 2 column 1", "row 10 column 0", "row 10 column 1"]
+
+
 def test_the_order_that_transkribus_tells_of_parts_counts_where_the_reading_order_lacks_some(folder):
     own = PAGE.replace('<RegionRefIndexed index="1" regionRef="r1"/>', "")
     for part, place in {"r1": 0, "r2": 1, "l2": 1, "l3": 0}.items():
@@ -646,6 +657,10 @@ def test_the_reading_order_of_alto_counts(folder):
     order = f'<ReadingOrder><OrderedGroup ID="o">{order}</OrderedGroup></ReadingOrder>'
     (folder / "scan.xml").write_text(blocks.replace("<Layout>", f"{order}<Layout>"), encoding="utf-8")
     assert [line.text for line in load_pages(str(folder))[0].page.lines] == ["first", "L'été à Paris", ""]
+    lines = "".join(f'<ElementRef ID="{line}r" REF="{line}"/>' for line in ("l2", "l1"))
+    order = order.replace('<ElementRef ID="b1r" REF="b1"/>', f'<OrderedGroup REF="b1">{lines}</OrderedGroup>')
+    (folder / "scan.xml").write_text(blocks.replace("<Layout>", f"{order}<Layout>"), encoding="utf-8")
+    assert [line.text for line in load_pages(str(folder))[0].page.lines] == ["first", "", "L'été à Paris"]
 
 
 @pytest.mark.parametrize(

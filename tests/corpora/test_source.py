@@ -72,6 +72,7 @@ def test_what_is_not_seen_in_the_picture_is_not_learnt(page):
         as_seen("cafe\u0301\u00ac") == "cafe\u0301-"
         and as_seen("wor\u200b \u00ac\u200e\n\nd\u00ac e") == "wor-\n\nd\u00ac e"
         and as_seen("a wor\u00ac\rd\u00ac\u2028e") == "a wor-\nd-\ne"
+        and as_seen("d\x92abord\x01\tet\x81") == "d’abord\tet"
     )
     expected = [TEXTS[0] + "-", TEXTS[1] + "-", TEXTS[2], TEXTS[3] + "-"]
     assert [sample.text for sample in load_source(folder, read_page).samples] == expected

@@ -2,11 +2,13 @@ import pickle
 import sys
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from PIL import ImageFont
 
 from htr.alphabet import normalise
 from htr.corpora import synthetic
@@ -149,6 +151,18 @@ def test_a_folder_of_fonts_is_searched(tmp_path):
     (tmp_path / "c.woff2").write_bytes(font)  # the content decides
     (tmp_path / "licence.txt").write_text("free")
     assert [path.name for path in handwriting_fonts(tmp_path)] == ["a.ttf", "c.woff2", "b.TTF"]
+
+
+@pytest.mark.parametrize(
+    ("family", "taken"),
+    [("Caveat", False), ("Caveat SemiBold", False), ("Caveat Medium", False), ("Caveat Brush", True), (None, True)],
+)
+def test_fonts_of_the_test_lines_are_not_trained_on_in_any_weight(tmp_path, monkeypatch, family, taken):
+    (tmp_path / "a.ttf").write_bytes(font_path("Kalam").read_bytes())
+    (tmp_path / "b.ttf").write_bytes(font_path("Kalam").read_bytes())
+    names = {"a.ttf": ("Kalam", "Regular"), "b.ttf": (family, "Regular")}
+    monkeypatch.setattr(ImageFont.FreeTypeFont, "getname", lambda font: names[Path(font.path).name])
+    assert [path.name for path in handwriting_fonts(tmp_path)] == ["a.ttf", "b.ttf"][: 1 + taken]
 
 
 def test_what_a_mac_packs_along_is_no_font(tmp_path):
