@@ -118,8 +118,9 @@ def score(
         ValueError: they differ in number.
     """
     pairs = list(zip(truths, readings, strict=True))
-    units = {writer: number for number, writer in enumerate(dict.fromkeys(writers or range(len(pairs))))}
-    unit = [units[writer] for _, writer in zip(pairs, writers or range(len(pairs)), strict=True)]
+    drawn_of = range(len(pairs)) if writers is None else writers
+    units = {writer: number for number, writer in enumerate(dict.fromkeys(drawn_of))}
+    unit = [units[writer] for _, writer in zip(pairs, drawn_of, strict=True)]
 
     def rate(split: Callable[[str], list[str]]) -> Rate:
         counts = np.zeros((len(units), 2), np.int64)

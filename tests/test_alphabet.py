@@ -8,6 +8,7 @@ def test_normalise_folds_what_hands_do_not_tell_apart():
     assert normalise("  “Don’t” –  he\u00a0said…\n") == '"Don\'t" - he said...'
     assert normalise("e\u0301te\u0301") == "été"
     assert normalise("― ‹Oui›, l´an `là` ‟non‟") == "- 'Oui', l'an 'là' \"non\""
+    assert normalise("\u200eIt＇s\u200b a half\u2060－inch\ufeff ﹣") == "It's a half-inch -"
 
 
 def test_normalise_keeps_case_and_accents():

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from htr.metrics import Edit, align, score, words_and_marks
@@ -83,6 +84,7 @@ def test_an_interval_over_writers_is_that_of_whole_writers():
     assert by_line.value == by_writer.value == 50
     assert (by_writer.low, by_writer.high) == (20, 80)
     assert 30 < by_line.low < by_line.high < 70
+    assert score(truths, readings, np.array(writers)).cer == by_writer
     with pytest.raises(ValueError, match="zip"):
         score(truths, readings, writers[:-1])
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from htr.corpora import folder_of
 from htr.errors import InputError, first_line
 
 
@@ -38,7 +39,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         if not self.data or not all(isinstance(name, str) for name in self.data):
             raise InputError(f"data: {self.data} names no corpora; give one or more, such as [sample]")
-        if twice := [name for name in self.data if self.data.count(name) > 1]:
+        places = [(name.partition(":")[0], folder_of(name)) for name in self.data]
+        if twice := [name for name, place in zip(self.data, places) if places.count(place) > 1]:
             raise InputError(f"data: names {twice[0]} twice; passes tell how often an epoch passes a corpus")
         self._check_bounds({
             "seed": (0, 2**32 - 1), "epochs": (1, 1_000_000), "learning_rate": (0, 1), "encoder_learning_rate": (0, 1),

@@ -228,6 +228,7 @@ def test_the_command_says_what_came_of_it(tiny, command_line):
         ("data=[]", r"data: \[\] names no corpora"),
         ("data=[7]", r"data: \[7\] names no corpora"),
         ("data=[sample, lines:a, sample]", "data: names sample twice"),
+        ("data=[lines:a/, sample, lines:./a]", "data: names lines:a/ twice"),
         ("data=", "data: None is not a list"),
         ("data=nowhere", "nowhere: no such corpus"),
         ("data=lines:nowhere", "nowhere: no such folder"),
