@@ -209,7 +209,7 @@ def _passed_over(others: Counter[str]) -> str:
     if not others:
         return ""
     commonest = sorted(others.items(), key=lambda item: (-item[1], item[0]))[:_KINDS]
-    kinds = ", ".join(f"{count} {kind}" for kind, count in commonest)
+    kinds = ", ".join(f"{count} {on_one_line(kind)}" for kind, count in commonest)
     return f"; other files passed over: {others.total()} ({kinds}{', ...' if len(others) > _KINDS else ''})"
 
 

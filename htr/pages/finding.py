@@ -52,9 +52,9 @@ def find_page(picture: np.ndarray, finder: LineFinder, sure: Sure, upright: bool
         sure: tells of pictures of lines how surely they are read.
         upright: whether it is taken for granted that nothing stands upside down.
     """
-    found = finder.find(picture)
     cut = cache(partial(crop_line, picture))
-    if not upright and _is_inverted(found.written, cut, sure):
+    found = _best_read(finder.find_ways(picture), cut, sure)
+    if not upright and _is_inverted(found, cut, sure):
         found = finder.find(picture, (2 + found.quarters) % 4)
     behind = _other_side(picture, found.written, cut, sure)
     if behind:
@@ -68,10 +68,31 @@ def find_page(picture: np.ndarray, finder: LineFinder, sure: Sure, upright: bool
     return _with_turned(found, ways, cut, sure)
 
 
-def _is_inverted(lines: Sequence[Line], cut: Cut, sure: Sure) -> bool:
-    """Whether the middle parts of the longest lines read better upside down."""
-    longest = sorted(lines, key=lambda line: line.chord)[-_PROBES:]
-    return bool(_gains([_middle(cut(line), _PROBE_LENGTH) for line in longest], sure, _upside_down).sum() > 0)
+def _is_inverted(found: Found, cut: Cut, sure: Sure) -> bool:
+    """Whether the longest lines read better upside down, each counting by its length."""
+    longest, parts = _probes(found, cut)
+    return bool(np.dot(_gains(parts, sure, _upside_down), [line.chord for line in longest]) > 0)
+
+
+def _best_read(ways: Sequence[Found], cut: Cut, sure: Sure) -> Found:
+    """The way of looking at a page whose lines are read most surely, be it upside down."""
+
+    def how_sure(found: Found) -> float:
+        _, parts = _probes(found, cut)
+        either = np.maximum(sure(parts), sure([_upside_down(part) for part in parts]))
+        return float(either.mean()) if len(parts) else 0.0
+
+    return max(ways, key=how_sure) if len(ways) > 1 else ways[0]
+
+
+def _probes(found: Found, cut: Cut) -> tuple[list[Line], list[np.ndarray]]:
+    """The longest lines, and pictures of their middle parts; lines that the picture's edge cuts off only where there are no others."""
+    sideways = found.quarters % 2
+    whole = [
+        line for line in found.written if line.box[1 - sideways] > 0 and line.box[3 - sideways] < found.shape[sideways]
+    ]
+    longest = sorted(whole or found.written, key=lambda line: line.chord)[-_PROBES:]
+    return longest, [_middle(cut(line), _PROBE_LENGTH) for line in longest]
 
 
 def _middle(picture: np.ndarray, length: int) -> np.ndarray:

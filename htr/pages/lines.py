@@ -25,11 +25,13 @@ from htr.pages.segmenter import ALIGNMENT, STRIDE, Segmenter, load_segmenter
 SEEN_PIXELS = 1_000_000
 """What the segmenter sees of a page: A4 at 100 dpi."""
 
-_SURE = 0.9  # a vote of so much on whether a page lies sideways counts by itself
+_UNLIKELY = 0.1  # a page that lies sideways no more likely than so does not
 _SMALL = 6.0  # pixels of small letters below which a picture is enlarged
 _ENLARGED = 12.0  # pixels to which they are enlarged
 _MAX_ENLARGEMENT = 4.0
 
+_AROUND = 3.0  # letter heights around a line that are looked at again with it
+_FAINT = 0.2  # how likely there is writing, at least, where a line goes on
 _MIN_CELLS = 6  # a core of fewer cells is a speck
 _MIN_LENGTH = 0.8  # a core shorter than this many letter heights is a speck
 _PRINTED, _WRITTEN = 0.6, 0.2  # shares of a core that seem to be print above which it is, and below which it is writing
@@ -132,29 +134,37 @@ class LineFinder:
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._segmenter = (segmenter or load_segmenter()).to(self._device)
 
-    def find(self, picture: np.ndarray, quarters: int | None = None) -> Found:
+    def find(self, picture: np.ndarray, quarters: int = 0) -> Found:
         """Finds the lines of a page.
 
         Args:
-            picture: shape (height, width), uint8, 0 = black; also white on black or sideways.
-            quarters: by how many quarters clockwise the page lies turned; seen from the page if None, but for whether
-                it is upside down: that only a reader can tell.
+            picture: shape (height, width), uint8, 0 = black; also white on black.
+            quarters: by how many quarters clockwise the page lies turned.
 
         Returns:
             The lines. Where all seems to be print, it is taken for writing, which the notes say.
         """
-        seen = self._look(np.rot90(picture, quarters or 0))
-        if quarters is None:
-            quarters = 0
-            if seen.likely > 1 - _SURE:
-                turned = self._look(np.rot90(picture, seen.sideways))
-                if seen.likely > _SURE or turned.written > seen.written:
-                    quarters, seen = seen.sideways, turned
+        return self._found(picture, quarters, self._look(np.rot90(picture, quarters)))
+
+    def find_ways(self, picture: np.ndarray) -> list[Found]:
+        """Finds the lines of a page as it lies and, where it may lie sideways, as if it did.
+
+        Only a reader can tell which is right, as of tables and words below each other, and whether it is upside down.
+        """
+        seen = self._look(picture)
+        ways = [self._found(picture, 0, seen)]
+        if seen.likely > _UNLIKELY:
+            ways.append(self.find(picture, seen.sideways))
+        return ways
+
+    def _found(self, picture: np.ndarray, quarters: int, seen: _Seen) -> Found:
+        """The lines of what was seen of a page, turned by so many quarters."""
         upright = np.ascontiguousarray(np.rot90(picture, quarters))
         factor = _enlargement(seen, upright.size)
         if factor > 1:
             upright = cv2.resize(upright, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
             seen = self._look(upright)
+        seen = seen._replace(cores=[self._seen_closer(upright, core, seen.zoom) for core in seen.cores])
         found = _outline(upright, seen, quarters, factor, picture.shape)
         if not found.outlines or not all(outline.printed for outline in found.outlines):
             return found
@@ -203,22 +213,52 @@ class LineFinder:
         kept = [each for each in seen.outlines if not each.printed and each.upright.chord > shortest * each.letter]
         return replace(seen, outlines=kept).page.lines
 
+    def _seen_closer(self, picture: np.ndarray, core: Core, zoom: float) -> Core:
+        """The core, of which it is looked again whether it is print if its letters were seen too small to tell.
+
+        Args:
+            picture: the upright one.
+            core: of a line on it.
+            zoom: with which it was seen.
+        """
+        if core.printed <= _PRINTED or core.letter >= _SMALL:
+            return core
+        x = np.linspace(core.left, core.right, max(2, round((core.right - core.left) / core.letter)))
+        points, letter = np.stack([x, core.middle(x)], 1) / zoom, core.letter / zoom
+        corner = np.maximum(points.min(0) - _AROUND * letter, 0).astype(int)
+        right, bottom = np.ceil(points.max(0) + _AROUND * letter).astype(int)
+        part = picture[corner[1] : bottom, corner[0] : right]
+        factor = min(_ENLARGED / letter, (SEEN_PIXELS / part.size) ** 0.5)
+        part = cv2.resize(part, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+        writing, print_, _ = self._maps(part)
+        on_core = np.zeros(writing.shape, np.uint8)
+        cells = np.round((points - corner) * factor / STRIDE).astype(np.int32)
+        cv2.polylines(on_core, [cells], False, 1, round(_ENLARGED / STRIDE))
+        seen = (on_core > 0) & (np.maximum(writing, print_) > 0.5)
+        return core._replace(printed=float((print_ > writing)[seen].mean())) if seen.any() else core
+
+    def _maps(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[float]]:
+        """How likely each cell of a picture is writing, and print, and how likely the picture is turned by each number of quarters."""
+        height, width = picture.shape
+        padded = cv2.copyMakeBorder(picture, 0, -height % ALIGNMENT, 0, -width % ALIGNMENT, cv2.BORDER_REPLICATE)
+        pages = torch.from_numpy(padded)[None, None].to(self._device).float() / 255
+        with torch.inference_mode():
+            maps, turns = self._segmenter(pages.to(memory_format=torch.channels_last))
+        writing, print_ = maps[0, :, : -(-height // STRIDE), : -(-width // STRIDE)].sigmoid().cpu().numpy()
+        return writing, print_, turns[0].softmax(0).tolist()
+
     def _look(self, picture: np.ndarray) -> _Seen:
         """Runs the segmenter on a picture."""
         zoom = min(1.0, (SEEN_PIXELS / picture.size) ** 0.5)
         size = max(1, round(picture.shape[1] * zoom)), max(1, round(picture.shape[0] * zoom))
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        padded = cv2.copyMakeBorder(small, 0, -size[1] % ALIGNMENT, 0, -size[0] % ALIGNMENT, cv2.BORDER_REPLICATE)
-        pages = torch.from_numpy(padded)[None, None].to(self._device).float() / 255
-        with torch.inference_mode():
-            maps, turns = self._segmenter(pages.to(memory_format=torch.channels_last))
-        rows, columns = -(-size[1] // STRIDE), -(-size[0] // STRIDE)
-        writing, print_ = maps[0, :, :rows, :columns].sigmoid().cpu().numpy()
+        writing, print_, (_, left, _, right) = self._maps(small)
         probable = np.maximum(writing, print_)
         negative = is_negative(small, cv2.resize(probable, size) > 0.5)
         pieces = _trace(probable, print_ > writing)
         cores = _join(pieces, find_rules(ink_mask(small, negative, faint=True)[0], *_typical(pieces)))
-        _, left, _, right = turns[0].softmax(0).tolist()
+        slope = _typical(cores)[1]
+        cores = [_to_its_ends(core, probable, cores, slope) for core in cores]
         return _Seen(cores, 1 if left > right else 3, left + right, zoom, negative)
 
 
@@ -234,11 +274,6 @@ class _Seen(NamedTuple):
     likely: float
     zoom: float
     negative: bool
-
-    @property
-    def written(self) -> float:
-        """Length of all lines together, in heights of their small letters."""
-        return sum((core.right - core.left) / core.letter for core in self.cores)
 
 
 @dataclass(frozen=True)
@@ -410,11 +445,50 @@ def _join_across(cores: list[Core], wide: bool, rules: np.ndarray) -> list[Core]
     return joined
 
 
+def _to_its_ends(core: Core, probable: np.ndarray, cores: list[Core], slope: float) -> Core:
+    """The core with what goes on at its ends where it is less clear that there is writing, as of figures far apart.
+
+    Args:
+        core: of a line.
+        probable: how likely there is writing, or print, in each cell.
+        cores: of all lines.
+        slope: of most of them.
+    """
+    for step in (-STRIDE, STRIDE):
+        start = end = last = core.right if step > 0 else core.left
+        while abs(end - last) <= core.letter and 0 <= (x := end + step / 2) < probable.shape[1] * STRIDE:
+            end += step
+            row = _onward(core, x, slope)
+            top, bottom = (max(0, int((row + side * core.letter / 2) / STRIDE)) for side in (-1, 1))
+            if probable[top : bottom + 1, int(x / STRIDE)].max(initial=0) > _FAINT:
+                last = end
+        # A column or two more is nothing to bend the line for.
+        if abs(last - start) > core.letter:
+            x = np.array([min(start, last), max(start, last)])
+            rows = [_onward(core, each, slope) for each in x]
+            more = Core(np.polyfit(x / 100, rows, 1), *x, core.letter, core.printed)
+            if not any(_meet(more, other) for other in cores if other is not core):
+                core = _merge(*sorted((core, more), key=lambda each: each.left))
+    return core
+
+
+def _meet(first: Core, second: Core) -> bool:
+    """Whether two cores come within a letter height of each other."""
+    letter = first.letter
+    if second.left - letter > first.right or second.right + letter < first.left:
+        return False
+    middle = (max(first.left, second.left) + min(first.right, second.right)) / 2
+    rows = [float(core.middle(np.clip(middle, core.left, core.right))) for core in (first, second)]
+    return abs(rows[0] - rows[1]) < letter
+
+
 def _would_hide(first: Core, second: Core) -> bool:
     """Whether two pieces together would pass for print, which is not read, though one is writing: an entry behind a printed label."""
     written = min(first, second, key=lambda core: core.printed)
     long = written.right - written.left > _MIN_LENGTH * written.letter
-    return long and written.printed < _WRITTEN and _merge(first, second).printed > _PRINTED
+    if not long or written.printed >= _WRITTEN or max(first.printed, second.printed) <= _PRINTED:
+        return False
+    return _merge(first, second).printed > _PRINTED
 
 
 def _run_on(cores: list[Core], first: Core, second: Core) -> bool:

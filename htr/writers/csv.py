@@ -27,13 +27,17 @@ def write(page: Page, picture: Image.Image) -> bytes:
     lines = [(region.kind, line) for region in page.regions if region.kind != "print" for line in region.lines]
     csv.writer(rows, lineterminator="\n").writerows(
         (
-            printable(page.file or ""),
+            _guarded(printable(page.file or "")),
             page.number,
             number,
             kind,
             f"{line.confidence:.4f}",
-            " " * line.text.startswith(_FORMULA) + line.text,
+            _guarded(line.text),
         )
         for number, (kind, line) in enumerate(lines, 1)
     )
     return HEADER + rows.getvalue().encode(errors="replace")
+
+
+def _guarded(text: str) -> str:
+    return " " * text.startswith(_FORMULA) + text

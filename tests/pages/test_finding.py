@@ -37,6 +37,37 @@ def test_lines_stand_upside_down_from_the_edge_to_the_last_that_reads_so_if_they
     assert inverted == ([lines[:expected]] if expected else [])
 
 
+def _sure(pictures: list[np.ndarray]) -> list[float]:
+    """As sure as the grey of their first column."""
+    return [float(picture[0, 0]) / 100 for picture in pictures]
+
+
+def _picture(straight: int, inverted: int) -> np.ndarray:
+    picture = np.full((40, 400), straight, np.uint8)
+    picture[:, 200:] = inverted
+    return picture
+
+
+def test_half_a_line_at_the_edge_and_specks_do_not_turn_a_page():
+    cut_off, whole, speck = _line(0, 0, 900), _line(0, 100, 800), _line(0, 200, 60)
+    pictures = {cut_off: _picture(30, 90), whole: _picture(90, 80), speck: _picture(0, 60)}
+    for lines, inverted in [([cut_off, whole, speck], False), ([cut_off], True), ([speck], True)]:
+        found = Found([Outline(line, line, 18.0, False) for line in lines], (600, 900), 0, (600, 900))
+        assert finding._is_inverted(found, pictures.get, _sure) == inverted
+
+
+@pytest.mark.parametrize(("as_it_lies", "sideways", "best"), [(80, 60, 0), (60, 80, 1), (0, 0, 0)])
+def test_of_two_ways_to_look_at_a_page_the_one_that_reads_more_surely_counts(as_it_lies, sideways, best):
+    lines = [_line(100, 100, 700), _line(100, 200, 700)]
+    ways = [Found([Outline(line, line, 18.0, False)], (600, 900), 0, (600, 900)) for line in lines]
+    # That way, it may still be upside down.
+    pictures = dict(zip(lines, (_picture(as_it_lies, 0), _picture(0, sideways))))
+    assert finding._best_read(ways, pictures.get, _sure) is ways[best]
+    nothing = Found([], (600, 900), 1, (900, 600))
+    assert finding._best_read([nothing, ways[0]], pictures.get, _sure) is (ways[0] if as_it_lies else nothing)
+    assert finding._best_read([nothing], pictures.get, _sure) is nothing
+
+
 def test_lines_that_cross_or_lie_side_by_side_aslant_do_not_overlap():
     slanted = [
         Line(((0, y), (800, y + 100)), ((0, y - 30), (800, y + 70), (800, y + 110), (0, y + 10))) for y in (100, 160)

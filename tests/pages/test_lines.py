@@ -10,7 +10,7 @@ from htr.fonts import font_path
 from htr.pages.containers import Line, Page, Region
 from htr.pages.images import open_image
 from htr.pages.ink import find_rules
-from htr.pages.lines import LineFinder
+from htr.pages.lines import STRIDE, Core, LineFinder, _to_its_ends, _trace
 
 TEXTS = (
     "The quick brown fox jumps",
@@ -136,13 +136,50 @@ def test_a_page_known_to_be_turned(finder, quarters):
 
 
 @pytest.mark.parametrize("lies", [0, 1])
-def test_whether_a_page_lies_sideways_is_seen_from_its_lines_where_the_vote_is_unsure(finder, monkeypatch, lies):
+@pytest.mark.parametrize("likely", [0.0, 0.5, 1.0])
+def test_a_page_that_may_lie_sideways_is_looked_at_both_ways(finder, monkeypatch, lies, likely):
     page = paper()
     truth = write(page)
     look = LineFinder._look
-    monkeypatch.setattr(LineFinder, "_look", lambda self, seen: look(self, seen)._replace(likely=0.5, sideways=1))
-    found = finder.find(np.rot90(page, -lies)).page
-    assert (found.turn, len(found.lines)) == (270 * lies, len(truth))
+    monkeypatch.setattr(LineFinder, "_look", lambda self, seen: look(self, seen)._replace(likely=likely, sideways=1))
+    ways = [found.page for found in finder.find_ways(np.rot90(page, -lies))]
+    assert [found.turn for found in ways] == ([0, 270] if likely else [0])
+    if lies < len(ways):
+        assert len(ways[lies].lines) == len(truth)
+
+
+def test_a_line_goes_on_to_where_writing_is_less_clear(finder, monkeypatch):
+    cells = np.zeros((50, 200), np.float32)
+    cells[10:13, 40:120] = 0.9  # 12 pixels high
+    cells[10:13, 122:140] = 0.3
+    cells[10:13, 160:180] = 0.3  # too far away
+    cells[10:13, 39:40] = 0.3  # a column alone
+    cells[30:33, 40:120] = cells[30:33, 124:150] = 0.9  # another line, in two pieces
+
+    core, other = (core for core in _trace(cells, cells > 1) if core.right == 120 * STRIDE)
+    found = _to_its_ends(core, cells, [core, other], 0.0)
+    assert (found.left, found.right) == (40 * STRIDE, 140 * STRIDE)
+    assert found.middle(found.right) == pytest.approx(11.5 * STRIDE, abs=1)
+    # What lies nearer to another line is that one's.
+    near = core._replace(left=130 * STRIDE, right=190 * STRIDE)
+    assert _to_its_ends(core, cells, [core, near], 0.0) == core
+
+
+@pytest.mark.parametrize(("letter", "again"), [(5.0, True), (9.0, False)])
+def test_small_letters_that_pass_for_print_are_looked_at_again_enlarged(finder, monkeypatch, letter, again):
+    seen = []
+
+    def maps(self, picture):
+        seen.append(picture.shape)
+        shape = tuple(-(-side // STRIDE) for side in picture.shape)
+        return np.full(shape, 0.9), np.full(shape, 0.2), [1.0, 0.0, 0.0, 0.0]
+
+    monkeypatch.setattr(LineFinder, "_maps", maps)
+    core = Core(np.array([100.0]), 50, 350, letter, 1.0)
+    closer = finder._seen_closer(paper(), core, 0.5)
+    assert closer == (core._replace(printed=0.0) if again else core)
+    # Its letters are ten pixels high on the page, and are seen of twelve then.
+    assert seen == ([(72, 792)] if again else [])
 
 
 def test_long_rules_are_found_and_neither_letters_nor_squares_nor_bars_are_rules():
