@@ -197,13 +197,14 @@ def test_a_folder_is_read_in_the_order_of_numbers_and_mirrored(read, reader, tmp
         page(width).save(scans / name)
     (scans / "about.txt").write_text("")
     (scans / "._page10.png").write_text("")  # which a Mac leaves beside pictures
+    (scans / "a.\x1b[31m").write_text("")
     (scans / "link").symlink_to(scans)
     page(30).save(tmp_path / "first.png")
     code, _, err = read(tmp_path / "first.png", scans, "--out", tmp_path / "texts")
     assert code == 0
     assert reader.read == [30, 11, 12, 20]
     assert files_below(tmp_path / "texts") == ["Page2.txt", "box 2/page1.txt", "first.txt", "page10.txt"]
-    assert "pages: 4 read; other files passed over: 1 (1 .txt)" in err
+    assert "pages: 4 read; other files passed over: 2 (1 .txt, 1 .\\x1b[31m)" in err
     assert f"{scans}: 1 link to folders not followed (link)" in caplog.text
 
 

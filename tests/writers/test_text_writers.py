@@ -56,6 +56,8 @@ def test_csv_has_a_row_for_each_line_of_writing(page, blank, make_line):
         ["é/a,b.png", "3", "2", "text", "0.9000", " - Who is there? = + @"],  # no formula
         ["é/a,b.png", "3", "3", "margin", "0.9000", "answered"],
     ]
+    named = WRITERS["csv"].write(replace(page, file="-001.jpg"), blank(page)).decode("utf-8-sig")
+    assert {row[0] for row in csv.reader(io.StringIO(named))} == {"file", " -001.jpg"}
 
 
 def test_json_tells_all_that_is_known(page, blank):
