@@ -35,6 +35,7 @@ _FAINT = 0.2  # how likely there is writing, at least, where a line goes on
 _MIN_CELLS = 6  # a core of fewer cells is a speck
 _MIN_LENGTH = 0.8  # a core shorter than this many letter heights is a speck
 _PRINTED, _WRITTEN = 0.6, 0.2  # shares of a core that seem to be print above which it is, and below which it is writing
+_TINY, _LOOPS = 0.45, 1.5  # of a line's letters: what is no larger, and no farther from its middle, is a part of it
 _MAX_GAP = 3.0  # widest space, in letter heights, across which two pieces of a core are one line
 _MAX_WIDE_GAP = 11.0  # the same where a line above or below runs on
 _SHORT = 2.0  # a line shorter than this many heights of a line may be a piece of one that runs up
@@ -63,7 +64,11 @@ class Core(NamedTuple):
     printed: float
 
     def middle(self, x: np.ndarray | float) -> np.ndarray:
-        return np.polyval(self.curve, np.asarray(x) / 100)
+        # numpy's own takes ten times as long for one column, and tables ask for very many.
+        row = 0.0 * x
+        for coefficient in self.curve:
+            row = row * (x / 100) + coefficient
+        return row
 
 
 class Outline(NamedTuple):
@@ -473,13 +478,16 @@ def _to_its_ends(core: Core, probable: np.ndarray, cores: list[Core], slope: flo
 
 
 def _meet(first: Core, second: Core) -> bool:
-    """Whether two cores come within a letter height of each other."""
-    letter = first.letter
-    if second.left - letter > first.right or second.right + letter < first.left:
+    """Whether two cores come within the height of the larger letters of each other."""
+    letter = max(first.letter, second.letter)
+    left, right = max(first.left, second.left), min(first.right, second.right)
+    if left > right + letter:
         return False
-    middle = (max(first.left, second.left) + min(first.right, second.right)) / 2
-    rows = [float(core.middle(np.clip(middle, core.left, core.right))) for core in (first, second)]
-    return abs(rows[0] - rows[1]) < letter
+    for x in (left, (left + right) / 2, right):
+        rows = [float(core.middle(min(max(x, core.left), core.right))) for core in (first, second)]
+        if abs(rows[0] - rows[1]) < letter:
+            return True
+    return False
 
 
 def _would_hide(first: Core, second: Core) -> bool:
@@ -500,7 +508,7 @@ def _run_on(cores: list[Core], first: Core, second: Core) -> bool:
     before: list[float] = []
     beyond: list[float] = []
     for core in cores:
-        level = float(core.middle(np.clip(middle, core.left, core.right)))
+        level = float(core.middle(min(max(middle, core.left), core.right)))
         if core.letter < abs(level - row) < 10 * first.letter:
             if core.left < first.right and core.right > second.left:
                 across.append(level)
@@ -517,22 +525,26 @@ def _run_on(cores: list[Core], first: Core, second: Core) -> bool:
 
 
 def _is_speck(core: Core, cores: list[Core]) -> bool:
-    """Whether a core is too short for a line, or lies where a descender of the line above would."""
+    """Whether a core is too short for a line, or lies where a descender of the line above or a loop of far larger letters would."""
     length = core.right - core.left
     if length < _MIN_LENGTH * core.letter:
         return True
     middle = (core.left + core.right) / 2
-    return length < 3 * core.letter and any(
-        other.right - other.left > 3 * length
-        and other.left < middle < other.right
-        and abs(float(other.middle(middle)) - float(core.middle(middle))) < 1.7 * other.letter
-        for other in cores
-    )
+    for other in cores:
+        if not other.left < middle < other.right:
+            continue
+        apart = abs(float(other.middle(middle)) - float(core.middle(middle)))
+        if length < 3 * core.letter and other.right - other.left > 3 * length and apart < 1.7 * other.letter:
+            return True
+        within = other.left - other.letter < core.left and core.right < other.right + other.letter
+        if within and core.printed < _PRINTED and core.letter < _TINY * other.letter and apart < _LOOPS * other.letter:
+            return True
+    return False
 
 
 def _onward(core: Core, x: float, slope: float) -> float:
     """The row of the middle at a column, going straight on beyond the ends of the core."""
-    end = float(np.clip(x, core.left, core.right))
+    end = min(max(x, core.left), core.right)
     return float(core.middle(end)) + (x - end) * (_chord(core) if _is_long(core) else slope)
 
 

@@ -113,7 +113,7 @@ def test_a_source_or_unread_pages_must_be_given(command_line, tmp_path):
 
 def test_of_a_few_lines_nothing_is_learnt(run, letters):
     for number in range(3):
-        for file in list((letters / f"page{number}").glob("*.png"))[:6]:
+        for file in sorted((letters / f"page{number}").glob("*.png"))[:6]:
             file.unlink()
     for _ in range(2):  # and more may be given
         code, _, err = run(*QUICK)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from htr.corpora.embedded import sample_page
+from htr.corpora.embedded import embedded_lines, sample_page
 from htr.fonts import font_path
 from htr.pages.containers import Line, Page, Region
 from htr.pages.images import open_image
@@ -163,6 +163,14 @@ def test_a_line_goes_on_to_where_writing_is_less_clear(finder, monkeypatch):
     # What lies nearer to another line is that one's.
     near = core._replace(left=130 * STRIDE, right=190 * STRIDE)
     assert _to_its_ends(core, cells, [core, near], 0.0) == core
+    # Nor does a line go on into another one, whose larger letters it nears.
+    above = Core(np.array([0.0, 6.5 * STRIDE]), 100 * STRIDE, 190 * STRIDE, 24.0, 0.0)
+    assert _to_its_ends(core, cells, [core, above], 0.0) == core
+
+
+@pytest.mark.parametrize("line", [0, 1, 18])
+def test_loops_of_large_letters_are_no_line(finder, line):
+    assert len(finder.find(embedded_lines("train", 19)[line].image()).outlines) == 1
 
 
 @pytest.mark.parametrize(("letter", "again"), [(5.0, True), (9.0, False)])
