@@ -35,7 +35,8 @@ _FAINT = 0.2  # how likely there is writing, at least, where a line goes on
 _MIN_CELLS = 6  # a core of fewer cells is a speck
 _MIN_LENGTH = 0.8  # a core shorter than this many letter heights is a speck
 _PRINTED, _WRITTEN = 0.6, 0.2  # shares of a core that seem to be print above which it is, and below which it is writing
-_TINY, _LOOPS = 0.45, 1.5  # of a line's letters: what is no larger, and no farther from its middle, is a part of it
+# What is no larger than so much of a line's letters, and so many of these above or below their middle at most, is a part of them.
+_TINY, _ASCENDS, _DESCENDS = 0.45, 1.5, 1.0
 _MAX_GAP = 3.0  # widest space, in letter heights, across which two pieces of a core are one line
 _MAX_WIDE_GAP = 11.0  # the same where a line above or below runs on
 _SHORT = 2.0  # a line shorter than this many heights of a line may be a piece of one that runs up
@@ -533,11 +534,11 @@ def _is_speck(core: Core, cores: list[Core]) -> bool:
     for other in cores:
         if not other.left < middle < other.right:
             continue
-        apart = abs(float(other.middle(middle)) - float(core.middle(middle)))
-        if length < 3 * core.letter and other.right - other.left > 3 * length and apart < 1.7 * other.letter:
+        below = (float(core.middle(middle)) - float(other.middle(middle))) / other.letter
+        if length < 3 * core.letter and other.right - other.left > 3 * length and abs(below) < 1.7:
             return True
         within = other.left - other.letter < core.left and core.right < other.right + other.letter
-        if within and core.printed < _PRINTED and core.letter < _TINY * other.letter and apart < _LOOPS * other.letter:
+        if within and core.printed < _PRINTED and core.letter < _TINY * other.letter and -_ASCENDS < below < _DESCENDS:
             return True
     return False
 

@@ -173,6 +173,16 @@ def test_loops_of_large_letters_are_no_line(finder, line):
     assert len(finder.find(embedded_lines("train", 19)[line].image()).outlines) == 1
 
 
+def test_small_writing_right_below_a_large_heading_is_a_line(finder):
+    sheet, font = Image.fromarray(paper(600, 1400)), font_path("Kalam")
+    for text, size, top in (("Last will and testament", 70, 200), ("of Martha Brown, 1874", 20, 228)):
+        ImageDraw.Draw(sheet).text((120, top), text, fill=40, font=ImageFont.truetype(font, size), anchor="ls")
+    outlines = finder.find(np.array(sheet)).outlines
+    assert sorted(round(outline.upright.baseline[0][1], -1) for outline in outlines) == [200, 230]
+    small, large = sorted(outline.letter for outline in outlines)
+    assert small < 0.45 * large
+
+
 @pytest.mark.parametrize(("letter", "again"), [(5.0, True), (9.0, False)])
 def test_small_letters_that_pass_for_print_are_looked_at_again_enlarged(finder, monkeypatch, letter, again):
     seen = []
