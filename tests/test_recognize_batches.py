@@ -204,7 +204,7 @@ def test_a_folder_is_read_in_the_order_of_numbers_and_mirrored(read, reader, tmp
     assert code == 0
     assert reader.read == [30, 11, 12, 20]
     assert files_below(tmp_path / "texts") == ["Page2.txt", "box 2/page1.txt", "first.txt", "page10.txt"]
-    assert "pages: 4 read; other files passed over: 2 (1 .txt, 1 .\\x1b[31m)" in err
+    assert "pages: 4 read; other files passed over: 2 (1 .\\x1b[31m, 1 .txt)" in err
     assert f"{scans}: 1 link to folders not followed (link)" in caplog.text
 
 
