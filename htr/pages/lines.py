@@ -538,7 +538,9 @@ def _is_speck(core: Core, cores: list[Core]) -> bool:
         if length < 3 * core.letter and other.right - other.left > 3 * length and abs(below) < 1.7:
             return True
         within = other.left - other.letter < core.left and core.right < other.right + other.letter
-        if within and core.printed < _PRINTED and core.letter < _TINY * other.letter and -_ASCENDS < below < _DESCENDS:
+        # Of a core that is a cell high, the letters may be twice as large.
+        tiny = max(core.letter, 2 * STRIDE) < _TINY * other.letter
+        if within and tiny and core.printed < _PRINTED and -_ASCENDS < below < _DESCENDS:
             return True
     return False
 

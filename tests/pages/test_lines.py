@@ -10,7 +10,7 @@ from htr.fonts import font_path
 from htr.pages.containers import Line, Page, Region
 from htr.pages.images import open_image
 from htr.pages.ink import find_rules
-from htr.pages.lines import STRIDE, Core, LineFinder, _to_its_ends, _trace
+from htr.pages.lines import STRIDE, Core, LineFinder, _is_speck, _to_its_ends, _trace
 
 TEXTS = (
     "The quick brown fox jumps",
@@ -171,6 +171,16 @@ def test_a_line_goes_on_to_where_writing_is_less_clear(finder, monkeypatch):
 @pytest.mark.parametrize("line", [0, 1, 18])
 def test_loops_of_large_letters_are_no_line(finder, line):
     assert len(finder.find(embedded_lines("train", 19)[line].image()).outlines) == 1
+
+
+@pytest.mark.parametrize(
+    ("letter", "large", "row", "is_part"),
+    [(8, 24, 80, True), (STRIDE, 24, 80, True), (STRIDE, 12, 90, False), (14, 24, 80, False), (8, 24, 60, False)],
+)
+def test_what_is_a_part_of_large_letters(letter, large, row, is_part):
+    line = Core(np.array([100.0]), 50, 850, large, 0.0)
+    core = Core(np.array([float(row)]), 300, 400, letter, 0.0)
+    assert _is_speck(core, [line, core]) is is_part
 
 
 def test_small_writing_right_below_a_large_heading_is_a_line(finder):
