@@ -71,6 +71,10 @@ class Core(NamedTuple):
             row = row * (x / 100) + coefficient
         return row
 
+    def level(self, x: float) -> float:
+        """The row of the middle at a column, or at the end that is nearer to it."""
+        return float(self.middle(min(max(x, self.left), self.right)))
+
 
 class Outline(NamedTuple):
     """A line that was found.
@@ -484,11 +488,7 @@ def _meet(first: Core, second: Core) -> bool:
     left, right = max(first.left, second.left), min(first.right, second.right)
     if left > right + letter:
         return False
-    for x in (left, (left + right) / 2, right):
-        rows = [float(core.middle(min(max(x, core.left), core.right))) for core in (first, second)]
-        if abs(rows[0] - rows[1]) < letter:
-            return True
-    return False
+    return any(abs(first.level(x) - second.level(x)) < letter for x in (left, (left + right) / 2, right))
 
 
 def _would_hide(first: Core, second: Core) -> bool:
@@ -509,7 +509,7 @@ def _run_on(cores: list[Core], first: Core, second: Core) -> bool:
     before: list[float] = []
     beyond: list[float] = []
     for core in cores:
-        level = float(core.middle(min(max(middle, core.left), core.right)))
+        level = core.level(middle)
         if core.letter < abs(level - row) < 10 * first.letter:
             if core.left < first.right and core.right > second.left:
                 across.append(level)
@@ -548,7 +548,7 @@ def _is_speck(core: Core, cores: list[Core]) -> bool:
 def _onward(core: Core, x: float, slope: float) -> float:
     """The row of the middle at a column, going straight on beyond the ends of the core."""
     end = min(max(x, core.left), core.right)
-    return float(core.middle(end)) + (x - end) * (_chord(core) if _is_long(core) else slope)
+    return core.level(x) + (x - end) * (_chord(core) if _is_long(core) else slope)
 
 
 def _is_long(core: Core) -> bool:

@@ -148,7 +148,7 @@ def test_a_page_that_may_lie_sideways_is_looked_at_both_ways(finder, monkeypatch
         assert len(ways[lies].lines) == len(truth)
 
 
-def test_a_line_goes_on_to_where_writing_is_less_clear(finder, monkeypatch):
+def test_a_line_goes_on_to_where_writing_is_less_clear():
     cells = np.zeros((50, 200), np.float32)
     cells[10:13, 40:120] = 0.9  # 12 pixels high
     cells[10:13, 122:140] = 0.3
