@@ -315,7 +315,9 @@ class _Rest:
     @property
     def ink(self) -> np.ndarray:
         """Mask of the ink that is left."""
-        mask, _ = ink_mask(self.small, self.negative)
+        mask, zoom = ink_mask(self.small, self.negative)
+        if zoom != 1:  # rounded, the page may have come out larger than what is not made smaller once more
+            mask = cv2.resize(mask, self.small.shape[::-1], interpolation=cv2.INTER_NEAREST)
         return np.where(self.taken, 0, mask)
 
     @cached_property

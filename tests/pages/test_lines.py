@@ -100,6 +100,16 @@ def test_other_resolutions(finder, zoom):
     assert_same(finder.find(page).page, [tuple(value * zoom for value in box) for box in truth])
 
 
+@pytest.mark.parametrize("size", [(2067, 2922), (2922, 2067), (2648, 3609)])  # of A4 at 250 dpi, for one
+def test_a_page_that_comes_out_a_row_too_large_when_it_is_made_smaller_is_looked_at_again(finder, size):
+    page = paper()
+    write(page)
+    page = cv2.resize(page, size)
+    found = finder.find(page)
+    assert len(found.page.lines) == len(TEXTS)
+    assert finder.find_sideways(page, found) == ([], [])
+
+
 def assert_at_turned_places(lines: list[Line], truth: list, turn: np.ndarray) -> None:
     assert len(lines) == len(truth)
     for line, (x0, y0, x1, y1) in zip(lines, truth, strict=True):
