@@ -6,7 +6,7 @@ import argparse
 import csv
 import io
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,15 +82,20 @@ def _of_pages(arguments: argparse.Namespace) -> tuple[dict[str, Any], str, list[
     from htr.benchmark.distort import DISTORTIONS
     from htr.benchmark.pages import evaluate_pages, evaluate_texts, load_texts
     from htr.corpora import load_corpus, pages_of
+    from htr.corpora.sample import told_split
+    from htr.files import files_below
 
     source, split = arguments.pages, arguments.split
     values = arguments.weights, split
     about = ["pages", pages_of(source), *([split] if split else [])]
-    if texts := load_texts(Path(source)) if source and not source.startswith("iam:") else []:
+    if texts := load_texts(Path(source), split) if source and not source.startswith("iam:") else []:
         if arguments.leave_out or arguments.distort:
             raise InputError(f"{source}: has plain texts alone; --leave-out and --distort need ALTO or PAGE XML")
         result = evaluate_texts(source, texts, *values, arguments.language)
-        _tell_taught(source, result, lambda: [text.split for text in texts])
+        # Of other splits there may be XML.
+        _tell_taught(
+            source, result, lambda: [told_split(each.relative_to(source)) for each in files_below(Path(source))]
+        )
         return result, texts_table(result), [*about, str(result["count"])]
     distortions = list(DISTORTIONS) if arguments.distort else []
     result = evaluate_pages(source, *values, arguments.leave_out, distortions, arguments.language)
@@ -99,7 +104,7 @@ def _of_pages(arguments: argparse.Namespace) -> tuple[dict[str, Any], str, list[
     return result, pages_table(result), [*about, str(result["count"])]
 
 
-def _tell_taught(corpus: str, result: dict[str, Any], splits: Callable[[], list[str]]) -> None:
+def _tell_taught(corpus: str, result: dict[str, Any], splits: Callable[[], Sequence[str | None]]) -> None:
     """Says so where fine-tuning has taught the weights lines of this folder, of which `splits` tells the splits.
 
     It learns no test lines where others are train lines, by their folders or in a table.

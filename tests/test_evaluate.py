@@ -204,6 +204,10 @@ def test_a_corrected_text_comes_before_what_htr_wrote_of_the_page(run, tmp_path,
     # Beside XML of others, which counts, it is told of, and its encoding harms nothing.
     (tmp_path / "train").mkdir()
     write_page(tmp_path / "train", "page", [("three", boxes[0])])
+    assert run("--pages", tmp_path, "--split", "test", "--out", tmp_path / "test.json")[0] == 0
+    result = json.loads((tmp_path / "test.json").read_text())
+    assert (result["count"], result["scores"]["CER"]["value"]) == (1, pytest.approx(100 / 7))
+    assert "without a text left out" not in caplog.text
     (tmp_path / "page.txt").write_bytes("one été\n".encode("latin-1"))
     del reader.read_page
     assert run("--pages", tmp_path, "--out", tmp_path / "xml.json")[0] == 0

@@ -168,11 +168,11 @@ class PageText(NamedTuple):
     text: str
 
 
-def load_texts(folder: Path) -> list[PageText]:
+def load_texts(folder: Path, split: str | None = None) -> list[PageText]:
     """The pages of a folder, and of those below it, that have a plain text beside them (`page1.txt` of `page1.jpg`).
 
     Pages below folders named train, val and test are of that split, all others of test. Where another program has written ALTO or PAGE
-    XML with texts, that counts, and there are none.
+    XML with texts of pages of the split, or of any if None, that counts, and there are none.
 
     Raises:
         InputError: a text cannot be read, a picture has several pages, or the pictures are of lines.
@@ -180,13 +180,15 @@ def load_texts(folder: Path) -> list[PageText]:
     if not folder.is_dir():
         return []
     pictures = [found for found in pictures_with_texts(folder) if not in_run(found[0], folder)]
-    given = [(stem_of(image), file) for image, file in pictures if has_text(file)]
+    given = [(stem_of(image), image) for image, file in pictures if has_text(file)]
     if not given:
         return []
     pages, doubts = pages_with_xml(folder)
+    pages = [page for page in pages if split in (None, page.split)]
     if any(not page.by_htr and page.has_texts for page in pages):
         known = {page.stem for page in pages if not page.by_htr}
-        if alone := sum(picture not in known for picture, _ in given):
+        of_split = [stem for stem, image in given if split in (None, told_split(image.relative_to(folder)) or "test")]
+        if alone := sum(picture not in known for picture in of_split):
             log.warning(
                 "%s: %s with a plain text alone left out, since others have XML", folder, counted(alone, "page")
             )
@@ -201,7 +203,7 @@ def load_texts(folder: Path) -> list[PageText]:
         name = image.relative_to(folder)
         text = as_seen(read_text(file)) if file else ""
         if not normalise(text):
-            without += 1
+            without += split in (None, told_split(name) or "test")
             continue
         texts.append(PageText(name.with_suffix("").as_posix(), told_split(name) or "test", image, text))
     for text in texts:

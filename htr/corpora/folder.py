@@ -7,6 +7,7 @@ import io
 import logging
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -115,15 +116,17 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
     reader = csv.reader(rows, delimiter=mark, quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL, strict=True)
     samples: list[Sample] = []
     doubts: list[Doubt] = []
-    named: dict[str, tuple[Sample, int]] = {}
-    quoted = again = 0
+    named: dict[str, tuple[Sample, Path, int]] = {}
+    quoted = again = read = 0
     try:
         columns = [name.strip().lower() for name in next(reader, [])]
         if not {"file", "text"} <= set(columns):
             raise InputError(f"{table}: the columns file and text must be named in the first line; name them")
         if twice := [name for name in _COLUMNS if columns.count(name) > 1]:
             raise InputError(f"{table}: the first line names the column {twice[0]} twice; take one of them out")
+        read = reader.line_num
         for fields in reader:
+            begins, read = read + first, reader.line_num
             if not any(map(str.strip, fields)):
                 continue
             try:
@@ -137,9 +140,12 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
                     raise InputError(
                         "goes on in the next row, by a quotation mark; double those that are written, or use lines.tsv"
                     )
-                sample = _sample(row, table.parent, own)
-                said = sample, reader.line_num + first - 1
-                other, earlier = named.setdefault(sample.id, said)
+                sample, image = _sample(row, table.parent, own)
+                other, of, earlier = named.setdefault(sample.id, (sample, image, begins))
+                # Pictures whose names differ in their endings alone may be copies of one, or two.
+                if of != image and other.text != sample.text:
+                    sample = replace(sample, id=f"{sample.id}{image.suffix}")
+                    other, of, earlier = named.setdefault(sample.id, (sample, image, begins))
                 if other.split != sample.split:
                     raise InputError(
                         f"names a picture that is of the split {other.split} in line {earlier}; take one of them out"
@@ -153,8 +159,15 @@ def lines_of_table(table: Path) -> tuple[list[Sample], list[Doubt]]:
                 # With a comma in it or doubled quotes, as spreadsheets put them.
                 quoted += tabs and bool(re.fullmatch(r'".*(,|"").*"', row["text"]))
             except InputError as error:
-                doubts.append(Doubt(f"{table.name}: line {reader.line_num + first - 1}", " ".join(fields), str(error)))
+                row = dict(zip(columns, fields))
+                told = row.get("split", "").strip().lower() or told_split(Path(row.get("file", "").replace("\\", "/")))
+                doubts.append(Doubt(f"{table.name}: line {begins}", " ".join(fields), str(error), told))
     except csv.Error as error:
+        if "unexpected end" in str(error):
+            raise InputError(
+                f"{table}: line {read + first}: has a quotation mark that nothing closes; double those that are written, or use "
+                "lines.tsv"
+            ) from None
         raise InputError(f"{table}: line {reader.line_num + first - 1}: {error}; correct it") from None
     if again:
         log.warning("%s: %s left out, as copies of others", table, counted(again, "row"))
@@ -172,8 +185,8 @@ def _swallowed(text: str, mark: str) -> bool:
     return any(start.suffix.lower() in SUFFIXES for start in starts)
 
 
-def _sample(row: dict[str, str], folder: Path, of_line: bool) -> Sample:
-    """The line of a row; `of_line` says that it is surely one, however long its text is."""
+def _sample(row: dict[str, str], folder: Path, of_line: bool) -> tuple[Sample, Path]:
+    """The line of a row, and its picture; `of_line` says that it is surely one line, however long its text is."""
     named = row["file"].strip()
     if not named:
         raise InputError("names no file; correct it, or take the line out")
@@ -182,7 +195,7 @@ def _sample(row: dict[str, str], folder: Path, of_line: bool) -> Sample:
         named = named.replace("\\", "/")
         image = same_file(folder / named)
     if image is None:
-        raise InputError(f"{folder / named} is not there; put it there, or take the line out")
+        raise InputError(f"names {folder / named}, which is not there; put it there, or take the line out")
     # A line's text may be broken in its cell.
     text = row["text"]
     if not of_line and (_several_lines(text) or len(text) > _LONGEST) and _shows_page(image, text):
@@ -195,12 +208,13 @@ def _sample(row: dict[str, str], folder: Path, of_line: bool) -> Sample:
     told = row.get("split", "").strip().lower() or (None if name.is_absolute() else told_split(name))
     split = told or "test"
     if split not in SPLITS:
-        raise InputError(f"split {split!r} must be one of {', '.join(SPLITS)}; correct it")
+        raise InputError(f"names the split {split!r}, which must be one of {', '.join(SPLITS)}; correct it")
     page = (row["page"] or None) if "page" in row else _folder_of(name)
-    return Sample(
-        name.with_suffix("").as_posix(), normalise(as_seen(row["text"])), split, partial(open_image, image),
+    sample = Sample(
+        without_ending(name).as_posix(), normalise(as_seen(row["text"])), split, partial(open_image, image),
         row.get("writer") or None, page, told is not None,
     )  # fmt: skip
+    return sample, image
 
 
 def pictures_with_texts(folder: Path) -> list[tuple[Path, Path | None]]:
@@ -236,7 +250,7 @@ def pictures_with_texts(folder: Path) -> list[tuple[Path, Path | None]]:
 def text_beside(image: Path) -> Path | None:
     """The `.gt.txt` or `.txt` of a picture's name, without or with its ending, the first that is not empty; None where there is
     none."""
-    texts = [*_texts_beside(image)]
+    texts = [*texts_beside(image)]
     return next(filter(has_text, texts), texts[0] if texts else None)
 
 
@@ -251,11 +265,12 @@ def has_text(file: Path | None) -> bool:
 def texts_without_picture(folder: Path) -> list[Path]:
     """The `.txt` files below a folder that are of no picture there, such as those of a PDF's pages."""
     files = [file for file in files_below(folder) if not in_run(file, folder)]
-    taken = {text for file in files if file.suffix.lower() in SUFFIXES for text in _texts_beside(file)}
+    taken = {text for file in files if file.suffix.lower() in SUFFIXES for text in texts_beside(file)}
     return [file for file in files if file.suffix.lower() == ".txt" and file not in taken]
 
 
-def _texts_beside(image: Path) -> Iterator[Path]:
+def texts_beside(image: Path) -> Iterator[Path]:
+    """The text files of a picture's name, the first that counts first."""
     # What a person made comes before what a program may have made.
     for end in (".gt.txt", ".txt"):
         for name in _names(image):

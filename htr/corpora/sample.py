@@ -95,11 +95,13 @@ class Doubt(NamedTuple):
         line: its name.
         text: what may stand there.
         reason: why not.
+        split: of which it is, where that is told.
     """
 
     line: str
     text: str
     reason: str
+    split: str | None = None
 
 
 class Drawer(Protocol):

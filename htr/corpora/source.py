@@ -23,6 +23,7 @@ from htr.corpora.folder import (
     stem,
     stem_of_row,
     table_of,
+    texts_beside,
     texts_without_picture,
 )
 from htr.corpora.pages import PageTruth, counting, line_samples, pages_with_xml, stem_of, tell_own
@@ -51,12 +52,14 @@ class Source(NamedTuple):
         samples: lines with their texts.
         doubts: lines that were found and are set aside, and files that cannot be used.
         pages: pictures of pages with XML that tells of texts.
+        has_train: whether anything there is of the split train, be it set aside or a picture without a text.
     """
 
     folder: Path
     samples: list[Sample]
     doubts: list[Doubt]
     pages: tuple[Path, ...] = ()
+    has_train: bool = False
 
 
 def _documents_beside(pictures: Sequence[tuple[Path, Path | None]]) -> list[Path]:
@@ -83,7 +86,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     table = table_of(folder)
     samples, doubts = lines_of_table(table) if table else ([], [])
     doubts += [Doubt(file.relative_to(folder).as_posix(), "", _BELOW) for file in _tables_below(folder)]
-    doubts += [Doubt(sample.id, "", _WITHOUT) for sample in samples if not sample.text]
+    doubts += [Doubt(sample.id, "", _WITHOUT, sample.split) for sample in samples if not sample.text]
     samples = [sample for sample in samples if sample.text]
     pages, of_xml = pages_with_xml(folder)
     doubts += of_xml
@@ -104,9 +107,10 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
         empty = sum(not line.text for line in page.page.lines)
         if empty and page.id in taken:
             doubts.append(Doubt(page.id, "", f"has {counted(empty, 'line')} without a text"))
-    doubts += [Doubt(sample.id, sample.text, _LEFTWARDS) for sample in samples if _from_right_to_left(sample.text)]
+    doubts += [Doubt(each.id, each.text, _LEFTWARDS, each.split) for each in samples if _from_right_to_left(each.text)]
     samples = [sample for sample in samples if not _from_right_to_left(sample.text)]
-    without, overruled = 0, []
+    without: list[Path] = []
+    overruled, differing = [], []
     called = {page.stem: page.id for page in pages}
     for image, file in tqdm(pictures, desc="reading pages", leave=False, disable=None):
         # XML may name another one of a page's pictures.
@@ -116,10 +120,11 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
                 overruled.append(name)
             continue
         if file is None:
-            without += not in_run(image, folder)
+            without += [image.relative_to(folder)] * (not in_run(image, folder))
             continue
         try:
             text = as_seen(read_text(file))
+            differing += [other for other in texts_beside(image) if other != file and _says_else(other, [text])]
             if not normalise(text):
                 doubts.append(Doubt(name, "", _WITHOUT))
             elif _from_right_to_left(text):
@@ -138,8 +143,15 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
             "the text beside it is the right one",
             folder, counted(len(overruled), "picture"), overruled[0],
         )  # fmt: skip
+    if differing:
+        log.warning(
+            "%s: %s passed over, since another one counts before, which says something else (%s); take that away if this is the right "
+            "one",
+            folder, counted(len(differing), "text"), differing[0].name,
+        )  # fmt: skip
     if without:
-        log.warning("%s: %d pictures have no text beside them and are left out", folder, without)
+        them = "them" if len(without) > 1 else "it"
+        log.warning("%s: %s without a text beside %s left out", folder, counted(len(without), "picture"), them)
     if unread := _documents_beside(pictures):
         log.warning(
             "%s: %s of the names of pictures cannot be read (%s); save each as plain text (.txt, UTF-8) of the same name",
@@ -157,7 +169,10 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
             "PAGE XML there, or give lines.tsv with columns file and text; without any text, give the folder with --unread alone"
         )
     with_texts = {sample.form for sample in transcribed}
-    return Source(folder, samples, doubts, tuple(page.image for page in pages if page.id in with_texts))
+    # What is set aside goes by its path, or is the row of a table.
+    told = [*(doubt.split or told_split(Path(doubt.line)) for doubt in doubts), *map(told_split, without)]
+    has_train = "train" in (*told, *(sample.split for sample in samples))
+    return Source(folder, samples, doubts, tuple(page.image for page in pages if page.id in with_texts), has_train)
 
 
 def _not_in_table(

@@ -58,8 +58,8 @@ def choose_lines(source: Source, aside: Path, height: int, width_stride: int) ->
     picture's columns, or is far too long or short for its width.
 
     Args:
-        source: the lines. If some are of the split train, those of test are left alone; otherwise all are used but those in a
-            folder called test. Those of val are held out; where none is, or all are, some of them (`hold_out`).
+        source: the lines. If some are of the split train, also of those set aside, those of test are left alone; otherwise all are
+            used but those in a folder called test. Those of val are held out; where none is, or all are, some of them (`hold_out`).
         aside: gets all lines that are set aside, those of the source included.
         height, width_stride: of the network.
 
@@ -70,7 +70,7 @@ def choose_lines(source: Source, aside: Path, height: int, width_stride: int) ->
         InputError: fewer than `FEWEST` lines are left, or none to learn from.
         OSError: `aside` cannot be written.
     """
-    samples, doubts = _fitting(_used(source.samples), height, width_stride)
+    samples, doubts = _fitting(_used(source), height, width_stride)
     doubts = [*source.doubts, *doubts]
     aside.parent.mkdir(parents=True, exist_ok=True)
     write_doubts(aside, doubts)
@@ -137,8 +137,8 @@ def forget_lines(folder: Path) -> None:
 def write_doubts(file: Path, doubts: Iterable[Doubt]) -> None:
     """Writes which lines are set aside."""
     table = io.StringIO(newline="")
-    rows = [[printable(field)[:_LONGEST] for field in doubt] for doubt in doubts]
-    csv.writer(table, dialect="excel-tab").writerows([Doubt._fields, *rows])
+    rows = [[printable(field)[:_LONGEST] for field in doubt[:3]] for doubt in doubts]
+    csv.writer(table, dialect="excel-tab").writerows([Doubt._fields[:3], *rows])
     write_whole(file, table.getvalue())
 
 
@@ -216,8 +216,9 @@ def learn_all(samples: list[Sample]) -> list[Sample]:
     return [*(replace(sample, split="train") for sample in samples), *(s for s in samples if s.split == "val")]
 
 
-def _used(samples: list[Sample]) -> list[Sample]:
-    if any(sample.split == "train" for sample in samples):
+def _used(source: Source) -> list[Sample]:
+    samples = source.samples
+    if source.has_train or any(sample.split == "train" for sample in samples):
         used = [sample for sample in samples if sample.split != "test"]
         if len(used) < len(samples):
             left = counted(len(samples) - len(used), "line")

@@ -153,7 +153,7 @@ def report(outcome: Outcome) -> str:
         "## More lines?",
         markdown_table(["learnt lines", "CER on held-out lines"], [[row["lines"], f"{row['CER']:.2f} %"] for row in outcome.curve]),
     ]  # fmt: skip
-    if outcome.new:
+    if outcome.new and not outcome.kept:
         parts.append(f"New characters: {named(outcome.new)} ({len(outcome.new)}).")
     if outcome.mended:
         rows = [

@@ -213,7 +213,9 @@ def _pages(source: Path) -> list[Task]:
         files, _, _ = find_files([str(source)], None)
     except InputError:  # there are none
         return []
-    tasks, _ = find_all_pages({file: files[file] for file in parted_by_text(source, files)[0]}, None)
+    tasks, broken = find_all_pages({file: files[file] for file in parted_by_text(source, files)[0]}, None)
+    if broken:
+        log.warning("%s: %s that cannot be read left out", source, counted(len(broken), "file"))
     random.Random(0).shuffle(tasks)
     return tasks
 

@@ -113,7 +113,7 @@ def test_fields_that_excel_leaves_out_at_the_end_of_rows_are_empty(folder):
     ("name", "table", "complaint"),
     [
         ("lines.tsv", "file\tname\na.png\tx\n", "lines.tsv: the columns file and text must be named"),
-        ("lines.tsv", "file\ttext\na.png\tone\nb.png\ttwo\n", "line 3: .*b.png is not there"),
+        ("lines.tsv", "file\ttext\na.png\tone\nb.png\ttwo\n", "line 3: names .*b.png, which is not there"),
         ("lines.tsv", "file\ttext\na.png\n", "line 2: has more or fewer fields"),
         ("lines.tsv", "file\ttext\na.png\tone\ttwo\n", "line 2: has more or fewer fields"),
         ("lines.csv", "file;split;text\na.png;val\n", "line 2: has more or fewer fields"),
@@ -128,11 +128,25 @@ def test_fields_that_excel_leaves_out_at_the_end_of_rows_are_empty(folder):
             "line 3: names a picture that has another text in line 2",
         ),
         ("lines.tsv", "file\ttext\n\tone\n", "line 2: names no file; correct it"),
-        ("lines.tsv", "file\ttext\tsplit\na.png\tone\tdev\n", "split 'dev' must be one of train, val, test"),
+        (
+            "lines.tsv",
+            "file\ttext\tsplit\na.png\tone\tdev\n",
+            "line 2: names the split 'dev', which must be one of train, val, test",
+        ),
         ("lines.tsv", "file\ttext\n", "has no lines with a text"),
-        ("lines.csv", "sep=;\nfile;text\na.png;one\nb.png;two\n", "lines.csv: line 4: .*b.png is not there"),
-        ("lines.csv", 'file,text\na.png,"one\n', "lines.csv: line 2: unexpected end of data; correct it"),
-        ("lines.csv", 'sep=;\nfile;text\na.png;"one\n', "lines.csv: line 3: unexpected end of data; correct it"),
+        (
+            "lines.csv",
+            "sep=;\nfile;text\na.png;one\nb.png;two\n",
+            "lines.csv: line 4: names .*b.png, which is not there",
+        ),
+        ("lines.csv", 'file,text\na.png,"one\n', "lines.csv: line 2: has a quotation mark that nothing closes"),
+        ("lines.csv", 'sep=;\nfile;text\na.png;"one\n', "lines.csv: line 3: has a quotation mark that nothing closes"),
+        (
+            "lines.csv",
+            'file,text\na.png,one\na.png,"one\na.png,one\na.png,one\n',
+            "lines.csv: line 3: has a quotation mark that nothing closes; double those that are written",
+        ),
+        ("lines.csv", 'file,text\na.png,"o"ne\n', "lines.csv: line 2: .* correct it"),
         ("lines.csv", "file,text,text\na.png,one,two\n", "lines.csv: the first line names the column text twice"),
         (
             "lines.csv",
@@ -144,6 +158,18 @@ def test_fields_that_excel_leaves_out_at_the_end_of_rows_are_empty(folder):
 def test_bad_tables_are_named(folder, name, table, complaint):
     (folder / name).write_text(table)
     with pytest.raises(InputError, match=complaint):
+        rows(folder)
+
+
+def test_pictures_whose_names_differ_after_the_last_dot_are_not_one(folder):
+    cv2.imwrite(str(folder / "a.jpg"), np.full((40, 200), 255, np.uint8))
+    for number in (1, 2):
+        (folder / f"MS.{number}").write_bytes((folder / "a.png").read_bytes())
+    table = "file\ttext\na.png\tone\na.jpg\ttwo\nMS.1\tthree\nMS.2\tfour\na.jpg\ttwo\n"
+    (folder / "lines.tsv").write_text(table)
+    assert [row[:2] for row in rows(folder)] == [("a", "one"), ("a.jpg", "two"), ("MS.1", "three"), ("MS.2", "four")]
+    (folder / "lines.tsv").write_text(table + "a.jpg\tfive\n")
+    with pytest.raises(InputError, match="line 7: names a picture that has another text in line 3"):
         rows(folder)
 
 
@@ -325,7 +351,7 @@ def test_a_text_of_a_page_without_line_breaks_is_no_line(folder):
 
 def test_a_text_where_the_file_should_be_is_named(folder):
     (folder / "lines.csv").write_text(f"text,file\na.png,{'all that stands in this line ' * 10}\n")
-    with pytest.raises(InputError, match="lines.csv: line 2: .* is not there"):
+    with pytest.raises(InputError, match="lines.csv: line 2: names .*, which is not there"):
         rows(folder)
 
 

@@ -91,6 +91,15 @@ def test_scripts_from_right_to_left_are_set_aside_before_pages_are_read(page):
     ]
 
 
+def test_two_texts_of_a_picture_that_differ_are_told_of(tmp_path, caplog):
+    for name, texts in {"a": ("one", "two"), "b": ("three", "three "), "c": ("four", "")}.items():
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((60, 700), 128, np.uint8))
+        (tmp_path / f"{name}.gt.txt").write_text(texts[0])
+        (tmp_path / f"{name}.txt").write_text(texts[1])
+    assert [row[1] for row in rows(load_source(tmp_path, None))] == ["one", "three", "four"]
+    assert "1 text passed over, since another one counts before, which says something else (a.txt)" in caplog.text
+
+
 def test_texts_of_no_picture_are_told_of(page, caplog):
     folder, read_page = page
     (folder / "page.png.txt").write_text("\n".join(TEXTS))
@@ -220,12 +229,12 @@ def test_a_page_in_a_table_is_told_of_and_its_text_beside_it_counts(page):
     folder, read_page = page
     text = "\n".join(TEXTS)
     (folder / "lines.csv").write_text(f'file,text\npage.png,"{text}"\n')
-    with pytest.raises(InputError, match="line 5: is the text of a page, not of a line; put it into page.txt"):
+    with pytest.raises(InputError, match="line 2: is the text of a page, not of a line; put it into page.txt"):
         load_corpus(f"lines:{folder}")
     (folder / "page.txt").write_text(text)
     source = load_source(folder, read_page)
     assert [sample.text for sample in source.samples] == TEXTS
-    assert [doubt.line for doubt in source.doubts] == ["lines.csv: line 5"]
+    assert [doubt.line for doubt in source.doubts] == ["lines.csv: line 2"]
 
 
 def test_a_page_for_which_the_memory_is_too_small_does_not_stop_the_others(page):
@@ -279,7 +288,7 @@ def test_what_cannot_be_used_is_set_aside_and_stops_nothing_else(page):
     reasons = {doubt.line: doubt.reason for doubt in source.doubts}
     assert list(reasons) == ["lines.csv: line 3", "lines.csv: line 4", "lost.xml", "torn.xml", "a", "many"]
     for name, reason in (
-        ("lines.csv: line 3", "is not there"), ("lines.csv: line 4", "must be one of"), ("lost.xml", "its picture"),
+        ("lines.csv: line 3", "which is not there"), ("lines.csv: line 4", "must be one of"), ("lost.xml", "its picture"),
         ("torn.xml", "not well-formed"), ("a", "not a text file in UTF-8"), ("many", "has 2 pages"),
     ):  # fmt: skip
         assert reason in reasons[name]
@@ -385,7 +394,7 @@ def test_a_row_of_a_table_without_a_text_is_told(tmp_path):
     (tmp_path / "lines.tsv").write_text("file\ttext\na.png\t \nb.png\tsome words\n")
     source = load_source(tmp_path, None)
     assert rows(source) == [("b", "some words", None)]
-    assert source.doubts == [("a", "", "has no text")]
+    assert [doubt[:3] for doubt in source.doubts] == [("a", "", "has no text")]
 
 
 def test_pictures_without_a_text_are_counted_but_not_those_of_a_run(tmp_path, caplog):
@@ -395,7 +404,7 @@ def test_pictures_without_a_text_are_counted_but_not_those_of_a_run(tmp_path, ca
     (tmp_path / "my.run" / "begun.json").touch()
     (tmp_path / "a.txt").write_text("some words")
     assert rows(load_source(tmp_path, None)) == [("a", "some words", None)]
-    assert "2 pictures have no text beside them and are left out" in caplog.text
+    assert "2 pictures without a text beside them left out" in caplog.text
     assert "cannot be read" not in caplog.text
     (tmp_path / "b.docx").touch()
     load_source(tmp_path, None)

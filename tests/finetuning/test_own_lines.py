@@ -89,6 +89,28 @@ def test_train_lines_that_are_all_set_aside_are_refused(tmp_path):
         kept(tmp_path, marked)
 
 
+@pytest.mark.parametrize("form", ["text", "no text", "table", "XML"])
+def test_test_lines_are_not_learnt_where_nothing_of_train_can_be_used(tmp_path, form, caplog):
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        for number, sample in enumerate(embedded_lines(split, 9)):
+            cv2.imwrite(str(tmp_path / split / f"{number}.png"), sample.image())
+            if split == "test":
+                (tmp_path / split / f"{number}.txt").write_text(sample.text)
+            elif form == "text":
+                (tmp_path / split / f"{number}.txt").write_bytes("caf\u00e9".encode("cp1252"))
+            elif form == "XML":
+                (tmp_path / split / f"{number}.xml").write_text("<PcGts><Page>")
+    if form == "table":
+        rows = [f"{number}.png\tone\ttrain\ntest/{number}.png\tone\ttest\n" for number in range(9)]
+        (tmp_path / "lines.tsv").write_text("file\ttext\tsplit\n" + "".join(rows))
+    source = load_source(tmp_path, lambda _: None)
+    assert len(source.samples) == 9
+    with pytest.raises(InputError, match=r"has 0 lines to learn from and to check by, too few"):
+        choose_lines(source, tmp_path / "set-aside.tsv", 64, 8)
+    assert "9 lines of the split test (or of none) left alone" in caplog.text
+
+
 def test_whole_pages_are_held_out():
     samples = lines(60, pages=6)
     held = hold_out(samples)
@@ -122,7 +144,7 @@ def test_a_long_line_that_was_chosen_is_not_taken_for_a_page_afterwards(tmp_path
     (folder.parent / BEGUN).write_text("{}")
     assert len(written_lines(folder)) == len(load_corpus(f"lines:{folder}")) == 9
     (folder / "pictures" / "00003.png").unlink()
-    with pytest.raises(InputError, match=r"lines\.tsv: line 5: .*00003\.png is not there"):
+    with pytest.raises(InputError, match=r"lines\.tsv: line 5: names .*00003\.png, which is not there"):
         written_lines(folder)
 
 

@@ -47,6 +47,7 @@ def test_lines_of_pages_without_a_text_are_found(tmp_path, caplog, capsys):
     assert (found[pages.index("line")].image() == samples[0].image()).all()
     assert "1 picture with a text passed over" in caplog.text
     assert capsys.readouterr().err.count("broken.png: not a picture that can be read") == 1
+    assert "letters: 1 file that cannot be read left out" in caplog.text
     assert caplog.text.count("cut.png: damaged or cut short") == caplog.text.count("cut.png") == 1
 
 
@@ -100,7 +101,7 @@ def test_of_a_table_the_rows_without_a_text_and_pictures_beside_them_are_unread(
     (tmp_path / "letters" / "lines.tsv").write_text("\n".join([*rows, "gone.png\t"]))
     reader = load("small", "none")
     assert keep_unread(find_unread(tmp_path / "letters"), tmp_path / "unread", [], reader) == 4
-    assert "gone.png is not there" in caplog.text
+    assert "gone.png, which is not there" in caplog.text
     found = {key_of(sample.image()) for sample in lines_of_table(tmp_path / "unread" / "lines.tsv")[0]}
     assert found == {key_of(sample.image()) for sample in samples[2:]}
     monkeypatch.setattr(unread, "MOST", 3)
