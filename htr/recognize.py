@@ -217,9 +217,14 @@ def _show(content: bytes) -> None:
     """Prints UTF-8, whatever the screen's encoding is: in another, XML would be broken."""
     if sys.stdout is None:
         raise InputError("there is no screen to write to; give --out DIR")
-    sys.stdout.flush()
-    sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:  # who reads along has seen enough
+        raise
+    except OSError as error:
+        raise InputError(f"the output cannot be written ({error.strerror}); make room, or give --out DIR") from None
 
 
 def _targets(task: Task, out: Path, suffixes: Iterable[str]) -> list[Path]:
