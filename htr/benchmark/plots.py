@@ -108,7 +108,8 @@ class Plot:
         self._ranked = True
 
     def counted_on_a_logarithmic_scale(self, counts: Sequence[int]) -> None:
-        """Sets the x axis for these numbers."""
+        """Sets the x axis for these numbers, and says so."""
+        self.axes.set_xlabel(f"{self.axes.get_xlabel()} (logarithmic)")
         self.axes.set_xscale("log")
         self.axes.set_xticks(counts, [f"{count:,}" for count in counts])
         self.axes.minorticks_off()

@@ -229,7 +229,7 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
         yield Text(f"{command} ({made_by}) gave {', '.join(files)}.")
     weights = {result["weights"]["sha256"]: result["weights"] for result in measured}
     yield Table(
-        ["weights", "SHA-256", "seed", "averaged"],
+        ["weights", "SHA-256", "seed", "made of"],
         [
             [entry["file"], f"`{sha}`", str(entry["training"].get("seed", "")), _averaged(entry["training"])]
             for sha, entry in weights.items()
@@ -292,7 +292,8 @@ def _averaged(training: dict[str, Any]) -> str:
     files = " and ".join(f"`{entry['sha256'][:8]}`" for entry in averaged)
     if "shares" in training:
         return f"{files}, side by side, with shares of {' and '.join(f'{share:.2g}' for share in training['shares'])}"
-    return f"{files}, norms measured of {counted(training['norms']['lines'], 'line')}"
+    norms = counted(training["norms"]["lines"], "line")
+    return f"{files}, norms measured of {norms}" if len(averaged) > 1 else f"{files} with norms measured of {norms}"
 
 
 def _versions(result: Result) -> str:

@@ -83,31 +83,28 @@ def in_short(lines: list[Result], pages: list[Result], taught: list[Result]) -> 
     usual = [result for result in tested(lines) if reader_of(result) == DEFAULT]
     rows = []
     for result in {result["name"]: result for result in usual}.values():
-        scores = "scores_with_language" if result["language"] else "scores"
-        over_writers = result.get(f"{scores}_over_writers")
-        rate = {**result[scores]["CER"], **(over_writers["CER"] if over_writers else {})}
         known = "other lines of this collection" if has_seen(result, collection_of(result["data"])) else ""
         if known and from_another_reader(result):
             known += ", perhaps these too"
-        rows.append(
-            _expected(result["name"], result["data"], result["lines"], known, rate, "" if over_writers else "¹")
-        )
+        rows.append(_expected(result["name"], result["data"], result["lines"], known, *_over_writers(result)))
     starts: dict[str, Result] = {}
     for result in taught:
         name = collection_of(result["data"])
         if not has_seen(result, name):
             starts[name] = max(starts.get(name, result), result, key=lambda start: start["date"])
     for name, result in starts.items():
-        known = f"no line of this collection (`{reader_of(result)}`)"
-        # Measured by themselves, they were read by newer code and language models.
-        alone = measured_alone(result, lines)
+        alone = _best_unseeing(result, lines)
+        known = f"no line of this collection (`{reader_of(alone or result)}`)"
         if not alone and (others := exchanged_models(result)):
             known += f", with another language model ({', '.join(others)})"
         elif name in _IN_MODELS:
             known += "; the language models have read the texts of its train lines"
-        count = alone["lines"] if alone else None
-        rate = (alone["scores_with_language"] if alone else result["start"]["test with language"])["CER"]
-        rows.append(_expected(f"{name} test", result["data"], count, known, rate, "¹"))
+        rate, mark = _over_writers(alone) if alone else (result["start"]["test with language"]["CER"], "¹")
+        # The same lines have as many characters.
+        count = next(
+            (line["lines"] for line in tested(lines) if line["scores"]["CER"]["total"] == rate.get("total")), None
+        )
+        rows.append(_expected(f"{name} test", result["data"], count, known, rate, mark))
     if not rows:
         return
     yield Heading(2, "In short")
@@ -116,8 +113,8 @@ def in_short(lines: list[Result], pages: list[Result], taught: list[Result]) -> 
     )
     yield Table(["lines", "what they are", "how many", "what the reader knows", "CER", "one wrong character in"], rows)
     yield Text(
-        "The interval tells where the figure would lie with other writers or pages; ¹: with other lines of the same ones, which is "
-        "too narrow."
+        f"The interval tells where the figure would lie with other writers or pages; ¹: fewer than {FEWEST} of them are known, "
+        "so that it tells where it would lie with other lines of the same ones, which is too narrow."
     )
     for page in pages:
         if reader_of(page) == DEFAULT and page["scores"] and not page["split"]:
@@ -141,6 +138,29 @@ def measured_alone(taught: Result, lines: list[Result]) -> Result | None:
         and collection_of(result["data"]) == collection_of(taught["data"])
     ]
     return alone[-1] if alone else None
+
+
+def _over_writers(result: Result) -> tuple[dict[str, float], str]:
+    """The CER as users read, with the interval over writers or pages, or, where these are not known, over lines and with a mark."""
+    scores = "scores_with_language" if result["language"] else "scores"
+    over_writers = result.get(f"{scores}_over_writers")
+    return {**result[scores]["CER"], **(over_writers["CER"] if over_writers else {})}, "" if over_writers else "¹"
+
+
+def _best_unseeing(taught: Result, lines: list[Result]) -> Result | None:
+    """Of results of weights that never saw a collection the best, unless what a fine-tuning starts from is better and was not measured
+    by itself, by newer code and language models."""
+    if same := measured_alone(taught, lines):
+        return same
+    name = collection_of(taught["data"])
+    others = [
+        result
+        for result in tested(lines)
+        if result["language"] and collection_of(result["data"]) == name and not has_seen(result, name)
+    ]
+    rates = [result["scores_with_language"]["CER"]["value"] for result in others]
+    best = min(zip(rates, others), key=lambda pair: pair[0], default=(math.inf, None))
+    return best[1] if best[0] < taught["start"]["test with language"]["CER"]["value"] else None
 
 
 def _expected(name: str, data: str, count: int | None, known: str, rate: dict[str, float], mark: str) -> list[str]:
@@ -337,7 +357,7 @@ def _together(lines: list[Result]) -> Iterator[Block]:
         rates = [group["CER"] or math.nan for group in groups]
         plot.line([100 - group["confidence"] for group in groups], rates, result["name"])
         said.append(f"{result['name']}: {_said(groups, 'confidence', 'CER')}")
-    plot.axes.plot(_DOUBTS, _DOUBTS, color="#777777", linestyle=":", label="as many wrong as it says")
+    plot.axes.plot(_DOUBTS, _DOUBTS, color="#777777", linestyle=":", label="100 % minus confidence")
     plot.axes.set(xscale="log", yscale="log")
     plot.axes.set_xticks(_DOUBTS, [f"{100 - doubt:g}" for doubt in _DOUBTS])
     plot.axes.set_yticks(_DOUBTS, [f"{doubt:g}" for doubt in _DOUBTS])
@@ -347,7 +367,8 @@ def _together(lines: list[Result]) -> Iterator[Block]:
     yield Text(
         "Each mark is a tenth of a collection's lines, the surest on the right; marks without any error are left out. The confidence "
         "of a line is the mean over its characters of what the network thinks of them, without the language models. On the dotted "
-        "line, the rest to 100 % would be wrong; it is mostly less, as the language models mend some, but not in the least sure lines."
+        "line, as much is wrong as the confidence lacks of 100 %; marks below it are of lines with fewer errors, as language models "
+        "mend some. Both axes are stretched towards few errors."
     )
 
 

@@ -44,7 +44,7 @@ def curves(result: dict[str, Any]) -> dict[str, list[Point]]:
     """CER against labelled lines for each variant that has runs, few lines first."""
     found: dict[str, dict[int, list[float]]] = {variant: defaultdict(list) for variant in result["variants"]}
     for run in result["runs"]:
-        if run["train_lines"]:
+        if run["train_lines"] > 0:
             found[run["variant"]][run["train_lines"]].append(run["scores"]["CER"]["value"])
     return {
         variant: [
@@ -231,12 +231,12 @@ def _value(value: Any) -> str:
 def _learning(result: dict[str, Any]) -> str:
     """Validation CER against epochs, or minutes where these end the runs, for each variant's first run with the most lines.
 
-    Nothing where no run has looked twice, or where there are more variants than one can tell apart.
+    Nothing where no run has looked three times, of which a curve is made, or where there are more variants than one can tell apart.
     """
     along = "minutes" if result["config"].get("minutes") else "epoch"
     chosen: list[dict[str, Any]] = []
     for variant in result["variants"]:
-        runs = [run for run in result["runs"] if run["variant"] == variant and len(run["curve"]) > 1]
+        runs = [run for run in result["runs"] if run["variant"] == variant and len(run["curve"]) > 2]
         chosen += [max(runs, key=lambda run: run["train_lines"])] if runs else []
     if not 1 <= len(chosen) <= plots.DISTINCT:
         return ""

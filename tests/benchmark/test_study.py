@@ -196,7 +196,7 @@ def result_of(variants):
 def test_how_fast_the_variants_learn_is_drawn(tmp_path):
     result = result_of({"nothing": {10: [80], 100: [70]}, "synthetic": {50: [40]}})
     for run in result["runs"]:
-        run["curve"] = [{"epoch": 1, "minutes": 0.5, "val_cer": 90}, {"epoch": 2, "minutes": 1, "val_cer": 70}]
+        run["curve"] = [{"epoch": 1 + look, "minutes": look, "val_cer": 90 - 10 * look} for look in range(3)]
     (tmp_path / "study.json").write_text(json.dumps(result))
     write_page(tmp_path / "study.json")
     picture = (tmp_path / "plots" / "s-learning.svg").read_text()
@@ -207,6 +207,12 @@ def test_how_fast_the_variants_learn_is_drawn(tmp_path):
     write_page(tmp_path / "study.json")
     picture = (tmp_path / "plots" / "s-learning.svg").read_text()
     assert "minutes of training" in picture and "100 lines" not in picture
+    # Two looks make no curve.
+    (tmp_path / "plots" / "s-learning.svg").unlink()
+    for run in result["runs"]:
+        run["curve"] = run["curve"][:2]
+    (tmp_path / "study.json").write_text(json.dumps(result))
+    assert "s-learning" not in write_page(tmp_path / "study.json").read_text()
 
 
 def test_variants_with_one_number_of_lines_are_ranked(tmp_path):
