@@ -674,6 +674,20 @@ def test_what_is_printed_is_utf_8_on_any_screen(scans):
     assert done.stdout.decode() == "œuvre é", done.stderr
 
 
+def test_an_output_that_cannot_be_written_is_told_with_what_was_read(scans, read, reader, monkeypatch):
+    class Full:
+        def flush(self):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    for number in (20, 21):
+        page(number).save(scans / f"{number}.png")
+    monkeypatch.setattr("sys.stdout", Full())
+    code, _, err = read(scans)
+    assert code == 2
+    assert "pages: 0 read, 2 left" in err
+    assert err.endswith("error: the output cannot be written (No space left on device); make room, or give --out DIR\n")
+
+
 def test_a_full_disk_is_said_in_one_sentence(read, reader, monkeypatch, tmp_path, scans):
     def full(path, content):
         path.touch()

@@ -390,6 +390,25 @@ def test_fine_tuning_and_transcripts_are_told_of(folder):
     assert (
         "(20 pages of iam, htr default): with line breaks, 179 of 182 lines got their text and 1 another one." in page
     )
+    # Or, if they read it better, other weights that never saw it, with the interval over its writers.
+    for cer, expected in (
+        (56.5, "(`default`) | 55.50 [54.50, 56.50]¹"),
+        (54.5, "(`mine 55555555`) | 54.50 [1.00, 99.00]"),
+    ):
+        named = {"file": "mine.safetensors", "sha256": "5" * 64, "training": {}}
+        language = {"name": "auto", "models": {"english.npz": "1" * 64}}
+        helped = {name: {**rates, "value": cer} for name, rates in lines_result()["scores"].items()}
+        over_writers = {name: {**rates, "low": 1.0, "high": 99.0} for name, rates in helped.items()}
+        other = lines_result(
+            weights=named,
+            language=language,
+            scores_with_language=helped,
+            scores_with_language_over_writers=over_writers,
+        )
+        (folder / "other.json").write_text(json.dumps(other))
+        draw_report(folder)
+        short = (folder / "report.md").read_text().partition("## Who reads")[0]
+        assert f"| no line of this collection {expected} | 2 |" in short
 
 
 def test_fine_tunings_with_other_numbers_of_lines_are_drawn_together(folder):
