@@ -26,6 +26,8 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the new weights file (.safetensors)")
     arguments = parser.parse_args()
+    if len(arguments.files) < 2:
+        parser.error(f"{arguments.files[0]}: is one recogniser alone; give two or more")
     new_weights_file(arguments.out)
     # Loaded late, so that --help and mistyped arguments answer at once.
     from htr.training.averaging import join

@@ -182,6 +182,8 @@ def test_the_first_of_recognisers_side_by_side_says_which_characters_are_read(we
 def test_recognisers_that_cannot_be_side_by_side_are_named(weights, tmp_path, command_line):
     first = weights("first.safetensors", 1)
     larger, out = weights("larger.safetensors", 3, lstm_units=16), tmp_path / "out.safetensors"
+    code, _, err = command_line(join.main, first, "--out", out)
+    assert code == 2 and "is one recogniser alone; give two or more" in err
     code, _, err = command_line(join.main, first, larger, "--out", out)
     assert code == 2 and f"{larger}: its lstm_units is another" in err and "differ in their encoder alone" in err
     for shares in ([1], [0.5, 0.4], [1.5, -0.5], ["nan", "nan"]):
