@@ -55,7 +55,8 @@ def find_page(picture: np.ndarray, finder: LineFinder, sure: Sure, upright: bool
     cut = cache(partial(crop_line, picture))
     found = _best_read(finder.find_ways(picture), cut, sure)
     if not upright and _is_inverted(found, cut, sure):
-        found = finder.find(picture, (2 + found.quarters) % 4)
+        inverted = finder.find(picture, (2 + found.quarters) % 4)
+        found = inverted if inverted.written else found  # specks have no right way up
     behind = _other_side(picture, found.written, cut, sure)
     if behind:
         note = f"{counted(len(behind), 'line')} of the other side, whose ink shows through, left out"
@@ -143,7 +144,9 @@ def _read_better_inverted(lines: Sequence[Line], cut: Cut, sure: Sure) -> list[b
 def _with_turned(found: Found, ways: Sequence[Sequence[Line]], cut: Cut, sure: Sure) -> Page:
     """The page with the lines that are turned against it and read so surely that they are no mistake, each way in a region of its own,
     and without what was taken for lines in their place."""
-    lines = [line for way in ways for line in way]
+    # Two ways of looking may find the very same line.
+    ways = [[line for line in way if line not in chain(*ways[:number])] for number, way in enumerate(ways)]
+    lines = [*chain(*ways)]
     beneath = {line: [piece for piece in found.written if _overlap(piece, line)] for line in lines}
     pieces = list(dict.fromkeys(chain(*beneath.values())))
     how_sure = dict(zip(lines + pieces, sure([cut(line) for line in lines + pieces])))

@@ -77,3 +77,32 @@ def test_lines_that_cross_or_lie_side_by_side_aslant_do_not_overlap():
     assert finding._overlap(
         slanted[0], Line(((300, 130), (200, 120)), ((300, 150), (200, 140), (200, 100), (300, 110)))
     )
+
+
+def test_a_line_that_two_ways_of_looking_find_stands_once():
+    upright, turned = _line(100, 100, 700), _line(100, 300, 700)
+    found = Found([Outline(upright, upright, 18.0, False)], (600, 900), 0, (600, 900))
+    same = Line(turned.baseline, turned.polygon)
+    page = finding._with_turned(found, [[turned], [same]], lambda line: _picture(90, 90), _sure)
+    assert [region.lines for region in page.regions] == [(upright,), (turned,)]
+
+
+class _Finder:
+    """Finds one line as the page lies, and nothing upside down."""
+
+    line = _line(100, 100, 700)
+
+    def find_ways(self, picture):
+        return (Found([Outline(self.line, self.line, 18.0, False)], (600, 900), 0, (600, 900)),)
+
+    def find(self, picture, quarters):
+        return Found([], (600, 900), quarters, (600, 900))
+
+    def find_sideways(self, picture, found):
+        return [], []
+
+
+def test_a_page_on_which_nothing_is_found_upside_down_is_not_turned(monkeypatch):
+    monkeypatch.setattr(finding, "_is_inverted", lambda *_: True)
+    page = finding.find_page(np.full((600, 900), 255, np.uint8), _Finder(), _sure, upright=False)
+    assert page.lines == [_Finder.line] and page.turn == 0
