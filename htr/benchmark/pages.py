@@ -179,16 +179,19 @@ def load_texts(folder: Path, split: str | None = None) -> list[PageText]:
     """
     if not folder.is_dir():
         return []
-    pictures = [found for found in pictures_with_texts(folder) if not in_run(found[0], folder)]
-    given = [(stem_of(image), image) for image, file in pictures if has_text(file)]
+    pictures = [
+        (image, file, told_split(image.relative_to(folder)) or "test")
+        for image, file in pictures_with_texts(folder)
+        if not in_run(image, folder)
+    ]
+    given = [(stem_of(image), its_split) for image, file, its_split in pictures if has_text(file)]
     if not given:
         return []
     pages, doubts = pages_with_xml(folder)
     pages = [page for page in pages if split in (None, page.split)]
     if any(not page.by_htr and page.has_texts for page in pages):
         known = {page.stem for page in pages if not page.by_htr}
-        of_split = [stem for stem, image in given if split in (None, told_split(image.relative_to(folder)) or "test")]
-        if alone := sum(picture not in known for picture in of_split):
+        if alone := sum(picture not in known and split in (None, its_split) for picture, its_split in given):
             log.warning(
                 "%s: %s with a plain text alone left out, since others have XML", folder, counted(alone, "page")
             )
@@ -199,13 +202,12 @@ def load_texts(folder: Path, split: str | None = None) -> list[PageText]:
             folder,
         )
     texts, without = [], 0
-    for image, file in pictures:
-        name = image.relative_to(folder)
+    for image, file, its_split in pictures:
         text = as_seen(read_text(file)) if file else ""
         if not normalise(text):
-            without += split in (None, told_split(name) or "test")
+            without += split in (None, its_split)
             continue
-        texts.append(PageText(name.with_suffix("").as_posix(), told_split(name) or "test", image, text))
+        texts.append(PageText(image.relative_to(folder).with_suffix("").as_posix(), its_split, image, text))
     for text in texts:
         if (count := count_pages(text.image)) > 1:
             raise InputError(f"{text.image}: has {count} pages; save each of them as a picture with a text of its own")

@@ -231,7 +231,7 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
     yield Table(
         ["weights", "SHA-256", "seed", "made of"],
         [
-            [entry["file"], f"`{sha}`", str(entry["training"].get("seed", "")), _averaged(entry["training"])]
+            [entry["file"], f"`{sha}`", str(entry["training"].get("seed", "")), _made_of(entry["training"])]
             for sha, entry in weights.items()
         ],
     )
@@ -284,7 +284,7 @@ def _other_code(shown: list[Result]) -> Iterator[Block]:
             )
 
 
-def _averaged(training: dict[str, Any]) -> str:
+def _made_of(training: dict[str, Any]) -> str:
     """Of what weights are the average: of a fine-tuning in its own words, else by the checksums of files."""
     averaged = training.get("averaged", "")
     if isinstance(averaged, str):
@@ -292,8 +292,7 @@ def _averaged(training: dict[str, Any]) -> str:
     files = " and ".join(f"`{entry['sha256'][:8]}`" for entry in averaged)
     if "shares" in training:
         return f"{files}, side by side, with shares of {' and '.join(f'{share:.2g}' for share in training['shares'])}"
-    norms = counted(training["norms"]["lines"], "line")
-    return f"{files}, norms measured of {norms}" if len(averaged) > 1 else f"{files} with norms measured of {norms}"
+    return f"{files}, norms measured of {counted(training['norms']['lines'], 'line')}"
 
 
 def _versions(result: Result) -> str:

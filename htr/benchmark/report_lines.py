@@ -130,21 +130,8 @@ def in_short(lines: list[Result], pages: list[Result], taught: list[Result]) -> 
 def measured_alone(taught: Result, lines: list[Result]) -> Result | None:
     """What the weights that a fine-tuning starts from make of the same test lines, with language, where they were measured by
     themselves."""
-    alone = [
-        result
-        for result in tested(lines)
-        if result["language"]
-        and reader_of(result) == reader_of(taught)
-        and collection_of(result["data"]) == collection_of(taught["data"])
-    ]
+    alone = [result for result in _with_language(taught, lines) if reader_of(result) == reader_of(taught)]
     return alone[-1] if alone else None
-
-
-def _over_writers(result: Result) -> tuple[dict[str, float], str]:
-    """The CER as users read, with the interval over writers or pages, or, where these are not known, over lines and with a mark."""
-    scores = "scores_with_language" if result["language"] else "scores"
-    over_writers = result.get(f"{scores}_over_writers")
-    return {**result[scores]["CER"], **(over_writers["CER"] if over_writers else {})}, "" if over_writers else "¹"
 
 
 def _best_unseeing(taught: Result, lines: list[Result]) -> Result | None:
@@ -152,15 +139,26 @@ def _best_unseeing(taught: Result, lines: list[Result]) -> Result | None:
     by itself, by newer code and language models."""
     if same := measured_alone(taught, lines):
         return same
+
+    def rate(result: Result) -> float:
+        return result["scores_with_language"]["CER"]["value"]
+
+    others = [result for result in _with_language(taught, lines) if not has_seen(result, collection_of(taught["data"]))]
+    best = min(others, key=rate, default=None)
+    return best if best and rate(best) < taught["start"]["test with language"]["CER"]["value"] else None
+
+
+def _with_language(taught: Result, lines: list[Result]) -> list[Result]:
+    """Results, with language, of the collection that a fine-tuning is of."""
     name = collection_of(taught["data"])
-    others = [
-        result
-        for result in tested(lines)
-        if result["language"] and collection_of(result["data"]) == name and not has_seen(result, name)
-    ]
-    rates = [result["scores_with_language"]["CER"]["value"] for result in others]
-    best = min(zip(rates, others), key=lambda pair: pair[0], default=(math.inf, None))
-    return best[1] if best[0] < taught["start"]["test with language"]["CER"]["value"] else None
+    return [result for result in tested(lines) if result["language"] and collection_of(result["data"]) == name]
+
+
+def _over_writers(result: Result) -> tuple[dict[str, float], str]:
+    """The CER as users read, with the interval over writers or pages, or, where these are not known, over lines and with a mark."""
+    scores = "scores_with_language" if result["language"] else "scores"
+    over_writers = result.get(f"{scores}_over_writers")
+    return {**result[scores]["CER"], **(over_writers["CER"] if over_writers else {})}, "" if over_writers else "¹"
 
 
 def _expected(name: str, data: str, count: int | None, known: str, rate: dict[str, float], mark: str) -> list[str]:

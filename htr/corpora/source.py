@@ -52,14 +52,14 @@ class Source(NamedTuple):
         samples: lines with their texts.
         doubts: lines that were found and are set aside, and files that cannot be used.
         pages: pictures of pages with XML that tells of texts.
-        has_train: whether anything there is of the split train, be it set aside or a picture without a text.
+        leaves_train: whether something of the split train is not among the samples, but set aside, or a picture without a text.
     """
 
     folder: Path
     samples: list[Sample]
     doubts: list[Doubt]
     pages: tuple[Path, ...] = ()
-    has_train: bool = False
+    leaves_train: bool = False
 
 
 def _documents_beside(pictures: Sequence[tuple[Path, Path | None]]) -> list[Path]:
@@ -120,7 +120,8 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
                 overruled.append(name)
             continue
         if file is None:
-            without += [image.relative_to(folder)] * (not in_run(image, folder))
+            if not in_run(image, folder):
+                without.append(image.relative_to(folder))
             continue
         try:
             text = as_seen(read_text(file))
@@ -170,9 +171,9 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
         )
     with_texts = {sample.form for sample in transcribed}
     # What is set aside goes by its path, or is the row of a table.
-    told = [*(doubt.split or told_split(Path(doubt.line)) for doubt in doubts), *map(told_split, without)]
-    has_train = "train" in (*told, *(sample.split for sample in samples))
-    return Source(folder, samples, doubts, tuple(page.image for page in pages if page.id in with_texts), has_train)
+    left = [*(doubt.split or told_split(Path(doubt.line)) for doubt in doubts), *map(told_split, without)]
+    images = tuple(page.image for page in pages if page.id in with_texts)
+    return Source(folder, samples, doubts, images, leaves_train="train" in left)
 
 
 def _not_in_table(

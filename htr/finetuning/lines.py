@@ -218,7 +218,7 @@ def learn_all(samples: list[Sample]) -> list[Sample]:
 
 def _used(source: Source) -> list[Sample]:
     samples = source.samples
-    if source.has_train or any(sample.split == "train" for sample in samples):
+    if source.leaves_train or any(sample.split == "train" for sample in samples):
         used = [sample for sample in samples if sample.split != "test"]
         if len(used) < len(samples):
             left = counted(len(samples) - len(used), "line")
