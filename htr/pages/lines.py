@@ -25,7 +25,11 @@ from htr.pages.segmenter import ALIGNMENT, STRIDE, Segmenter, load_segmenter
 SEEN_PIXELS = 1_000_000
 """What the segmenter sees of a page: A4 at 100 dpi."""
 
+_CLOSER_PIXELS = 4_000_000  # what it sees at most of a page whose lines are many or small
+
 _UNLIKELY = 0.1  # a page that lies sideways no more likely than so does not
+_SEEN_SMALL = 9.0  # pixels of small letters below which a page that was made smaller is looked at closer
+_CLOSER = 14.0  # pixels that they have then
 _SMALL = 6.0  # pixels of small letters below which a picture is enlarged
 _ENLARGED = 12.0  # pixels to which they are enlarged
 _MAX_ENLARGEMENT = 4.0
@@ -258,8 +262,17 @@ class LineFinder:
         return writing, print_, turns[0].softmax(0).tolist()
 
     def _look(self, picture: np.ndarray) -> _Seen:
-        """Runs the segmenter on a picture."""
-        zoom = min(1.0, (SEEN_PIXELS / picture.size) ** 0.5)
+        """Runs the segmenter on a picture, and once more, closer, if the letters were seen small, as of registers and small notes."""
+        seen = self._see(picture, SEEN_PIXELS)
+        letter, _ = _typical(seen.cores)
+        if seen.zoom == 1 or not 0 < letter < _SEEN_SMALL:
+            return seen
+        closer = self._see(picture, min(_CLOSER_PIXELS, round(SEEN_PIXELS * (_CLOSER / letter) ** 2)))
+        return closer._replace(sideways=seen.sideways, likely=seen.likely)
+
+    def _see(self, picture: np.ndarray, pixels: int) -> _Seen:
+        """Runs the segmenter on a picture, made smaller, to so many pixels, if it has more."""
+        zoom = min(1.0, (pixels / picture.size) ** 0.5)
         size = max(1, round(picture.shape[1] * zoom)), max(1, round(picture.shape[0] * zoom))
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         writing, print_, (_, left, _, right) = self._maps(small)

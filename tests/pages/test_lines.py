@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from htr.corpora.embedded import embedded_lines, sample_page
 from htr.fonts import font_path
+from htr.pages import lines as lines_module
 from htr.pages.containers import Line, Page, Region
 from htr.pages.images import open_image
 from htr.pages.ink import find_rules
@@ -108,6 +109,18 @@ def test_a_page_that_comes_out_a_row_too_large_when_it_is_made_smaller_is_looked
     found = finder.find(page)
     assert len(found.page.lines) == len(TEXTS)
     assert finder.find_sideways(page, found) == ([], [])
+
+
+def test_small_writing_on_a_large_sheet_is_looked_at_closer(finder, monkeypatch):
+    sheet, font = Image.fromarray(paper(5000, 3600)), ImageFont.truetype(font_path("Kalam"), 30)
+    for number in range(40):
+        row, column = divmod(number, 4)
+        words = (f"{number + 7}", "yes", "Ohio", "Margaret")[(row + column) % 4]
+        ImageDraw.Draw(sheet).text((400 + 700 * column, 2000 + 46 * row), words, fill=40, font=font, anchor="ls")
+    page = np.array(sheet)
+    assert len(finder.find(page).outlines) >= 38
+    monkeypatch.setattr(lines_module, "_SEEN_SMALL", 0.0)
+    assert len(finder.find(page).outlines) < 20
 
 
 def assert_at_turned_places(lines: list[Line], truth: list, turn: np.ndarray) -> None:
