@@ -253,13 +253,13 @@ def _refuse_same_results(tasks: Sequence[Task], out: Path) -> None:
             )
 
 
-def read_pages(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence[Maker]) -> Iterator[Result]:
+def read_pages(reader: Reader, tasks: Sequence[Task], dpi: int | None, makers: Sequence[Maker]) -> Iterator[Result]:
     """Reads page by page; `dpi` is that of pages of PDF files."""
     for task in tasks:
         yield _read_page(reader, task, dpi, makers)
 
 
-def read_lines(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence[Maker]) -> Iterator[Result]:
+def read_lines(reader: Reader, tasks: Sequence[Task], dpi: int | None, makers: Sequence[Maker]) -> Iterator[Result]:
     """Reads pictures of one line each, many at once; `dpi` is that of pages of PDF files."""
     chunk: list[tuple[Task, Image.Image | InputError, np.ndarray | None]] = []
     pixels = 0
@@ -280,7 +280,7 @@ def read_lines(reader: Reader, tasks: Sequence[Task], dpi: int, makers: Sequence
             chunk, pixels = [], 0
 
 
-def _read_page(reader: Reader, task: Task, dpi: int, makers: Sequence[Maker]) -> Result:
+def _read_page(reader: Reader, task: Task, dpi: int | None, makers: Sequence[Maker]) -> Result:
     try:
         picture = open_page(task.file, task.number, dpi, task.name)
         with naming(task.name):

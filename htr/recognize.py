@@ -132,7 +132,10 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--resume", action="store_true", help="go on: pass over pages whose results are in DIR")
     parser.add_argument(
-        "--dpi", type=int, default=PDF_DPI, metavar="N", help=f"pixels per inch of PDF pages (default: {PDF_DPI})"
+        "--dpi",
+        type=int,
+        metavar="N",
+        help=f"pixels per inch of PDF pages (default: {PDF_DPI}, or those of coarser scans)",
     )
     add_weights(parser)
     add_language(parser)
@@ -143,7 +146,7 @@ def _arguments() -> argparse.Namespace:
                 raise InputError(f"--{option}: needs a folder of results; give --out DIR")
         if arguments.format == "pdf":
             raise InputError("--format pdf: cannot be shown on the screen; give --out DIR")
-    if not 20 <= arguments.dpi <= 2400:
+    if arguments.dpi is not None and not 20 <= arguments.dpi <= 2400:
         raise InputError(f"--dpi {arguments.dpi}: must be from 20 to 2400")
     return arguments
 

@@ -18,7 +18,7 @@ from htr.errors import InputError
 from htr.files import make_writable
 from htr.messages import counted
 from htr.pages.containers import Page
-from htr.pages.images import PDF_DPI, grey
+from htr.pages.images import grey
 
 if TYPE_CHECKING:
     from htr.finetuning.suggestion import Candidate
@@ -64,7 +64,7 @@ def main() -> int:
         raise InputError(
             f"{arguments.files[0]}: no lines of handwriting were found that nobody has transcribed; give other pages"
         )
-    gone = write_lines(chosen, out, PDF_DPI)
+    gone = write_lines(chosen, out)
     for error in gone.values():
         complain(error)
     chosen = [candidate for candidate in chosen if candidate.task not in gone]
@@ -116,7 +116,7 @@ def _candidates(reader: Reader, given: _Given) -> tuple[list[Candidate], list[st
     known = keys_of(given.transcribed)
     candidates: list[Candidate] = []
     unread = []
-    pages = read_pages(reader, given.tasks, PDF_DPI, [_key_of_page, keys_of_lines])
+    pages = read_pages(reader, given.tasks, None, [_key_of_page, keys_of_lines])
     for task, page, keys in tqdm(pages, total=len(given.tasks), unit=" pages", disable=None):
         if isinstance(page, InputError):
             complain(page)

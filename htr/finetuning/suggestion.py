@@ -82,13 +82,12 @@ def keys_of_lines(page: Page, picture: Image.Image) -> bytes:
     return " ".join(key_of(crop_line(page_picture, line)) for line in page.lines).encode()
 
 
-def write_lines(chosen: Sequence[Candidate], folder: Path, dpi: int) -> dict[Task, InputError]:
+def write_lines(chosen: Sequence[Candidate], folder: Path) -> dict[Task, InputError]:
     """Writes each line as a picture in a folder of its page, with what was read in a `.txt` of its name, to be corrected.
 
     Args:
         chosen: the lines.
         folder: where the pages' folders go.
-        dpi: of pages of PDF files, as they were read.
 
     Returns:
         Pages that can no longer be opened, whose lines are left out, and why.
@@ -99,7 +98,7 @@ def write_lines(chosen: Sequence[Candidate], folder: Path, dpi: int) -> dict[Tas
     # Put in place at the end: killed on the way, the same command finds the folder as empty as before.
     try:
         with tempfile.TemporaryDirectory(prefix=".", dir=folder) as partial:
-            gone = _write(chosen, Path(partial), dpi)
+            gone = _write(chosen, Path(partial))
             for page in sorted(Path(partial).iterdir()):
                 page.rename(folder / page.name)
             return gone
@@ -109,14 +108,14 @@ def write_lines(chosen: Sequence[Candidate], folder: Path, dpi: int) -> dict[Tas
         ) from None
 
 
-def _write(chosen: Sequence[Candidate], folder: Path, dpi: int) -> dict[Task, InputError]:
+def _write(chosen: Sequence[Candidate], folder: Path) -> dict[Task, InputError]:
     by_page: dict[Task, list[Candidate]] = defaultdict(list)
     for candidate in chosen:
         by_page[candidate.task].append(candidate)
     gone: dict[Task, InputError] = {}
     for task, candidates in by_page.items():
         try:
-            picture = grey(np.asarray(open_page(task.file, task.number, dpi, task.name)))
+            picture = grey(np.asarray(open_page(task.file, task.number, name=task.name)))
         except InputError as error:  # as it could be when it was read
             gone[task] = error
             continue

@@ -37,7 +37,7 @@ from htr.finetuning.lines import forget_lines, key_of, write_lines, written_line
 from htr.messages import counted
 from htr.pages.containers import Line
 from htr.pages.crop import crop_line, looks_like_line
-from htr.pages.images import PDF_DPI, can_hold_writing, grey, open_image, open_page
+from htr.pages.images import can_hold_writing, grey, open_image, open_page
 from htr.reader import Reader
 
 log = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ def _lines_of(unread: Unread, reader: Reader, labelled: set[str], but: Collectio
     tasks = [task for task in unread.pages if task.result.as_posix() not in but]
     for task in tqdm(tasks, desc="finding unread lines", unit=" pages", leave=False, disable=None):
         try:
-            page = open_page(task.file, task.number, PDF_DPI, task.name)
+            page = open_page(task.file, task.number, name=task.name)
             with naming(task.name):
                 pictures = _pictures(grey(np.asarray(page)), reader, labelled)
         except InputError as error:

@@ -15,8 +15,14 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PLANAR_CONFIGURATION
-from pypdfium2 import PdfDocument, PdfiumError
-from pypdfium2.raw import FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
+from pypdfium2 import PdfDocument, PdfiumError, PdfPage
+from pypdfium2.raw import (
+    FPDF_ERR_PASSWORD,
+    FPDF_ERR_SECURITY,
+    FPDF_PAGEOBJ_IMAGE,
+    FPDF_PAGEOBJ_TEXT,
+    FPDFPage_GetAnnotCount,
+)
 
 from htr.errors import InputError, first_line
 
@@ -30,7 +36,10 @@ MAX_PAGES = 10_000
 """Most pages that a file may have: damaged files claim millions."""
 
 PDF_DPI = 200
-"""Pixels per inch at which pages of a PDF are drawn if nothing else is said."""
+"""Pixels per inch at which pages of a PDF are drawn if nothing else is said; fewer where such a page is a scan of fewer."""
+
+# A scan fills so much of its page, and has so many pixels at least (A4 at 150 dpi), or it would be drawn too small to be read well.
+_FILLED, _ENOUGH = 0.9, 2_200_000
 
 _OF_JPEG = ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".jpf", ".jpx"
 _OF_HEIC = ".heic", ".heif"
@@ -75,7 +84,7 @@ def open_image(source: Path | str | bytes, name: str | None = None) -> np.ndarra
     with _opened(source, name) as document:
         if (pages := _count(document)) > 1:
             raise InputError(f"has {pages} pages; save each as a file of its own")
-        return grey(np.asarray(_page(document, 1, PDF_DPI)))
+        return grey(np.asarray(_page(document, 1, None)))
 
 
 def count_pages(source: Path | str | bytes, name: str | None = None) -> int:
@@ -103,7 +112,7 @@ def pdf_creator(file: Path) -> str:
 
 
 def open_page(
-    source: Path | str | bytes, number: int = 1, dpi: float = PDF_DPI, name: str | None = None
+    source: Path | str | bytes, number: int = 1, dpi: float | None = None, name: str | None = None
 ) -> Image.Image:
     """Opens one page of a file as a viewer shows it.
 
@@ -113,7 +122,8 @@ def open_page(
     Args:
         source: path of the file, or the file's bytes.
         number: of the page, from 1.
-        dpi: pixels per inch at which a page of a PDF is drawn.
+        dpi: pixels per inch at which a page of a PDF is drawn; if None, `PDF_DPI`, or as many as the scan has that the page consists
+            of, if these are fewer.
         name: what messages call the page; the path if not given.
 
     Returns:
@@ -254,7 +264,7 @@ def _count(document: Image.Image | PdfDocument) -> int:
     return pages
 
 
-def _page(document: Image.Image | PdfDocument, number: int, dpi: float) -> Image.Image:
+def _page(document: Image.Image | PdfDocument, number: int, dpi: float | None) -> Image.Image:
     if isinstance(document, PdfDocument):
         return _draw(document, number, dpi)
     _go_to(document, number)
@@ -313,8 +323,8 @@ def _frames(image: Image.Image) -> Iterator[Exception | None]:
                 image.seek(0)
                 yield None
             return
-        except UserWarning as error:
-            yield error
+        except UserWarning:
+            yield InputError("damaged or cut short within its list of pages; copy it again")
             return
         except (OSError, SyntaxError, ValueError, TypeError, KeyError) as error:
             pages += 1
@@ -338,11 +348,14 @@ def _no_page(number: int) -> InputError:
     return InputError(f"has no page {number}; ask for one that it has, the first is 1")
 
 
-def _draw(document: PdfDocument, number: int, dpi: float) -> Image.Image:
+def _draw(document: PdfDocument, number: int, dpi: float | None) -> Image.Image:
     if not 1 <= number <= len(document):
         raise _no_page(number)
     page = document[number - 1]
     try:
+        if min(page.get_size()) <= 0:
+            raise InputError("shows nothing, as its crop box lies outside of it; export it again")
+        dpi = dpi or min(PDF_DPI, _fineness(page))
         width, height = (math.ceil(side * dpi / 72) for side in page.get_size())
         _check_size(width, height)
         if width * height > MAX_PIXELS:
@@ -359,6 +372,30 @@ def _draw(document: PdfDocument, number: int, dpi: float) -> Image.Image:
         page.close()
     picture.info = {"dpi": (float(dpi), float(dpi))}
     return picture
+
+
+def _fineness(page: PdfPage) -> float:
+    """The pixels per inch of a page that is nothing but a scan, with its text perhaps, of pixels enough; infinite for others.
+
+    Programs that put a photograph into a PDF may make the page as many points large as it has pixels, 72 to the inch.
+    """
+    parts = list(page.get_objects(max_depth=1))
+    scans = [part for part in parts if part.type == FPDF_PAGEOBJ_IMAGE]
+    only_scans = all(part.type == FPDF_PAGEOBJ_TEXT for part in parts if part not in scans)
+    if not scans or not only_scans or FPDFPage_GetAnnotCount(page):
+        return math.inf
+    width, height = page.get_size()
+    finest = 0.0
+    filled = False
+    for scan in scans:
+        matrix, pixels = scan.get_matrix(), scan.get_px_size()
+        sides = math.hypot(matrix.a, matrix.b), math.hypot(matrix.c, matrix.d)
+        if min(sides) <= 0:
+            continue
+        filled = filled or sides[0] * sides[1] > _FILLED * width * height
+        finest = max(finest, *(72 * count / side for count, side in zip(pixels, sides)))
+    enough = width * height * (finest / 72) ** 2 >= _ENOUGH
+    return finest if filled and enough else math.inf
 
 
 def by_worth(endings: Iterable[str]) -> list[str]:

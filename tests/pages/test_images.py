@@ -444,6 +444,35 @@ def test_pages_of_a_pdf_are_drawn_at_a_resolution():
     assert open_image(pdf((72, 36))).shape == (100, 200)
 
 
+def scan(tmp_path, width, height, more=lambda canvas: None):
+    """A PDF with one page that is a picture of that size, and as many points large, and more."""
+    Image.fromarray(np.full((height, width), 200, np.uint8)).save(tmp_path / "scan.png")
+    file = io.BytesIO()
+    canvas = Canvas(file, pagesize=(width, height))
+    canvas.drawImage(str(tmp_path / "scan.png"), 0, 0, width, height)
+    more(canvas)
+    canvas.showPage()
+    canvas.save()
+    return file.getvalue()
+
+
+def test_a_scan_in_a_pdf_is_drawn_no_larger_than_it_is(tmp_path):
+    file = scan(tmp_path, 1600, 2000, lambda canvas: canvas.drawString(0, 0, "its text"))
+    page = open_page(file)
+    assert (page.size, page.info["dpi"]) == ((1600, 2000), (72, 72))
+    assert open_page(file, dpi=144).size == (3200, 4000)
+    # One of few pixels, and one beside which something is drawn, are not read the better for being drawn small.
+    assert open_page(scan(tmp_path, 720, 1080)).size == (2000, 3000)
+    drawn = scan(tmp_path, 1600, 2000, lambda canvas: canvas.line(0, 0, 500, 500))
+    assert open_page(drawn).size == (4445, 5556)
+
+
+def test_a_page_of_a_pdf_that_shows_nothing_is_named():
+    file = pdf((360, 144)).replace(b"/MediaBox", b"/CropBox [ 400 400 500 500 ] /MediaBox")
+    with pytest.raises(InputError, match="shows nothing, as its crop box lies outside of it; export it again"):
+        open_page(file)
+
+
 def test_a_turned_page_of_a_pdf_is_drawn_as_a_viewer_shows_it():
     file = pdf((360, 144)).replace(b"/Rotate 0", b"/Rotate 90")
     page = open_page(file, dpi=72)
