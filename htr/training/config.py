@@ -198,7 +198,7 @@ def checked(kind: type[Values], values: dict[str, Any], origin: str) -> Values:
         origin: where they stand, for messages.
 
     Raises:
-        InputError: a key that does not exist (named, with the nearest one) or is missing, a value of the wrong kind.
+        InputError: a key that does not exist (named, with the nearest one) or is missing, a value of the wrong kind or out of range.
     """
     types = get_type_hints(kind)
     for key, value in values.items():
@@ -213,7 +213,10 @@ def checked(kind: type[Values], values: dict[str, Any], origin: str) -> Values:
     for fld in dataclasses.fields(kind):
         if fld.name not in values and fld.default is dataclasses.MISSING and fld.default_factory is dataclasses.MISSING:
             raise InputError(f"{origin}: has no value for {fld.name}; give {fld.name}=…")
-    return kind(**values)
+    try:
+        return kind(**values)
+    except InputError as error:
+        raise InputError(f"{origin}: {error}") from None
 
 
 def _parsed(text: str) -> Any:

@@ -172,5 +172,5 @@ def _deciding(config: Config) -> dict[str, Any]:
         values["passes"] = {label(name): passes for name, passes in config.passes.items()}
         # The order of what draws lines decides which lines are drawn.
         values["drawn"] = [(label(name), lines) for name, lines in config.drawn.items()]
-        values["start"] = config.start and Path(config.start).name
+        del values["start"]  # the weights count, not their name, and are part of what is learnt
     return values

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import logging
 import warnings
 from pathlib import Path
@@ -82,6 +84,12 @@ def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
 def check_options(config: Config) -> None:
     """Raises `InputError` where one of Lightning's options would spoil what is learnt, or leave the end without a look at it."""
     options = config.trainer
+    known = inspect.signature(L.Trainer).parameters
+    for name in options.keys() - known:
+        near = difflib.get_close_matches(str(name), known, 1)
+        raise InputError(
+            f"trainer: Lightning's Trainer has no option {name}{f'; did you mean {near[0]}?' if near else ''}"
+        )
     for name in _ENDS & options.keys():
         limits = "epochs or minutes; give one of these" if hasattr(config, "minutes") else "epochs; give these"
         raise InputError(f"trainer: {name}: training ends by {limits}")
@@ -139,28 +147,27 @@ def fit(
         try:
             trainer.fit(module, data, ckpt_path=checkpoint)
         except SystemExit:  # what Lightning makes of Ctrl-C, and of the signal to end
-            _say_stopped()
+            say_stopped()
         except MisconfigurationException as error:
             raise InputError(f"trainer: {first_line(error)}; see the options of Lightning's Trainer") from None
         except (OSError, RuntimeError, MemoryError, cv2.error) as error:
             if trainer.received_sigterm:  # which the processes that load lines may have followed first
-                _say_stopped()
+                say_stopped()
             if isinstance(error, torch.OutOfMemoryError) or memory_short(error):
                 raise InputError(
                     f"{trainer.default_root_dir}: memory is short; give {smaller} or fewer workers, and another run= (to "
                     "htr.finetune, another --out)"
                 ) from None
-            # PyTorch's writer of files does not say why it failed.
-            if not isinstance(error, OSError) and "PytorchStreamWriter" not in str(error):
+            if not isinstance(error, OSError):
                 raise
-            reason = getattr(error, "strerror", None) or "the disk may be full"
+            reason = error.strerror or "the disk may be full"
             raise InputError(
                 f"{trainer.default_root_dir}: the run cannot be written ({reason}); make room, and the same command goes on "
                 "from the last whole epoch"
             ) from None
 
 
-def _say_stopped() -> NoReturn:
+def say_stopped() -> NoReturn:
     log.warning("stopped; the same command goes on from the last whole epoch")
     raise KeyboardInterrupt from None
 
@@ -172,8 +179,14 @@ class WholeStates(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        with written_whole(Path(path)) as partial:
-            torch.save(checkpoint, partial)
+        # Given a path, PyTorch would not say why it cannot write.
+        with written_whole(Path(path)) as partial, partial.open("wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from None
+                raise
 
 
 class Progress(TQDMProgressBar):

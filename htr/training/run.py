@@ -28,7 +28,7 @@ from htr.network import BESIDE, Recogniser, build_encoder, load_all_pretrained
 from htr.training.config import TrainConfig
 from htr.training.data import Lines
 from htr.training.folder import claim, fingerprint, finished, refuse_gone
-from htr.training.loop import check_options, fit, make_trainer
+from htr.training.loop import check_options, fit, make_trainer, say_stopped
 from htr.training.module import Training
 from htr.training.norms import measure_norms
 from htr.weights import Header, Weights, load_weights, save_weights, sha256
@@ -98,7 +98,15 @@ def train(config: TrainConfig, settle: bool = False) -> dict[str, Any]:
             if sample.split == "train":
                 learnt_lines.setdefault(name, {})[id(sample)] = sample
         if settle and learnt_lines and trainer.world_size == 1:
-            _settle(config, {name: list(found.values()) for name, found in learnt_lines.items()}, trainer, lines, best)
+            try:
+                _settle(
+                    config, {name: list(found.values()) for name, found in learnt_lines.items()}, trainer, lines, best
+                )
+            except (
+                SystemExit,
+                KeyboardInterrupt,
+            ):  # the former is what Lightning makes of Ctrl-C, and of the signal to end
+                say_stopped()
         elif settle and learnt_lines and trainer.is_global_zero:
             log.warning(
                 "norms were not measured anew, as there were several processes; python -m htr.average %s --data %s --out FILE does so",
@@ -352,6 +360,10 @@ class BestWeights(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         for name, value in state_dict.items():
             setattr(self, name, value)
+        if self.epoch and not self.path.is_file():
+            raise InputError(
+                f"{self.path}: is gone, though the run goes on from it; put it back, or delete the folder to train again"
+            )
         # The process may have ended after it wrote weights and before the state.
         facts = load_weights(self.path).header.training if self.path.is_file() else {}
         if facts.get("best_epoch", 0) > self.epoch:

@@ -2,6 +2,7 @@ import csv
 import errno
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -140,19 +141,19 @@ def test_other_weights_in_the_place_of_a_finished_run_are_not_taken_for_its_own(
         train(replace(config, run=str(moved)))
 
 
-def test_a_state_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+def test_a_state_that_cannot_be_written_leaves_the_one_before(tmp_path):
     state = tmp_path / "last.ckpt"
     WholeStates().save_checkpoint({"steps": 1}, state)
 
-    def half(checkpoint, file):
-        Path(file).write_bytes(b"PK half of it")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     trainer = make_trainer(TrainConfig(run="run", data=["sample"], trainer={"accelerator": "cpu"}), tmp_path)
     assert isinstance(trainer.strategy.checkpoint_io, WholeStates)
-    monkeypatch.setattr(torch, "save", half)
-    with pytest.raises(OSError, match="No space"):
-        WholeStates().save_checkpoint({"steps": 2}, state)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            WholeStates().save_checkpoint({"steps": torch.zeros(100_000)}, state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert torch.load(state) == {"steps": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
