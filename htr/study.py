@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from htr.cli import run
+from htr.errors import InputError
 from htr.files import make_writable
 
 
@@ -32,9 +33,15 @@ def main() -> None:
     from htr.benchmark.study_page import write_page
 
     require_plots()
-    if not arguments.draw:
-        for file in arguments.files:
+    for file in arguments.files:
+        if not arguments.draw:
             load_study(file)  # all of them are good before the first one runs
+        elif file.suffix in (".yaml", ".yml"):
+            raise InputError(
+                f"{file}: is a study; give its result, such as reports/{file.stem}.json, or leave out --draw to run it"
+            )
+    if len({file.stem for file in arguments.files}) < len(arguments.files) and not arguments.draw:
+        raise InputError("two of the studies have the same name, by which their results are told apart; rename one")
     for file in arguments.files:
         page = write_page(file if arguments.draw else run_study(file, arguments.out))
         print(f"written to {page}")

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from htr.files import write_whole
 from htr.metrics import align
@@ -98,6 +99,11 @@ def write_plots(blocks: Iterable[Block], folder: Path) -> list[Path]:
     return list(written)
 
 
+def linked(file: str) -> str:
+    """A link, as in Markdown, to a file beside the page."""
+    return f"[{file}]({quote(file)})"
+
+
 def as_markdown(blocks: Iterable[Block]) -> str:
     """The report in Markdown, without pictures of lines."""
     parts = []
@@ -110,7 +116,7 @@ def as_markdown(blocks: Iterable[Block]) -> str:
             case Table(header, rows):
                 parts.append(markdown_table(header, rows))
             case Plot(_, alt, name):
-                parts.append(f"![{alt}](plots/{name}.svg)")
+                parts.append(f"![{alt}](plots/{quote(name)}.svg)")
     return "\n\n".join(parts) + "\n"
 
 

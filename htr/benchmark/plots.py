@@ -47,8 +47,10 @@ class Plot:
         import matplotlib
         from matplotlib.figure import Figure
 
-        # The same results give the same file.
-        self._style = {"svg.hashsalt": "htr", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11}
+        # The same results give the same file. Names of collections are no formulas.
+        self._style = {
+            "svg.hashsalt": "htr", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11, "text.parse_math": False,
+        }  # fmt: skip
         with matplotlib.rc_context(self._style):
             self._figure = Figure((5.6, 3.8), layout="constrained")
             self.axes: Axes = self._figure.add_subplot()
@@ -75,7 +77,7 @@ class Plot:
             marker=_MARKS[mark],
             markersize=5,
             capsize=3,
-            label=label,
+            label=f"\u200b{label}" if label.startswith("_") else label,  # which Matplotlib would not name
         )
         self._drawn += 1
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from htr.benchmark import plots
-from htr.benchmark.blocks import Block, Heading, Plot, Table, Text, as_html, write_report
+from htr.benchmark.blocks import Block, Heading, Plot, Table, Text, as_html, linked, write_report
 from htr.benchmark.report_lines import accuracy, in_short, overview, tested
 from htr.benchmark.report_speed import own_hand, speed, whole_pages
 from htr.benchmark.results import (
@@ -98,7 +98,7 @@ def _report(results: Results, folder: Path, examples: Sequence[str] | None) -> I
     _name_machines(read)
     _name_machines(trained, read)
     _name_lines([*lines, *peers])
-    dates = sorted(result["date"] for result in [*shown, *results.study])
+    dates = sorted(filter(None, (result["date"] for result in [*shown, *results.study])))
     yield Text(
         f"Measured from {dates[0]} to {dates[-1]}. Every figure but the published ones stands in a result file; they are named at "
         "the end, with the commands that repeat them. Error rates are in percent, in brackets the 95 % interval (bootstrap over "
@@ -224,7 +224,7 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
     rows: dict[tuple[str, str], list[str]] = {}
     for result in measured:
         key = (f"`{result['command']}`", _made_by(result, reasons, not alike))
-        rows.setdefault(key, []).append(f"[{result['file name']}]({result['file name']})")
+        rows.setdefault(key, []).append(linked(result["file name"]))
     for (command, made_by), files in rows.items():
         yield Text(f"{command} ({made_by}) gave {', '.join(files)}.")
     weights = {result["weights"]["sha256"]: result["weights"] for result in measured}
@@ -246,7 +246,7 @@ def _origin(results: Results, shown: list[Result]) -> Iterator[Block]:
             ["study", "command", "machine and code"],
             [
                 [
-                    f"[{result['file name']}]({result['file name']})",
+                    linked(result["file name"]),
                     f"`{result['command']}`",
                     "; ".join(sorted({_made_by(run, reasons, not alike) for run in result["runs"]})),
                 ]

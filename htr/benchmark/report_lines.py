@@ -325,20 +325,22 @@ def _without_writers(lines: list[Result]) -> Iterator[Block]:
 
 def _together(lines: list[Result]) -> Iterator[Block]:
     """What is best seen of all collections in one picture."""
-    usual = [result for result in lines if reader_of(result) == DEFAULT] or lines
-    usual = {result["name"]: result for result in usual}.values()  # one machine's tells as much as another's
+    # One machine's tells as much as another's.
+    shown = {(result["name"], reader_of(result)): result for result in lines}
+    alone = len({reader for _, reader in shown}) == 1
+    usual = {name if alone else f"{name}, {reader}": result for (name, reader), result in shown.items()}
     plot, said = plots.Plot("characters of the line", "CER, %"), []
-    for result in usual:
+    for name, result in usual.items():
         steps = result["details"]["lengths"]
         # A gap where there are too few lines.
         rates = [step["CER"] if step["lines"] >= _FEWEST_OF_A_LENGTH else math.nan for step in steps]
-        plot.line([(step["from"] + step["to"]) / 2 for step in steps], rates, result["name"])
+        plot.line([(step["from"] + step["to"]) / 2 for step in steps], rates, name)
         of_lengths = (
             f"{step['from']} to {step['to']} characters {rate:.1f}"
             for step, rate in zip(steps, rates)
             if not math.isnan(rate)
         )
-        said.append(f"{result['name']}: {', '.join(of_lengths)}")
+        said.append(f"{name}: {', '.join(of_lengths)}")
     yield Plot(plot.svg(), f"CER in percent against the length of the line. {'. '.join(said)}.", "length")
     yield Text(
         "How much of the text, surest lines first, can be taken without checking, in percent, by the CER that one puts up with "
@@ -346,15 +348,15 @@ def _together(lines: list[Result]) -> Iterator[Block]:
     )
     yield Table(
         ["lines", *(f"at most {most} %" for most in _PUT_UP_WITH)],
-        [[result["name"], *(_accepted(result, most) for most in _PUT_UP_WITH)] for result in usual],
+        [[name, *(_accepted(result, most) for most in _PUT_UP_WITH)] for name, result in usual.items()],
     )
     plot, said = plots.Plot("mean confidence of lines, %", "CER, %"), []
-    for result in usual:
+    for name, result in usual.items():
         groups = result["details"]["confidence"]
         # Zero has no place on a logarithmic scale.
         rates = [group["CER"] or math.nan for group in groups]
-        plot.line([100 - group["confidence"] for group in groups], rates, result["name"])
-        said.append(f"{result['name']}: {_said(groups, 'confidence', 'CER')}")
+        plot.line([100 - group["confidence"] for group in groups], rates, name)
+        said.append(f"{name}: {_said(groups, 'confidence', 'CER')}")
     plot.axes.plot(_DOUBTS, _DOUBTS, color="#777777", linestyle=":", label="100 % minus confidence")
     plot.axes.set(xscale="log", yscale="log")
     plot.axes.set_xticks(_DOUBTS, [f"{100 - doubt:g}" for doubt in _DOUBTS])
@@ -410,11 +412,7 @@ def _accepted(result: Result, most: float) -> str:
     curve = accepted["curve"]
     # Its points are alike in lines.
     lines = [-(-(index + 1) * result["lines"] // len(curve)) for index in range(len(curve))]
-    shares = [
-        point["share"]
-        for point, count in zip(curve, lines)
-        if point["CER"] <= most and count >= min(FEWEST_ACCEPTED, result["lines"])
-    ]
+    shares = [point["share"] for point, count in zip(curve, lines) if point["CER"] <= most and count >= FEWEST_ACCEPTED]
     return f"{max(shares):.0f}" if shares else "none"
 
 

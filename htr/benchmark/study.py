@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -77,6 +78,10 @@ def load_study(path: Path) -> tuple[Study, list[Cell]]:
     Raises:
         InputError: no such file, or a value that does not do.
     """
+    if path.stem == "report":
+        raise InputError(
+            f"{path}: its page would take the place of the benchmark's report; give the study another name"
+        )
     values = read_values(path)
     if isinstance(values.get("variants"), dict):
         values["variants"] = {str(name): changes or {} for name, changes in values["variants"].items()}
@@ -158,7 +163,7 @@ def run_study(path: Path, folder: Path) -> Path:
 
     Raises:
         InputError: the study, its data or an earlier result file cannot be used; or, once all else is measured, folders of some
-            runs hold other ones.
+            runs hold other ones, or a variant cannot be used.
     """
     study, cells = load_study(path)
     # A mistyped one is found before the first run, not after it.
@@ -174,7 +179,7 @@ def run_study(path: Path, folder: Path) -> Path:
     if _complete_by_other_code(file, study, cells, labels, lines):
         log.warning("%s: holds all runs, by other code than this; to have them done anew, delete it", file)
         return file
-    elsewhere, others = 0, []
+    elsewhere, others, broken = 0, [], []
     for number, cell in enumerate(cells, 1):
         key = settings_sha256(cell.config, study.score)
         runs = _runs(file)
@@ -197,6 +202,10 @@ def run_study(path: Path, folder: Path) -> Path:
         except OtherRun:
             others.append(cell.config.run)
             continue
+        except InputError as error:  # that of one variant must not keep hours of others from being used
+            broken.append(f"{cell.variant}: {error}")
+            log.warning("run %d cannot be done: %s", number, error)
+            continue
         _add(file, path, study, cells, {key: done})
     _add(file, path, study, cells, {})
     if elsewhere:
@@ -208,6 +217,8 @@ def run_study(path: Path, folder: Path) -> Path:
             f"{path}: not measured, since their folders hold runs with other settings, code, lines or weights to start from: "
             f"{', '.join(others)}; delete these, and start the study again"
         )
+    if broken:
+        raise InputError(f"{path}: not measured: {'; '.join(dict.fromkeys(broken))}")
     return file
 
 
@@ -293,6 +304,7 @@ def _add(file: Path, path: Path, study: Study, cells: list[Cell], new: dict[str,
             for cell, key in keys
             if key in runs
         ]
+        elsewhere = [] if file.parent == Path("reports") else ["--out", str(file.parent)]
         result = {
             "kind": "study",
             "version": VERSION,
@@ -301,7 +313,7 @@ def _add(file: Path, path: Path, study: Study, cells: list[Cell], new: dict[str,
             "score": {"data": label(study.score["data"]), "split": study.score["split"]},
             "planned": len(cells),
             "date": max((run["date"] for run in done), default=""),
-            "command": f"python -m htr.study {path}",
+            "command": shlex.join(["python", "-m", "htr.study", str(path), *elsewhere]),
             "runs": done,
         }
         write_result(file, result)
@@ -318,7 +330,7 @@ def load_result(file: Path) -> dict[str, Any]:
     damaged = not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs)
     if damaged or result.get("kind") != "study" or result.get("version") != VERSION:
         raise InputError(
-            f"{file}: not the result of a study, of another version, or damaged; delete it, or give another file"
+            f"{file}: not the result of a study, of another version, or damaged; give another file, or move this one away"
         )
     return result
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from htr.benchmark import plots
-from htr.benchmark.blocks import Block, Heading, Plot, Table, Text, as_markdown, write_plots
+from htr.benchmark.blocks import Block, Heading, Plot, Table, Text, as_markdown, linked, write_plots
 from htr.benchmark.results import DAMAGE, collection_of, counted_code, interval
 from htr.benchmark.study import load_result
 from htr.errors import InputError
@@ -120,7 +120,7 @@ def study_blocks(result: dict[str, Any], level: int = 2) -> Iterator[Block]:
     if runs:
         # Without labelled lines, no plot has told what came of them.
         if level > 1 and lines:
-            yield Text(f"[{result['study']}.md]({result['study']}.md) lists all runs.")
+            yield Text(f"{linked(result['study'] + '.md')} lists all runs.")
             return
         yield Heading(level + 1, f"All runs of {result['study']}")
         yield from _all_runs(result)

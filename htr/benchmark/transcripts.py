@@ -60,7 +60,9 @@ def evaluate_transcripts(source: str, count: int, weights: str | None = None, la
     of_lines = source.startswith("lines:")
     pages = list(islice((_of_lines if of_lines else _of_pages)(source, reader), count))
     if not pages:
-        raise InputError(f"{source}: has no pages with texts; give some whose lines are transcribed")
+        raise InputError(
+            f"{source}: has no pages with texts; give some whose lines are transcribed; rows of a table, with a column page"
+        )
     results = {name: {"true": 0, "right": 0, "wrong": 0} for name in ("with line breaks", "without line breaks")}
     for page in pages:
         for counts, gap in zip(results.values(), ("\n", " ")):

@@ -571,6 +571,22 @@ def test_how_much_can_be_taken_without_checking_is_told_of_enough_lines(folder):
     assert "| of100 test | none | none | 60 |" in page
 
 
+def test_of_few_lines_nothing_is_told_of_what_can_be_taken_without_checking(folder):
+    draw_report(folder)
+    assert "| letters test | none | none | none |" in (folder / "report.md").read_text()
+
+
+def test_where_readers_are_compared_each_has_its_own_row_and_curve(folder):
+    other = {**ABOUT["weights"], "file": "mine.safetensors", "sha256": "5" * 64}
+    (folder / "mine letters.json").write_text(json.dumps(lines_result(weights=other)))
+    draw_report(folder)
+    page = (folder / "report.md").read_text()
+    assert "| letters test, default | none |" in page and "| letters test, mine 55555555 | none |" in page
+    picture = (folder / "plots" / "confidence.svg").read_text()
+    assert "letters test, default" in picture and "letters test, mine 55555555" in picture
+    assert "[mine letters.json](mine%20letters.json)" in page
+
+
 def test_what_confidence_is_worth_is_told_of_known_hands_and_of_others(folder):
     def groups(*rates):
         listed = [{"confidence": sure, "lines": 1, "characters": count, "CER": cer} for sure, count, cer in rates]

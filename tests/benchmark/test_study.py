@@ -271,6 +271,38 @@ def test_a_wrong_study_is_refused_before_anything_runs(study_file, iam_folder, c
         load_study(write_study(study_file, iam_folder, **changes))
 
 
+def test_a_variant_that_cannot_be_used_is_named_once_all_else_is_measured(study_file, iam_folder, tmp_path):
+    variants = {"slip": {"encoder": "resnet81"}, "good": {}}
+    write_study(study_file, iam_folder, variants=variants, shares=[1.0], seeds=[1, 2])
+    (tmp_path / "out put").mkdir()
+    with pytest.raises(InputError, match=r"tiny\.yaml: not measured: slip: encoder: resnet81 .*") as told:
+        run_study(Path(study_file.name), tmp_path / "out put")
+    assert str(told.value).count("slip") == 1
+    result = json.loads((tmp_path / "out put" / "tiny.json").read_text())
+    assert [(run["variant"], run["seed"]) for run in result["runs"]] == [("good", 1), ("good", 2)]
+    assert result["command"] == f"python -m htr.study tiny.yaml --out '{tmp_path / 'out put'}'"
+
+
+def test_studies_whose_pages_would_have_one_name_are_refused(study_file, iam_folder, tmp_path, command_line):
+    (tmp_path / "more").mkdir()
+    other = write_study(tmp_path / "more" / study_file.name, iam_folder)
+    code, _, err = command_line(study.main, study_file, other, "--out", tmp_path)
+    assert code == 2 and "two of the studies have the same name" in err
+    with pytest.raises(InputError, match="would take the place of the benchmark's report"):
+        load_study(study_file.rename(tmp_path / "report.yaml"))
+    code, _, err = command_line(study.main, "--draw", other)
+    assert code == 2 and "is a study; give its result, such as reports/tiny.json" in err
+
+
+def test_names_are_shown_in_plots_as_they_are(tmp_path):
+    result = result_of({"_none": {100: [80], 1000: [40]}, "a$b_{$c": {100: [40], 1000: [20]}})
+    (tmp_path / "my odd.json").write_text(json.dumps({**result, "study": "my odd"}))
+    page = write_page(tmp_path / "my odd.json").read_text()
+    assert "](plots/my%20odd.svg)" in page
+    picture = (tmp_path / "plots" / "my odd.svg").read_text()
+    assert "_none" in picture and "a$b_{$c" in picture
+
+
 def test_a_run_starts_from_the_run_of_its_own_seed(study_file, iam_folder):
     variants = {"from another study": {"start": "runs/other-{seed}/model.safetensors"}}
     _, cells = load_study(write_study(study_file, iam_folder, variants=variants, seeds=[1, 2], shares=[1.0]))
