@@ -24,6 +24,7 @@ from htr.corpora.sample import BROKEN, Doubt, as_seen
 from htr.errors import InputError
 from htr.files import folders_in, same_file
 from htr.pages.containers import Line, Page, Point, Region, around
+from htr.pages.crop import Frame
 from htr.pages.images import NEW_SUBFILE_TYPE, REDUCED_OR_MASK, SUFFIXES, by_worth, count_pages, open_image
 
 log = logging.getLogger(__name__)
@@ -453,6 +454,8 @@ def _shape(line: Element, is_page: bool, doubts: list[Doubt]) -> Shape | None:
             polygon = None
         if isinstance(baseline, tuple) and baseline[0] == baseline[-1]:
             baseline = None
+        if isinstance(baseline, tuple) and polygon is not None:
+            baseline = _in_reading_direction(baseline, polygon)
         if polygon is None and not isinstance(baseline, tuple):
             name = line.get("id" if is_page else "ID")
             raise InputError(f"line {name} has neither a place nor a baseline; draw one, or take the line out")
@@ -465,6 +468,16 @@ def _shape(line: Element, is_page: bool, doubts: list[Doubt]) -> Shape | None:
     if text:
         doubts.append(Doubt("", text, reason))
     return None
+
+
+def _in_reading_direction(baseline: Points, polygon: Points) -> Points:
+    """The baseline turned round where it was drawn from right to left: most of the line then lies below it. Of a line that stands
+    upside down, whose baseline runs leftwards too, it does not."""
+    across, down = np.subtract(baseline[-1], baseline[0])
+    if across > -abs(down):
+        return baseline
+    place = cv2.moments(Frame.of(baseline).measure(polygon).astype(np.float32))
+    return baseline[::-1] if place["m01"] * place["m00"] > 0 else baseline
 
 
 def _page_place(line: Element) -> tuple[Points | None, Points | None]:

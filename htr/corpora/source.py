@@ -63,9 +63,10 @@ class Source(NamedTuple):
 
 
 def _documents_beside(pictures: Sequence[tuple[Path, Path | None]]) -> list[Path]:
-    """Documents that have the names of pictures without a text."""
-    names = (image.with_suffix(ending) for image, text in pictures if text is None for ending in _DOCUMENTS)
-    return [document for name in names if (document := same_file(name))]
+    """Documents that have the names of pictures without a text, or are newer than it: it may have been corrected there."""
+    names = ((image.with_suffix(ending), text) for image, text in pictures for ending in _DOCUMENTS)
+    there = ((document, text) for name, text in names if (document := same_file(name)))
+    return [document for document, text in there if text is None or document.stat().st_mtime > text.stat().st_mtime]
 
 
 def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
@@ -244,7 +245,11 @@ def _from_page(
     readings = [line.text for line in lines]
     matches = match_lines(readings, text)
     doubts = [
-        Doubt(f"{name}-{number:02d}", match.text, f"was read as {line.text!r}, too unlike the text")
+        Doubt(
+            f"{name}-{number:02d}",
+            match.text,
+            f"was read as {line.text!r}, {'too unlike the text' if match.text else 'for which no row of the text is left'}",
+        )
         for number, (line, match) in enumerate(zip(lines, matches))
         if not match.sure
     ]

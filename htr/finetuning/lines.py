@@ -10,6 +10,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -54,8 +55,8 @@ _ENOUGH = 2 / 3
 def choose_lines(source: Source, aside: Path, height: int, width_stride: int) -> list[Sample]:
     """Parts the lines of a source that can be learnt from into those learnt and those held out.
 
-    Lines are set aside whose picture cannot be opened, shows no writing or stands there twice, whose text does not fit into the
-    picture's columns, or is far too long or short for its width.
+    Lines are set aside whose picture cannot be opened, shows no writing or stands there twice (also among those of test), whose text
+    does not fit into the picture's columns, or is far too long or short for its width.
 
     Args:
         source: the lines. If some are of the split train, also of those set aside, those of test are left alone; otherwise all are
@@ -70,7 +71,8 @@ def choose_lines(source: Source, aside: Path, height: int, width_stride: int) ->
         InputError: fewer than `FEWEST` lines are left, or none to learn from.
         OSError: `aside` cannot be written.
     """
-    samples, doubts = _fitting(_used(source), height, width_stride)
+    used = _used(source)
+    samples, doubts = _fitting(used, _kept_for_tests(source, used), height, width_stride)
     doubts = [*source.doubts, *doubts]
     aside.parent.mkdir(parents=True, exist_ok=True)
     write_doubts(aside, doubts)
@@ -233,11 +235,24 @@ def _used(source: Source) -> list[Sample]:
     return [sample if chosen and sample.split == "val" else replace(sample, split="train") for sample in samples]
 
 
-def _fitting(samples: list[Sample], height: int, width_stride: int) -> tuple[list[Sample], list[Doubt]]:
-    """The lines that can be learnt from, and the others."""
+def _kept_for_tests(source: Source, used: list[Sample]) -> dict[str, str]:
+    """Lines that are said to be of the split test, and are left alone: the keys of their pictures, and what to call them."""
+    names = {sample.id for sample in used}
+    kept = {}
+    for sample in source.samples:
+        if sample.told and sample.split == "test" and sample.id not in names:
+            with suppress(InputError):  # of which no copy can be used either
+                kept[key_of(sample.image())] = f"{sample.id}, which is of the split test"
+    return kept
+
+
+def _fitting(
+    samples: list[Sample], kept: dict[str, str], height: int, width_stride: int
+) -> tuple[list[Sample], list[Doubt]]:
+    """The lines that can be learnt from, and the others, among them those whose pictures are `kept` for tests."""
     good: list[tuple[Sample, int]] = []
     doubts: list[Doubt] = []
-    seen: dict[str, str] = {}
+    seen = dict(kept)
     for sample in tqdm(samples, desc="checking lines", unit=" lines", leave=False, disable=None):
         try:
             picture = sample.image()

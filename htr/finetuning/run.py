@@ -128,7 +128,11 @@ def finetune(
     corpus = folder / "lines"
     if not are_written(corpus):
         # Weights of its own: on a GPU the reader takes them there, and the parent's are mixed on the CPU.
-        _gather(source, unread, Reader(load_weights(start), languages), folder)
+        try:
+            _gather(source, unread, Reader(load_weights(start), languages), folder)
+        except KeyboardInterrupt:
+            log.warning("stopped; the same command begins again, with the lines to learn from")
+            raise
     samples, doubts = load_corpus(f"lines:{corpus}"), read_doubts(corpus / _ASIDE)
     learnt = [sample for sample in samples if sample.split == "train"]
     pages = {sample.form for sample in learnt if sample.form}

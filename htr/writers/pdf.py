@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from functools import cache
 from pathlib import PurePath
 
@@ -80,7 +81,9 @@ def write(page: Page, picture: Image.Image) -> bytes:
     canvas.setAuthor("")
     canvas.setSubject("")
     canvas.setPageRotation(page.turn)
-    image = _Jpeg(jpeg)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of a picture that we made ourselves
+        image = _Jpeg(jpeg)
     canvas.drawImage(image, 0, 0, *size)
     del image.jpeg_fh  # a method of itself, which would keep it in memory
     # From here on in pixels of the picture, with y up.

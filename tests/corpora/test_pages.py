@@ -587,6 +587,15 @@ def test_a_baseline_without_a_length_is_made_anew_from_the_polygon(folder, point
     assert np.array(first.baseline) == pytest.approx(np.array([(10, 25), (210, 25)]), abs=0.01)
 
 
+def test_a_baseline_drawn_from_right_to_left_is_turned_round_but_not_that_of_a_line_upside_down(folder):
+    drawn = PAGE.replace("20,50 420,50", "420,50 20,50")
+    (folder / "scan.xml").write_text(drawn)
+    assert load_pages(str(folder))[0].page.lines[0].baseline == ((10, 25), (210, 25))
+    # Of one that stands upside down, the small letters hang below the baseline.
+    (folder / "scan.xml").write_text(drawn.replace("20,20 420,20 420,60 20,60", "20,40 420,40 420,80 20,80"))
+    assert load_pages(str(folder))[0].page.lines[0].baseline == ((210, 25), (10, 25))
+
+
 def test_a_line_with_neither_an_inside_nor_a_length_is_set_aside(folder):
     text = PAGE.replace("20,20 420,20 420,60 20,60", "20,20 420,20").replace("20,50 420,50", "20,50 20,50")
     (folder / "scan.xml").write_text(text)

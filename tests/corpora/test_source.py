@@ -1,3 +1,4 @@
+import os
 import random
 import re
 import shutil
@@ -409,6 +410,16 @@ def test_pictures_without_a_text_are_counted_but_not_those_of_a_run(tmp_path, ca
     (tmp_path / "b.docx").touch()
     load_source(tmp_path, None)
     assert "1 document of the names of pictures cannot be read (b.docx); save each as plain text" in caplog.text
+    # One that has been worked on since its picture had a text counts too, one that the text was saved from does not.
+    caplog.clear()
+    (tmp_path / "b.docx").unlink()
+    (tmp_path / "a.docx").touch()
+    os.utime(tmp_path / "a.docx", (1e9, 1e9))
+    load_source(tmp_path, None)
+    assert "cannot be read" not in caplog.text
+    os.utime(tmp_path / "a.txt", (9e8, 9e8))
+    load_source(tmp_path, None)
+    assert "1 document of the names of pictures cannot be read (a.docx)" in caplog.text
 
 
 def test_of_a_line_that_stands_twice_in_a_text_and_is_found_once_the_other_is_told(page):

@@ -79,6 +79,20 @@ def test_splits_of_the_source_are_kept_and_its_test_lines_not_touched(tmp_path):
     assert [s.split for s in kept(tmp_path, samples)[0]] == 10 * ["train", "val"]
 
 
+def test_a_copy_of_a_line_of_the_split_test_is_not_learnt(tmp_path):
+    good = lines(24)
+    tests = [replace(s, id=f"test/{s.id}", split="test", told=True) for s in good[:4]]
+    train = [replace(s, id=f"train/{s.id}", split="train", told=True) for s in good]
+    samples, doubts = kept(tmp_path, [*train, *tests])
+    assert {s.text for s in samples} == {s.text for s in good[4:]}
+    assert [(doubt.line, doubt.reason) for doubt in doubts] == [
+        (f"train/{s.id}", f"is the same picture as test/{s.id}, which is of the split test") for s in good[:4]
+    ]
+    # Those that no folder or table says to be of test may be the originals of the others.
+    beside = [replace(s, told=False) for s in tests]
+    assert len(kept(tmp_path, [*train, *beside])[0]) == 24
+
+
 def test_train_lines_that_are_all_set_aside_are_refused(tmp_path):
     marked = [
         replace(s, split="val" if i else "train", text=s.text if i else 200 * "x") for i, s in enumerate(lines(12))
