@@ -131,7 +131,7 @@ def finetune(
         try:
             _gather(source, unread, Reader(load_weights(start), languages), folder)
         except KeyboardInterrupt:
-            log.warning("stopped; the same command begins again, with the lines to learn from")
+            log.warning("stopped before there were lines to learn; the same command begins again")
             raise
     samples, doubts = load_corpus(f"lines:{corpus}"), read_doubts(corpus / _ASIDE)
     learnt = [sample for sample in samples if sample.split == "train"]

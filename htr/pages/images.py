@@ -355,7 +355,10 @@ def _draw(document: PdfDocument, number: int, dpi: float | None) -> Image.Image:
     try:
         if min(page.get_size()) <= 0:
             raise InputError("shows nothing, as its crop box lies outside of it; export it again")
-        dpi = dpi or min(PDF_DPI, _fineness(page))
+        try:
+            dpi = dpi or min(PDF_DPI, _fineness(page))
+        except PdfiumError:  # of a broken part, which need not cost the page
+            dpi = PDF_DPI
         width, height = (math.ceil(side * dpi / 72) for side in page.get_size())
         _check_size(width, height)
         if width * height > MAX_PIXELS:

@@ -99,13 +99,10 @@ def train(config: TrainConfig, settle: bool = False) -> dict[str, Any]:
                 learnt_lines.setdefault(name, {})[id(sample)] = sample
         if settle and learnt_lines and trainer.world_size == 1:
             try:
-                _settle(
-                    config, {name: list(found.values()) for name, found in learnt_lines.items()}, trainer, lines, best
-                )
-            except (
-                SystemExit,
-                KeyboardInterrupt,
-            ):  # the former is what Lightning makes of Ctrl-C, and of the signal to end
+                learnt_samples = {name: list(found.values()) for name, found in learnt_lines.items()}
+                _settle(config, learnt_samples, trainer, lines, best)
+            # The first is what Lightning makes of Ctrl-C, and of the signal to end.
+            except (SystemExit, KeyboardInterrupt):
                 say_stopped()
         elif settle and learnt_lines and trainer.is_global_zero:
             log.warning(
