@@ -389,6 +389,14 @@ def test_a_table_in_a_folder_below_is_named(tmp_path):
     ]
 
 
+def test_a_found_line_for_which_the_text_has_no_row_is_told_so(page):
+    folder, read_page = page
+    (folder / "page.txt").write_text("\n".join(TEXTS[:3]))
+    doubts = load_source(folder, read_page).doubts
+    assert [(doubt.line, doubt.text) for doubt in doubts] == [("page-03", "")]
+    assert doubts[0].reason == f"was read as {misread(TEXTS[3])!r}, for which no row of the text is left"
+
+
 def test_a_row_of_a_table_without_a_text_is_told(tmp_path):
     for name in "ab":
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((60, 700), 128, np.uint8))

@@ -546,3 +546,13 @@ def test_of_mended_mistakes_those_come_first_of_which_most_are_gone():
 
     mended = _mended(readings(a=9, b=5, c=4, d=3), readings(a=8, b=1, c=4, d=1))
     assert [(row["true"], row["before"], row["after"]) for row in mended] == [("b", 5, 1), ("d", 3, 1), ("a", 9, 8)]
+
+
+def test_a_stop_before_there_are_lines_to_learn_is_told(run, monkeypatch, caplog):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr(finetuning, "_gather", stop)
+        code, _, _ = run(*QUICK)
+    assert code == 130 and "stopped before there were lines to learn; the same command begins again" in caplog.text

@@ -108,6 +108,32 @@ def test_norms_are_measured_anew_in_the_end_and_kept_where_the_validation_lines_
     assert train(load_config(CONFIG, half), settle=True)["norms"]["lines"] == 12
 
 
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_a_stop_in_the_last_look_is_no_end(tiny_config, monkeypatch, caplog, error):
+    def stop(*_, **__):
+        raise error(0)
+
+    with monkeypatch.context() as context:
+        context.setattr(L.Trainer, "validate", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(load_config(CONFIG, tiny_config), settle=True)
+    assert "stopped; the same command goes on" in caplog.text
+    assert not (Path(load_config(CONFIG, tiny_config).run) / "summary.json").exists()
+    assert train(load_config(CONFIG, tiny_config), settle=True)["weights_sha256"]
+
+
+def test_a_run_whose_weights_are_gone_is_told_before_it_trains_on(tiny_config):
+    config = load_config(CONFIG, [*tiny_config, "epochs=1"])
+    weights = Path(train(config)["weights"])
+    best = BestWeights(weights, load_weights(weights).header)
+    state = {"cer": 50.0, "wer": 90.0, "epoch": 1, "lines_per_second": 1.0, "curve": []}
+    best.load_state_dict(state)
+    weights.unlink()
+    with pytest.raises(InputError, match=r"model\.safetensors: is gone, though the run goes on from it; put it back"):
+        best.load_state_dict(state)
+    best.load_state_dict({**state, "epoch": 0})  # before the first look there are none
+
+
 def test_a_finished_run_is_not_run_again_and_another_may_not_take_its_folder(tiny_config):
     config = load_config(CONFIG, tiny_config)
     summary = train(config)
@@ -230,6 +256,10 @@ def test_a_run_is_not_taken_for_one_with_other_lines_or_start(tiny_config, iam_f
     config = load_config(CONFIG, words)
     summary = train(config)
     assert train(config) == summary
+    # The weights count, not their name.
+    renamed = start.rename(tmp_path / "renamed.safetensors")
+    assert train(load_config(CONFIG, [*words, f"start={renamed}"])) == summary
+    renamed.rename(start)
     if change == "lines":
         table = tmp_path / "lines" / "lines.tsv"
         table.write_text(table.read_text(encoding="utf-8").replace(".png\t", ".png\té"), encoding="utf-8")

@@ -71,6 +71,13 @@ def test_a_picture_is_not_unpacked_nor_kept_in_memory():
     assert left < 1_000_000 and most < 10_000_000
 
 
+def test_of_a_large_picture_no_warning_is_given(recwarn, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
+    picture = Image.new("L", (120, 100), 255)
+    assert WRITERS["pdf"].write(Page(*picture.size, (), "blank.png"), picture)
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270, 5])
 def test_pdftotext_finds_the_words(degrees, page, turned, blank, tmp_path):
     if not shutil.which("pdftotext"):
