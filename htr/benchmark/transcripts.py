@@ -61,7 +61,7 @@ def evaluate_transcripts(source: str, count: int, weights: str | None = None, la
     pages = list(islice((_of_lines if of_lines else _of_pages)(source, reader), count))
     if not pages:
         raise InputError(
-            f"{source}: has no pages with texts; give pages whose lines are transcribed, or lines of a table with a column page"
+            f"{source}: has no pages with texts; give some whose lines are transcribed; a table needs a column page"
         )
     results = {name: {"true": 0, "right": 0, "wrong": 0} for name in ("with line breaks", "without line breaks")}
     for page in pages:
