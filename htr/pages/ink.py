@@ -172,3 +172,24 @@ def find_rules(mask: np.ndarray, letter: float, slope: float) -> np.ndarray:
     if len(places) > _SQUARED and np.median(np.diff(places)) < _SQUARE * letter:
         return none
     return cv2.warpAffine(rules, lean, (width, height), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
+
+
+def without_rules(mask: np.ndarray, letter: float) -> np.ndarray:
+    """Takes ruling, squares and underlining away.
+
+    Args:
+        mask: of ink, shape (height, width), uint8, 1 = ink; its lines are about level.
+        letter: height of the small letters, in pixels.
+
+    Returns:
+        Mask of the same shape and type.
+    """
+    thin = max(3, round(0.35 * letter)) + 2
+    rules = np.zeros_like(mask)
+    for length, across in ((4, False), (4.5, True)):
+        size = max(8, round(length * letter))
+        # A rule that is not quite level goes down in steps.
+        wide = cv2.dilate(mask, np.ones((1, 3) if across else (3, 1), np.uint8))
+        runs = cv2.morphologyEx(wide, cv2.MORPH_OPEN, np.ones((size, 1) if across else (1, size), np.uint8))
+        rules |= runs & ~cv2.morphologyEx(runs, cv2.MORPH_OPEN, np.ones((1, thin) if across else (thin, 1), np.uint8))
+    return mask & ~cv2.dilate(rules, np.ones((3, 3), np.uint8))  # with the corners of their steps

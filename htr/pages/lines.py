@@ -17,8 +17,9 @@ import numpy as np
 import torch
 
 from htr.pages.containers import Line, Page, Point, turned, within
+from htr.pages.cores import PRINTED, Core, find_cores, typical
 from htr.pages.crop import Frame, size_of, straighten
-from htr.pages.ink import find_paper, find_rules, has_upright_ink, ink_mask, is_negative, shrink
+from htr.pages.ink import find_paper, has_upright_ink, ink_mask, is_negative, shrink, without_rules
 from htr.pages.order import arrange
 from htr.pages.segmenter import ALIGNMENT, STRIDE, Segmenter, load_segmenter
 
@@ -35,15 +36,8 @@ _ENLARGED = 12.0  # pixels to which they are enlarged
 _MAX_ENLARGEMENT = 4.0
 
 _AROUND = 3.0  # letter heights around a line that are looked at again with it
-_FAINT = 0.2  # how likely there is writing, at least, where a line goes on
-_MIN_CELLS = 6  # a core of fewer cells is a speck
-_MIN_LENGTH = 0.8  # a core shorter than this many letter heights is a speck
-_PRINTED, _WRITTEN = 0.6, 0.2  # shares of a core that seem to be print above which it is, and below which it is writing
-# What is no larger than so much of a line's letters, and so many of these above or below their middle at most, is a part of them.
-_TINY, _ASCENDS, _DESCENDS = 0.45, 1.5, 1.0
-_MAX_GAP = 3.0  # widest space, in letter heights, across which two pieces of a core are one line
-_MAX_WIDE_GAP = 11.0  # the same where a line above or below runs on
 _SHORT = 2.0  # a line shorter than this many heights of a line may be a piece of one that runs up
+_INKED = 0.55  # and inked along so much of its length: figures below each other are less so
 _MIN_SIDEWAYS = 8.0  # a line that runs up is as long, in letter heights, at least
 _CHUNK = 12.0  # letter heights between two corners of a polygon
 _REACH = 1.5  # chunks to either side in which a corner looks for the highest and the lowest ink
@@ -51,33 +45,6 @@ _TRIM_ABOVE, _TRIM_BELOW = 0.005, 0.015  # share of the ink that may stand out o
 _HIGHEST, _LOWEST = 2.8, 1.3  # letter heights from the baseline that a polygon reaches at most: few loops go beyond
 _PAD = 0.2  # letter heights of paper in the polygon before and after the ink
 _ABOVE, _BELOW = 3.2, 2.4  # letter heights from the baseline in which a line's ink is looked for
-
-
-class Core(NamedTuple):
-    """The core of a line on the upright picture that the segmenter saw, in its pixels.
-
-    curve: coefficients of the middle's row, a polynomial of the column divided by 100 (highest power first).
-    left, right: columns.
-    letter: height of the small letters.
-    printed: share of it that is print.
-    """
-
-    curve: np.ndarray
-    left: float
-    right: float
-    letter: float
-    printed: float
-
-    def middle(self, x: np.ndarray | float) -> np.ndarray:
-        # numpy's own takes ten times as long for one column, and tables ask for very many.
-        row = 0.0 * x
-        for coefficient in self.curve:
-            row = row * (x / 100) + coefficient
-        return row
-
-    def level(self, x: float) -> float:
-        """The row of the middle at a column, or at the end that is nearer to it."""
-        return float(self.middle(min(max(x, self.left), self.right)))
 
 
 class Outline(NamedTuple):
@@ -202,7 +169,10 @@ class LineFinder:
         rest = _Rest.of(picture, found, [line for line in lines if size_of(line)[0] > _SHORT * found.height])
         if not has_upright_ink(np.rot90(rest.ink, found.quarters % 2), found.height * rest.zoom):
             return [], []
-        up, down = (self._find_turned(rest, found, quarters, _MIN_SIDEWAYS) for quarters in (3, 1))
+        up, down = (
+            [line for line in self._find_turned(rest, found, quarters, _MIN_SIDEWAYS) if rest.inked(line) > _INKED]
+            for quarters in (3, 1)
+        )
         return up, down
 
     def find_inverted(self, picture: np.ndarray, found: Found, among: Collection[Line]) -> list[Line]:
@@ -235,7 +205,7 @@ class LineFinder:
             core: of a line on it.
             zoom: with which it was seen.
         """
-        if core.printed <= _PRINTED or core.letter >= _SMALL:
+        if core.printed <= PRINTED or core.letter >= _SMALL:
             return core
         x = np.linspace(core.left, core.right, max(2, round((core.right - core.left) / core.letter)))
         points, letter = np.stack([x, core.middle(x)], 1) / zoom, core.letter / zoom
@@ -264,7 +234,7 @@ class LineFinder:
     def _look(self, picture: np.ndarray) -> _Seen:
         """Runs the segmenter on a picture, and once more, closer, if the letters were seen small, as of registers and small notes."""
         seen = self._see(picture, SEEN_PIXELS)
-        letter, _ = _typical(seen.cores)
+        letter, _ = typical(seen.cores)
         if seen.zoom == 1 or not 0 < letter < _SEEN_SMALL:
             return seen
         closer = self._see(picture, min(_CLOSER_PIXELS, round(SEEN_PIXELS * (_CLOSER / letter) ** 2)))
@@ -278,11 +248,12 @@ class LineFinder:
         writing, print_, (_, left, _, right) = self._maps(small)
         probable = np.maximum(writing, print_)
         negative = is_negative(small, cv2.resize(probable, size) > 0.5)
-        pieces = _trace(probable, print_ > writing)
-        cores = _join(pieces, find_rules(ink_mask(small, negative, faint=True)[0], *_typical(pieces)))
-        slope = _typical(cores)[1]
-        cores = [_to_its_ends(core, probable, cores, slope) for core in cores]
-        return _Seen(cores, 1 if left > right else 3, left + right, zoom, negative)
+        ink, _ = ink_mask(small, negative, faint=True)
+        # Of a closer look, the mask may be smaller.
+        ink = cv2.resize(ink, size, interpolation=cv2.INTER_NEAREST)
+        return _Seen(
+            find_cores(probable, print_ > writing, ink), 1 if left > right else 3, left + right, zoom, negative
+        )
 
 
 class _Seen(NamedTuple):
@@ -325,13 +296,25 @@ class _Rest:
         where = cv2.dilate(taken, around) > 0
         return cls(small, zoom, where, is_negative(small, where))
 
-    @property
+    @cached_property
     def ink(self) -> np.ndarray:
         """Mask of the ink that is left."""
         mask, zoom = ink_mask(self.small, self.negative)
         if zoom != 1:  # rounded, the page may have come out larger than what is not made smaller once more
             mask = cv2.resize(mask, self.small.shape[::-1], interpolation=cv2.INTER_NEAREST)
         return np.where(self.taken, 0, mask)
+
+    def inked(self, line: Line) -> float:
+        """How long the pieces of ink of a line are, in relation to them and the gaps between them, 0 to 1."""
+        _, height = size_of(line)
+        frame = Frame.of(np.array(line.baseline) * self.zoom)
+        half = max(1, round(height * self.zoom / 2))
+        strip = straighten(self.ink, frame, 0, frame.knots[-1, 0], half, half // 4, 0, nearest=True)
+        inked = np.flatnonzero(strip.picture.any(0))
+        gaps = np.diff(inked) - 1
+        gaps = gaps[gaps > 0]
+        piece, gap = len(inked) / (len(gaps) + 1), gaps.mean() if len(gaps) else 0.0
+        return float(piece / max(piece + gap, 1))
 
     @cached_property
     def cleared(self) -> np.ndarray:
@@ -341,256 +324,10 @@ class _Rest:
 
 def _enlargement(seen: _Seen, pixels: int) -> float:
     """By how much a picture is enlarged, so that lines of few pixels can be told apart."""
-    letter, _ = _typical(seen.cores)
+    letter, _ = typical(seen.cores)
     if not 0 < letter < _SMALL * seen.zoom:
         return 1.0
     return max(1.0, min(_MAX_ENLARGEMENT, _ENLARGED * seen.zoom / letter, (SEEN_PIXELS / pixels) ** 0.5))
-
-
-def _trace(probable: np.ndarray, printed: np.ndarray) -> list[Core]:
-    """Follows each core of the map of cells, in pixels of the picture."""
-    cores = []
-    for cells in _components(probable > 0.5):
-        cores += _split(cells, probable, printed, 0.5)
-    return cores
-
-
-def _components(mask: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Rows and columns of the cells of each component."""
-    count, labels = cv2.connectedComponents(mask.astype(np.uint8))
-    rows, columns = np.nonzero(labels)
-    order = np.argsort(labels[rows, columns], kind="stable")
-    ends = np.cumsum(np.bincount(labels[rows, columns], minlength=count)[1:])[:-1]
-    return list(zip(np.split(rows[order], ends), np.split(columns[order], ends))) if count > 1 else []
-
-
-def _split(
-    cells: tuple[np.ndarray, np.ndarray], probable: np.ndarray, printed: np.ndarray, threshold: float
-) -> list[Core]:
-    """One core, or several where the cells of two lines meet: there a higher threshold parts them."""
-    rows, columns = cells
-    if len(rows) < _MIN_CELLS:
-        return []
-    left = columns.min()
-    lowest = np.full(np.ptp(columns) + 1, -1)
-    highest = np.full(len(lowest), len(probable))
-    np.maximum.at(lowest, columns - left, rows)
-    np.minimum.at(highest, columns - left, rows)
-    filled = np.bincount(columns - left)
-    # A column of one line is one run of cells.
-    several = np.mean(filled < (lowest - highest + 1) - 1)
-    thickness = np.median(filled)
-    if threshold < 0.95 and (several > 0.1 or np.mean(filled > 1.7 * thickness) > 0.15):
-        part = np.zeros(probable.shape, bool)
-        part[rows, columns] = probable[rows, columns] > threshold + 0.1
-        parts = _components(part)
-        if sum(len(part[0]) for part in parts) > 0.3 * len(rows):
-            return [core for part in parts for core in _split(part, probable, printed, threshold + 0.1)]
-    if cut := _end_of_print(columns, printed[rows, columns], thickness):
-        sides = columns < cut, columns >= cut
-        return [core for side in sides for core in _split((rows[side], columns[side]), probable, printed, threshold)]
-    centres = (lowest + highest + 1) / 2 * STRIDE
-    x = (left + np.arange(len(lowest)) + 0.5) * STRIDE
-    weights = np.where(filled > 0, probable.shape[0] / 1e3 + filled, 0)
-    letter = float(np.average(filled, weights=filled) * STRIDE)
-    length = len(lowest) * STRIDE
-    degree = 0 if length < 3 * letter else 1 if length < 10 * letter else 2 if length < 22 * letter else 3
-    curve = np.polyfit(x / 100, np.where(filled > 0, centres, 0), degree, w=weights)
-    return [Core(curve, left * STRIDE, left * STRIDE + length, letter, float(printed[rows, columns].mean()))]
-
-
-def _end_of_print(columns: np.ndarray, printed: np.ndarray, letter: float) -> int | None:
-    """The column of cells that parts a printed label from an entry written behind or before it, where both would pass for print,
-    which is not read.
-
-    Args:
-        columns: of the cells of a core.
-        printed: how likely each is print.
-        letter: height of the small letters, in cells.
-    """
-    if printed.mean() <= _PRINTED:
-        return None
-    order = np.argsort(columns, kind="stable")
-    total = np.cumsum(printed[order])
-    counts = np.arange(1, len(order))
-    before, after = total[:-1] / counts, (total[-1] - total[:-1]) / (len(order) - counts)
-    # As Otsu's threshold parts dark from light.
-    best = int((counts * (len(order) - counts) * (before - after) ** 2).argmax())
-    cut = columns[order[best + 1]]
-    length = columns.max() + 1 - cut if after[best] < before[best] else cut - columns.min()
-    parted = columns.min() < cut and min(before[best], after[best]) < _WRITTEN and length > _MIN_LENGTH * letter
-    return int(cut) if parted else None
-
-
-def _typical(cores: list[Core]) -> tuple[float, float]:
-    """The height of the small letters of a page, and the slope of its lines; 0 where there are none."""
-    letters = [core.letter for core in cores]
-    return float(np.median(letters or [0.0])), float(
-        np.median([_chord(core) for core in cores if _is_long(core)] or [0.0])
-    )
-
-
-def _join(cores: list[Core], rules: np.ndarray) -> list[Core]:
-    """Joins pieces of one line, and drops specks; what parts columns is in `rules`, pixels of which 1 are."""
-    # What is near comes first: a line above tells more of a wide space once it is whole itself.
-    for wide in (False, True, True):
-        cores = _join_across(cores, wide, rules)
-    return [core for core in cores if not _is_speck(core, cores)]
-
-
-def _join_across(cores: list[Core], wide: bool, rules: np.ndarray) -> list[Core]:
-    """Joins pieces of one line across spaces between words, or across wide ones too."""
-    joined: list[Core] = []
-    _, slope = _typical(cores)
-    for core in sorted(cores, key=lambda core: core.left):
-        best, best_gap = None, np.inf
-        for index, other in enumerate(joined):
-            letter = max(core.letter, other.letter)
-            gap = core.left - other.right
-            if (
-                not -letter < gap < min(_MAX_WIDE_GAP * letter, best_gap)
-                or min(core.letter, other.letter) < 0.45 * letter
-            ):
-                continue
-            # Pieces that nearly touch may begin with a quote or end with a comma; lines are farther apart than this.
-            apart = (1.2 if gap < 1.5 * letter else 0.9) * letter
-            middle = core.left - gap / 2
-            row = _onward(core, middle, slope)
-            if abs(row - _onward(other, middle, slope)) > apart or _would_hide(core, other):
-                continue
-            columns = slice(max(0, int(other.right - letter / 2)), max(0, int(core.left + letter / 2)))
-            if rules[max(int(row), 0) : int(row) + 1, columns].any():
-                continue
-            if gap < _MAX_GAP * letter or (wide and _run_on(cores, other, core)):
-                best, best_gap = index, gap
-        if best is None:
-            joined.append(core)
-        else:
-            joined[best] = _merge(joined[best], core)
-    return joined
-
-
-def _to_its_ends(core: Core, probable: np.ndarray, cores: list[Core], slope: float) -> Core:
-    """The core with what goes on at its ends where it is less clear that there is writing, as of figures far apart.
-
-    Args:
-        core: of a line.
-        probable: how likely there is writing, or print, in each cell.
-        cores: of all lines.
-        slope: of most of them.
-    """
-    for step in (-STRIDE, STRIDE):
-        start = end = last = core.right if step > 0 else core.left
-        while abs(end - last) <= core.letter and 0 <= (x := end + step / 2) < probable.shape[1] * STRIDE:
-            end += step
-            row = _onward(core, x, slope)
-            top, bottom = (max(0, int((row + side * core.letter / 2) / STRIDE)) for side in (-1, 1))
-            if probable[top : bottom + 1, int(x / STRIDE)].max(initial=0) > _FAINT:
-                last = end
-        # A column or two more is nothing to bend the line for.
-        if abs(last - start) > core.letter:
-            x = np.array([min(start, last), max(start, last)])
-            rows = [_onward(core, each, slope) for each in x]
-            more = Core(np.polyfit(x / 100, rows, 1), *x, core.letter, core.printed)
-            if not any(_meet(more, other) for other in cores if other is not core):
-                core = _merge(*sorted((core, more), key=lambda each: each.left))
-    return core
-
-
-def _meet(first: Core, second: Core) -> bool:
-    """Whether two cores come within the height of the larger letters of each other."""
-    letter = max(first.letter, second.letter)
-    left, right = max(first.left, second.left), min(first.right, second.right)
-    if left > right + letter:
-        return False
-    return any(abs(first.level(x) - second.level(x)) < letter for x in (left, (left + right) / 2, right))
-
-
-def _would_hide(first: Core, second: Core) -> bool:
-    """Whether two pieces together would pass for print, which is not read, though one is writing: an entry behind a printed label."""
-    written = min(first, second, key=lambda core: core.printed)
-    long = written.right - written.left > _MIN_LENGTH * written.letter
-    if not long or written.printed >= _WRITTEN or max(first.printed, second.printed) <= _PRINTED:
-        return False
-    return _merge(first, second).printed > _PRINTED
-
-
-def _run_on(cores: list[Core], first: Core, second: Core) -> bool:
-    """Whether lines right above or below run on where there is a space between two pieces: then it is no gutter, unless more of them
-    have a space there as well, as columns do below a heading."""
-    middle = (first.right + second.left) / 2
-    row = (float(first.middle(first.right)) + float(second.middle(second.left))) / 2
-    across: list[float] = []
-    before: list[float] = []
-    beyond: list[float] = []
-    for core in cores:
-        level = core.level(middle)
-        if core.letter < abs(level - row) < 10 * first.letter:
-            if core.left < first.right and core.right > second.left:
-                across.append(level)
-            else:
-                (before if core.right <= middle else beyond).append(level)
-    spaces: list[float] = []
-    for level in before:
-        beside, counted = (
-            any(abs(level - other) < first.letter for other in levels) for levels in (beyond, [*across, *spaces])
-        )
-        if beside and not counted:
-            spaces.append(level)
-    return len(across) > len(spaces)
-
-
-def _is_speck(core: Core, cores: list[Core]) -> bool:
-    """Whether a core is too short for a line, or lies where a descender of the line above or a loop of far larger letters would."""
-    length = core.right - core.left
-    if length < _MIN_LENGTH * core.letter:
-        return True
-    middle = (core.left + core.right) / 2
-    for other in cores:
-        if not other.left < middle < other.right:
-            continue
-        below = (float(core.middle(middle)) - float(other.middle(middle))) / other.letter
-        if length < 3 * core.letter and other.right - other.left > 3 * length and abs(below) < 1.7:
-            return True
-        within = other.left - other.letter < core.left and core.right < other.right + other.letter
-        # Of a core that is a cell high, the letters may be twice as large.
-        tiny = max(core.letter, 2 * STRIDE) < _TINY * other.letter
-        if within and tiny and core.printed < _PRINTED and -_ASCENDS < below < _DESCENDS:
-            return True
-    return False
-
-
-def _onward(core: Core, x: float, slope: float) -> float:
-    """The row of the middle at a column, going straight on beyond the ends of the core."""
-    end = min(max(x, core.left), core.right)
-    return core.level(x) + (x - end) * (_chord(core) if _is_long(core) else slope)
-
-
-def _is_long(core: Core) -> bool:
-    """Whether a core is long enough to tell its slope: single words are not."""
-    return core.right - core.left > 12 * core.letter
-
-
-def _chord(core: Core) -> float:
-    """The slope from end to end: the ends of a curve are its least certain part."""
-    return float(core.middle(core.right) - core.middle(core.left)) / (core.right - core.left)
-
-
-def _merge(first: Core, second: Core) -> Core:
-    lengths = first.right - first.left, second.right - second.left
-    letter = float(np.average([first.letter, second.letter], weights=lengths))
-    x = [np.linspace(core.left, core.right, 12) for core in (first, second)]
-    y = np.concatenate([first.middle(x[0]), second.middle(x[1])])
-    weights = np.repeat(np.sqrt(lengths), 12)
-    length = second.right - first.left
-    degree = 1 if length < 10 * letter else 2 if length < 22 * letter else 3
-    return Core(
-        np.polyfit(np.concatenate(x) / 100, y, degree, w=weights),
-        min(first.left, second.left),
-        max(first.right, second.right),
-        letter,
-        float(np.average([first.printed, second.printed], weights=lengths)),
-    )
 
 
 def _outline(upright: np.ndarray, seen: _Seen, quarters: int, factor: float, shape: tuple[int, ...]) -> Found:
@@ -625,7 +362,7 @@ def _outline(upright: np.ndarray, seen: _Seen, quarters: int, factor: float, sha
             continue
         line = Line(*(within([(x / zoom, y / zoom) for x, y in each], upright.shape) for each in points))
         placed = _put_back(line, quarters, factor, shape)
-        outlines.append(Outline(placed, line, core.letter / seen.zoom, core.printed > _PRINTED))
+        outlines.append(Outline(placed, line, core.letter / seen.zoom, core.printed > PRINTED))
     return Found(outlines, shape, quarters, upright.shape)
 
 
@@ -638,7 +375,7 @@ def _outline_one(
     above, below = round(_ABOVE * letter), round(_BELOW * letter)
     strip = straighten(mask, frame, -reach, length + reach, above, below, 0, nearest=True)
     owner = straighten(owners, frame, -reach, length + reach, above, below, 0, nearest=True).picture
-    own = _own_ink(_without_rules(strip.picture, letter), owner, number, letter)
+    own = _own_ink(without_rules(strip.picture, letter), owner, number, letter)
     rows, columns = np.nonzero(own)
     if len(rows) < 0.3 * letter:
         return None
@@ -661,17 +398,6 @@ def _edges(rows: np.ndarray, columns: np.ndarray, knots: np.ndarray, letter: flo
         tops.append(-np.clip(-highest, letter, _HIGHEST * letter))
         bottoms.append(np.clip(lowest + 1, 0.2 * letter, _LOWEST * letter))
     return np.array(tops), np.array(bottoms)
-
-
-def _without_rules(strip: np.ndarray, letter: float) -> np.ndarray:
-    """Takes ruling, squares and underlining away from the ink of a straightened strip."""
-    thin = max(3, round(0.35 * letter))
-    rules = np.zeros_like(strip)
-    for length, across in ((4, False), (4.5, True)):
-        size = max(8, round(length * letter))
-        runs = cv2.morphologyEx(strip, cv2.MORPH_OPEN, np.ones((size, 1) if across else (1, size), np.uint8))
-        rules |= runs & ~cv2.morphologyEx(runs, cv2.MORPH_OPEN, np.ones((1, thin) if across else (thin, 1), np.uint8))
-    return strip & ~rules
 
 
 def _own_ink(strip: np.ndarray, owner: np.ndarray, number: int, letter: float) -> np.ndarray:

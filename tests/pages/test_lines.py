@@ -9,9 +9,10 @@ from htr.corpora.embedded import embedded_lines, sample_page
 from htr.fonts import font_path
 from htr.pages import lines as lines_module
 from htr.pages.containers import Line, Page, Region
+from htr.pages.cores import Core, _is_speck, _to_its_ends, _trace
 from htr.pages.images import open_image
 from htr.pages.ink import find_rules
-from htr.pages.lines import STRIDE, Core, LineFinder, _is_speck, _to_its_ends, _trace
+from htr.pages.lines import STRIDE, LineFinder
 
 TEXTS = (
     "The quick brown fox jumps",
@@ -112,7 +113,7 @@ def test_a_page_that_comes_out_a_row_too_large_when_it_is_made_smaller_is_looked
 
 
 def test_small_writing_on_a_large_sheet_is_looked_at_closer(finder, monkeypatch):
-    sheet, font = Image.fromarray(paper(5000, 3600)), ImageFont.truetype(font_path("Kalam"), 30)
+    sheet, font = Image.fromarray(paper(5000, 3600)), ImageFont.truetype(font_path("Kalam"), 26)
     for number in range(40):
         row, column = divmod(number, 4)
         words = (f"{number + 7}", "yes", "Ohio", "Margaret")[(row + column) % 4]
@@ -253,6 +254,66 @@ def test_a_rule_parts_two_columns_that_nearly_touch(finder):
     right = write(page, ("in", "of", "at", "to", "by"), left=edge + 60)
     cv2.line(page, (edge + 25, 60), (edge + 25, 940), 90, 2)
     assert_same(finder.find(page).page, [box for row in zip(left, right, strict=True) for box in row])
+
+
+ROWS = (
+    ("March 19", "Paid the carrier", "8"),
+    ("May 3", "To wages", "16"),
+    ("June 21", "By goods sold", "5"),
+    ("Oct. 8", "To repairs", "2"),
+    ("Nov. 14", "Rent received", "30"),
+    ("Dec. 5", "To sundries", "4"),
+    ("Dec. 21", "To cash", "9"),
+    ("Dec. 28", "Paid for coal", "6"),
+)
+
+
+def account(askew: float = 0.0) -> tuple[np.ndarray, list]:
+    """A ruled account of three columns, and the boxes of its entries from left to right, row by row; `askew` in degrees."""
+    page = paper(1000, 1100)
+    boxes = []
+    for number, row in enumerate(ROWS):
+        boxes += [write(page, [text], 150 + 100 * number, left)[0] for text, left in zip(row, (75, 305, 835))]
+    for row in range(9):
+        cv2.line(page, (50, 60 + 100 * row), (1000, 60 + 100 * row), 120, 2)
+    for column in (50, 290, 800, 1000):
+        cv2.line(page, (column, 40), (column, 880), 90, 3)
+    lean = cv2.getRotationMatrix2D((550, 500), askew, 1)
+    corners = np.array([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)] for x0, y0, x1, y1 in boxes], float)
+    corners = corners @ lean[:, :2].T + lean[:, 2]
+    page = cv2.warpAffine(page, lean, page.shape[::-1], borderValue=245)
+    return page, [(*low, *high) for low, high in zip(corners.min(1), corners.max(1))]
+
+
+@pytest.mark.parametrize("askew", [0, 1, -2])
+def test_entries_of_an_account_are_found_without_its_rules(finder, askew):
+    page, truth = account(askew)
+    outlines = finder.find(page).outlines
+    assert len(outlines) == len(truth)
+    for box in truth:
+        nearest = max((outline.line.box for outline in outlines), key=lambda other: overlap(box, other))
+        assert overlap(box, nearest) > 0.5
+        assert abs(nearest[0] - box[0]) < 14 and abs(nearest[2] - box[2]) < 14
+
+
+def test_figures_below_each_other_are_no_line_that_runs_up(finder):
+    page, _ = account()
+    assert finder.find_sideways(page, finder.find(page)) == ([], [])
+
+
+def test_a_rule_that_strokes_cross_parts_nothing(finder):
+    page = paper()
+    truth = write(page)
+    cv2.line(page, (150, 60), (150, 940), 120, 2)
+    assert_same(finder.find(page).page, truth)
+
+
+def test_single_specks_are_no_entries(finder):
+    page = paper()
+    write(page)
+    for y in (150, 350, 420, 600):
+        cv2.circle(page, (860, y), 4, 60, -1)
+    assert len(finder.find(page).page.lines) == len(TEXTS)
 
 
 def test_shadow_and_uneven_light(finder):
