@@ -49,7 +49,7 @@ FRENCH :=
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  variables: IAM=folder  PAGE=file  PAGES=folder  DATA=folder  UNREAD=folder  OUT=file|folder  FORMAT=name  LANGUAGE=name  ENGLISH=\"data ...\"  FRENCH=\"data ...\"  WEIGHTS=file  CONFIG=file  SET=\"key=value ...\"  ARGS=\"--option ...\"  PYTHON=python3.x"
+	@echo "  variables: IAM=folder  PAGE=file|folder  PAGES=folder  DATA=folder  UNREAD=folder  OUT=file|folder  FORMAT=name  LANGUAGE=name  ENGLISH=\"data ...\"  FRENCH=\"data ...\"  WEIGHTS=file  CONFIG=file  SET=\"key=value ...\"  ARGS=\"--option ...\"  PYTHON=python3.x"
 
 train: $(INSTALLED) ## train on IAM=folder, or for some minutes on the embedded sample
 	$(BIN)/python -m htr.train --config "$(CONFIG)" $(if $(IAM),"data=iam:$(IAM)") $(SET)

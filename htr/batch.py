@@ -254,13 +254,13 @@ def _refuse_same_results(tasks: Sequence[Task], out: Path) -> None:
 
 
 def read_pages(reader: Reader, tasks: Sequence[Task], dpi: int | None, makers: Sequence[Maker]) -> Iterator[Result]:
-    """Reads page by page; `dpi` is that of pages of PDF files."""
+    """Reads page by page; `dpi` is that of pages of PDF files, as `open_page` takes it."""
     for task in tasks:
         yield _read_page(reader, task, dpi, makers)
 
 
 def read_lines(reader: Reader, tasks: Sequence[Task], dpi: int | None, makers: Sequence[Maker]) -> Iterator[Result]:
-    """Reads pictures of one line each, many at once; `dpi` is that of pages of PDF files."""
+    """Reads pictures of one line each, many at once; `dpi` is that of pages of PDF files, as `open_page` takes it."""
     chunk: list[tuple[Task, Image.Image | InputError, np.ndarray | None]] = []
     pixels = 0
     for task in tasks:

@@ -90,7 +90,10 @@ def _of_pages(arguments: argparse.Namespace) -> tuple[dict[str, Any], str, list[
     about = ["pages", pages_of(source), *([split] if split else [])]
     if texts := load_texts(Path(source), split) if source and not source.startswith("iam:") else []:
         if arguments.leave_out or arguments.distort:
-            raise InputError(f"{source}: has plain texts alone; --leave-out and --distort need ALTO or PAGE XML")
+            raise InputError(
+                f"{source}: has plain texts alone, and --leave-out and --distort (which make gives) need ALTO or PAGE XML; "
+                f'python -m htr.evaluate --pages "{source}" scores the texts'
+            )
         result = evaluate_texts(source, texts, *values, arguments.language)
         # Of other splits there may be XML.
         _tell_taught(
@@ -111,23 +114,19 @@ def _tell_taught(corpus: str, result: dict[str, Any], splits: Callable[[], Seque
     """
     from htr.corpora import folder_of
     from htr.files import is_run
-    from htr.weights import taught_from
+    from htr.weights import taught_from, taught_of
 
     weights = result["weights"]
-    taught = set(taught_from(weights["training"]))
     folder = folder_of(corpus)
-    # Its parts may be scored, and the copies in the folder of a fine-tuning, all of which it learns in the end.
-    if (
-        corpus == "sample"
-        or not taught
-        or not any(part.name in taught or is_run(part) for part in (folder, *folder.parents))
-    ):
+    # Copies in the folder of a fine-tuning may be scored, too, all of which it learns in the end.
+    in_a_run = taught_from(weights["training"]) and any(map(is_run, (folder, *folder.parents)))
+    if corpus == "sample" or not (in_a_run or taught_of(weights["training"], folder)):
         return
     parted = result["split"] == "test" and not corpus.startswith("iam:")
     if not parted or "train" not in splits():
         log.warning(
-            "%s: has learnt from a folder, and %s may be it or in it: what it has learnt it reads better than other pages; score "
-            "it on such that it has not learnt",
+            "%s: has learnt from a folder, and %s may be it, in it or around it: what it has learnt it reads better than other "
+            "pages; score it on such that it has not learnt",
             weights["file"], folder,
         )  # fmt: skip
 

@@ -71,7 +71,7 @@ def make_writable(folder: Path) -> None:
 def check_weights_name(out: Path) -> None:
     """Raises `InputError` where the name of a weights file that is to be written ends otherwise."""
     if out.suffix != ".safetensors":
-        raise InputError(f"{out}: must end in .safetensors; give --out my.safetensors")
+        raise InputError(f"{out}: must end in .safetensors; give --out my.safetensors (with make: OUT=my.safetensors)")
 
 
 def new_weights_file(out: Path) -> None:

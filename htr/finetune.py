@@ -6,10 +6,13 @@ Without SOURCE, from pages alone that nobody transcribed: `python -m htr.finetun
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 from pathlib import Path
 
 from htr.cli import add_language, add_weights, run
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -43,6 +46,17 @@ def main() -> None:
         parser.error("give SOURCE, or --unread FOLDER, or both")
     unread = Path(arguments.unread) if arguments.unread else None
     # Loaded late, so that --help and mistyped arguments answer at once.
+    from htr.training.loop import TOLD
+
+    try:
+        _finetune(source, unread, arguments)
+    except KeyboardInterrupt as stop:
+        if TOLD not in stop.args:
+            log.warning("stopped; the same command goes on")
+        raise
+
+
+def _finetune(source: str | None, unread: Path | None, arguments: argparse.Namespace) -> None:
     from htr.files import write_whole
     from htr.finetuning.report import language_harms, of_unread, report, report_alone, verdict, verdict_alone
     from htr.finetuning.run import finetune

@@ -108,7 +108,7 @@ class Reader:
             InputError: the file cannot be opened; it is named.
         """
         picture = _open(image)
-        page = replace(self.find_page(picture), file=None if isinstance(image, np.ndarray) else str(image))
+        page = replace(self.find_page(picture), file=_file_of(image))
         strips = [cut_strip(picture, line) for line in page.lines]
         places = [_inside(strip.place, picture.shape) for strip in strips]
         read = iter(self._read(page.lines, [strip.picture for strip in strips], places))
@@ -136,7 +136,7 @@ class Reader:
         Raises:
             InputError: the file cannot be opened; it is named.
         """
-        return find_page(_open(image), self._finder, self._sure, upright)
+        return replace(find_page(_open(image), self._finder, self._sure, upright), file=_file_of(image))
 
     def _sure(self, pictures: Sequence[np.ndarray]) -> list[float]:
         """How surely pictures of lines are read without language models, 0 to 1; 0 where nothing is."""
@@ -266,6 +266,10 @@ def _notes(picture: np.ndarray, page: Page, empty: int) -> tuple[str, ...]:
     if page.turn and page.lines:
         notes.append(f"lies turned; read as if turned by {page.turn} degrees clockwise")
     return tuple(notes)
+
+
+def _file_of(image: Picture) -> str | None:
+    return None if isinstance(image, np.ndarray) else str(image)
 
 
 def _open(image: Picture) -> np.ndarray:

@@ -143,9 +143,9 @@ def _arguments() -> argparse.Namespace:
     if not arguments.out:
         for option in ("overlay", "resume"):
             if getattr(arguments, option):
-                raise InputError(f"--{option}: needs a folder of results; give --out DIR")
+                raise InputError(f"--{option}: needs a folder of results; give --out DIR (with make: OUT=DIR)")
         if arguments.format == "pdf":
-            raise InputError("--format pdf: cannot be shown on the screen; give --out DIR")
+            raise InputError("--format pdf: cannot be shown on the screen; give --out DIR (with make: OUT=DIR)")
     if arguments.dpi is not None and not 20 <= arguments.dpi <= 2400:
         raise InputError(f"--dpi {arguments.dpi}: must be from 20 to 2400")
     return arguments

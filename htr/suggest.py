@@ -135,7 +135,7 @@ def _candidates(reader: Reader, given: _Given) -> tuple[list[Candidate], list[st
 
 def _how_to_teach(out: Path, whole: Path | None, reader: Reader, language: str) -> str:
     """With which command; `whole` is the folder of all that was transcribed, if `out` lies there."""
-    from htr.weights import DEFAULT, start_of
+    from htr.weights import DEFAULT, start_of, taught_from, taught_of
 
     # Weights that have learnt what was transcribed before would know lines that are held out.
     weights = start_of(reader.weights)
@@ -143,6 +143,11 @@ def _how_to_teach(out: Path, whole: Path | None, reader: Reader, language: str) 
     if language != "auto":
         start += f' --language "{language}"'
     together = f"with all else in {whole}" if whole else "best in one folder with all that you have transcribed before"
+    if whole and weights != reader.weights.file:
+        training = reader.weights.header.training
+        known = taught_of(training, whole)
+        if elsewhere := [name for name in dict.fromkeys(taught_from(training)) if name not in known]:
+            together += f", and with what these weights have learnt from {', '.join(elsewhere)}; copy it there"
     return f'{together}:\npython -m htr.finetune "{whole or out}" --out {_unused()}{start}'
 
 

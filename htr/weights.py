@@ -17,7 +17,7 @@ from torch import nn
 
 from htr.alphabet import Alphabet
 from htr.errors import InputError, first_line
-from htr.files import write_whole
+from htr.files import files_below, in_run, write_whole
 from htr.messages import printable
 from htr.network import Recogniser
 
@@ -108,11 +108,27 @@ def taught_from(training: dict[str, Any]) -> list[str]:
     return names
 
 
-def start_of(weights: Weights) -> str:
-    """The weights from which the first of the fine-tunings behind weights went on, where they can be found: the name of such as come
-    along, or a file beside these. Else, and for weights that were not fine-tuned, these themselves."""
+def taught_of(training: dict[str, Any], folder: Path) -> list[str]:
+    """Those of `taught_from` that may be a folder, or lie in it or around it, by their names."""
+    taught = dict.fromkeys(taught_from(training))
+    if not taught:
+        return []
+    folder = folder.resolve()
+    names = {part.name for part in (folder, *folder.parents)}
+    below = (file.relative_to(folder).parent for file in files_below(folder) if not in_run(file, folder))
+    names.update(*(place.parts for place in below))
+    return [name for name in taught if name in names]
+
+
+def first_start(weights: Weights) -> dict[str, Any]:
+    """What is told of the weights from which the first of the fine-tunings behind weights went on; of these, if there were none."""
     finetunings = _finetunings(weights.header.training)
-    start = finetunings[-1]["parent"] if finetunings else weights.ancestry()
+    return finetunings[-1]["parent"] if finetunings else weights.ancestry()
+
+
+def start_of(weights: Weights) -> str:
+    """Where `first_start` can be found: the name of such as come along, or a file beside the weights; else the weights themselves."""
+    start = first_start(weights)
     shipped, beside = (folder / Path(start["file"]).name for folder in (MODELS, Path(weights.file).parent))
     for file, word in ((shipped, shipped.stem), (beside, str(beside))):
         if file.is_file() and sha256(file) == start["sha256"]:

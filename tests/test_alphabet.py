@@ -11,6 +11,11 @@ def test_normalise_folds_what_hands_do_not_tell_apart():
     assert normalise("\u200eIt＇s\u200b a half\u2060－inch\ufeff ﹣") == "It's a half-inch -"
 
 
+@pytest.mark.parametrize(("folded", "marks"), [('"', "„“”‟″«»＂"), ("'", "‘’‚‛′‹›´`＇"), ("-", "‐‑‒–—―−－﹣")])
+def test_every_quote_and_dash_is_folded(folded, marks):
+    assert {normalise(mark) for mark in marks} == {folded}
+
+
 def test_normalise_keeps_case_and_accents():
     assert normalise("Été, Straße") == "Été, Straße"
 

@@ -130,10 +130,11 @@ def test_table_and_json_of_pages(run, tmp_path, monkeypatch):
     boxes = [(100, 100, 500, 140), (100, 160, 500, 200), (100, 220, 500, 260), (100, 280, 500, 320)]
     write_page(tmp_path, "page", list(zip(["id 1", "one", "two", "three"], boxes)))
     found = Region("text", (line("one", *boxes[1]), line("twa", *boxes[2])))
-    monkeypatch.setattr(pages, "load", lambda weights, language: StandIn(found))
+    asked = []
+    monkeypatch.setattr(pages, "load", lambda *words: asked.append(words) or StandIn(found))
     words = ["--pages", tmp_path, "--leave-out", "^id", "--distort", "--out", tmp_path / "result.json"]
-    code, out, _ = run(*words)
-    assert code == 0
+    code, out, _ = run(*words, "--weights", "small", "--language", "none")
+    assert code == 0 and asked == [("small", "none")]
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["lines"]["polygons"]["0.5"] == pytest.approx({"F1": 80, "precision": 100, "recall": 200 / 3})
     assert "polygons, IoU 0.5" in out and "F1  80.00 %" in out
@@ -159,15 +160,18 @@ def test_pages_with_plain_texts_are_scored_too(run, tmp_path, monkeypatch, caplo
     found = Region("text", tuple(line(*told) for told in zip(["one", "twa"], *zip(*boxes))))
     reader = StandIn(found)
     reader.read_page = lambda image: StandIn.read_page(reader, open_image(image))
-    monkeypatch.setattr(pages, "load", lambda weights, language: reader)
-    code, out, _ = run("--pages", "scribe", "--split", "test")
+    asked = []
+    monkeypatch.setattr(pages, "load", lambda *words: asked.append(words) or reader)
+    code, out, _ = run("--pages", "scribe", "--split", "test", "--weights", "small", "--language", "french")
+    assert asked == [("small", "french")]
     # Of "one two" one character of seven is wrong, and one word of two.
     assert code == 0 and f"{100 / 7:.2f} %" in out and "50.00 %" in out
-    [file] = (tmp_path / "runs").glob("pages-scribe-test-1_*.json")
+    [file] = (tmp_path / "runs").glob("pages-scribe-test-1*.json")
     assert json.loads(file.read_text())["characters"] == 7
     with file.with_suffix(".tsv").open() as rows:
         assert [row["id"] for row in csv.DictReader(rows, dialect="excel-tab")] == ["test/page"]
-    assert run("--pages", "scribe", "--distort")[0] == 2
+    code, _, err = run("--pages", "scribe", "--distort")
+    assert (code, 'python -m htr.evaluate --pages "scribe" scores the texts' in err) == (2, True)
     # XML of another kind is none, and a picture without a text is told of.
     (tmp_path / "scribe" / "mets.xml").write_text("<mets/>")
     shutil.copy(tmp_path / "scribe" / "test" / "page.png", tmp_path / "scribe" / "untranscribed.png")

@@ -751,6 +751,15 @@ def test_lines_from_a_folder(read, reader, tmp_path, scans):
     assert files_below(tmp_path / "out") == ["line1.alto.xml"]
 
 
+def test_lines_of_a_document_are_read_page_by_page(read, reader, scans, monkeypatch):
+    (scans / "lines.tif").write_bytes(tiff(101, 102, 103))
+    assert read("--line", scans / "lines.tif")[1] == "101\n102\n103\n"
+    (scans / "lines.pdf").write_bytes(pdf(360, 720))
+    reader.read.clear()
+    assert read("--line", "--dpi", 144, scans / "lines.pdf")[0] == 0
+    assert reader.read == [720, 1440]
+
+
 def test_a_line_without_a_text_keeps_its_row(read, reader, scans, monkeypatch):
     for number in range(1, 4):
         page(100 + number, 12).save(scans / f"line{number}.png")

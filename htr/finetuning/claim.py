@@ -16,7 +16,7 @@ from htr.files import BEGUN, OF_RUN, check_weights_name, files_below, in_run, ma
 from htr.finetuning.lines import are_written, forget_lines
 from htr.language import AUTO, find_models
 from htr.pages.images import SUFFIXES
-from htr.weights import Weights, sha256, taught_from
+from htr.weights import Weights, first_start, sha256, start_of, taught_of
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +62,6 @@ def claim(
         check_source(source)
     if unread and not unread.is_dir():
         raise InputError(f"{unread}: is no folder; give --unread one with pages that nobody transcribed")
-    if source and source.resolve().name in taught_from(parent.header.training):
-        log.warning(
-            "%s: has learnt from a folder of this name, and may know lines that are held out; to learn all of it together, go on from "
-            "the weights that it went on from",
-            parent.file,
-        )  # fmt: skip
     folder = out.with_suffix(OF_RUN)
     mark = folder / BEGUN
     begun = {"source": _fingerprint(source) if source else None, "parent": parent.sha256, "overrides": overrides}
@@ -84,9 +78,10 @@ def claim(
     # Before its lines are there, the run has nothing that other lines would harm.
     if earlier and are_written(folder / ("lines" if earlier["source"] else "unread")):
         if earlier != begun:
+            there = ["this folder", *(file for file in (out, out.with_suffix(".md")) if file.exists())]
             raise InputError(
                 f"{folder}: holds a run with other lines, unread pages, language, weights or values (texts and XML that came "
-                "to SOURCE count, too); choose another --out, or delete this folder"
+                f"to SOURCE count, too); choose another --out, or delete {' and '.join(map(str, there))}"
             )
         return folder
     if out.exists():
@@ -106,6 +101,21 @@ def claim(
             forget_lines(corpus)
     write_whole(mark, json.dumps(begun, indent=1, ensure_ascii=False) + "\n")
     return folder
+
+
+def tell_taught(source: Path, parent: Weights) -> list[str]:
+    """Says so where weights may know lines of a source; returns the names of the folders from which they do."""
+    names = taught_of(parent.header.training, source)
+    if names:
+        start, first = start_of(parent), first_start(parent)
+        if start == parent.file:
+            start = f"the weights from which {parent.file} came ({first['file']}, {first['sha256'][:12]}…)"
+        log.warning(
+            "%s: has learnt from %s, and may know lines that are held out, so that these are read too well before; to learn all "
+            "together, go on from %s (--weights)",
+            parent.file, ", ".join(names), start,
+        )  # fmt: skip
+    return names
 
 
 def _hold(folder: Path) -> None:

@@ -60,7 +60,8 @@ def choose_lines(source: Source, aside: Path, height: int, width_stride: int) ->
 
     Args:
         source: the lines. If some are of the split train, also of those set aside, those of test are left alone; otherwise all are
-            used but those in a folder called test. Those of val are held out; where none is, or all are, some of them (`hold_out`).
+            used but those in a folder called test, or, if all are of test, these. Those of val are held out; where none is, or all
+            are, some of them (`hold_out`).
         aside: gets all lines that are set aside, those of the source included.
         height, width_stride: of the network.
 

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from htr.files import write_whole
 from htr.weights import OF_ONE_TRAINING, Weights, load_weights, save_weights
 
 # What new classes look for is weaker in the mixture, so their weights and bias are raised, the more the less was learnt. With 500
@@ -62,13 +63,12 @@ def write_taught(out: Path, parent: Weights, taught: Path | None, learnt_from: d
         taught: a mixture, or None where the parent's weights are to stay as they are.
         learnt_from: facts of what the mixture has learnt from.
     """
-    best = load_weights(taught) if taught else parent
+    if not taught:
+        # As they are: a date and a parent of their own would tell of one more teaching.
+        write_whole(out, Path(parent.file).read_bytes())
+        return
+    best = load_weights(taught)
     # How well the single trainings did is told of, but not true of their mixture.
-    facts = {name: value for name, value in best.header.training.items() if not taught or name not in OF_ONE_TRAINING}
-    training = {
-        **facts,
-        **(learnt_from if taught else {}),
-        "date": date.today().isoformat(),
-        "parent": parent.ancestry(),
-    }
+    facts = {name: value for name, value in best.header.training.items() if name not in OF_ONE_TRAINING}
+    training = {**facts, **learnt_from, "date": date.today().isoformat(), "parent": parent.ancestry()}
     save_weights(out, best.network, replace(best.header, training=training))

@@ -8,7 +8,7 @@ from typing import Any
 from htr.alphabet import named
 from htr.benchmark.blocks import markdown_table
 from htr.benchmark.details import sign
-from htr.finetuning.run import Outcome
+from htr.finetuning.run import Outcome, of_some
 from htr.finetuning.selftraining import SelfTaught
 from htr.messages import counted
 
@@ -128,11 +128,20 @@ def report(outcome: Outcome) -> str:
     pages = f" of {counted(outcome.pages, 'page')}" if outcome.pages else ""
     parts = [
         f"# {outcome.weights}",
-        f"Went on from {parent['file']} ({parent['sha256'][:12]}…) with {lines['learnt']} lines{pages} on {outcome.date}, in "
+        f"Went on from {parent['file']} ({parent['sha256'][:12]}…) with {lines['learnt']} lines{pages} in the folder "
+        f"`{outcome.source}` on {outcome.date}, in "
         f"{outcome.minutes:g} minutes of training ({outcome.machine['processor']}, {outcome.machine['threads']} threads). "
-        f"{lines['held out']} lines were held out: the best state was chosen by them, so that the figures on them are a "
-        "little too good."
+        f"{lines['held out']} lines were held out{of_some(outcome.checked_by)}: the best state was chosen by them, so that the "
+        "figures on them are a little too good."
         + (" Then all lines were learnt: the new weights know those held out, too." if outcome.all_learnt else ""),
+        *(
+            [
+                f"{parent['file']} had learnt from {', '.join(outcome.known)} before, and may have known some of these "
+                "lines: then the figures before are too good, and too little seems to be gained."
+            ]
+            if outcome.known
+            else []
+        ),
         verdict(outcome),
         *([of_unread(outcome)] if outcome.unread else []),
         markdown_table(

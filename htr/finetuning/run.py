@@ -16,7 +16,7 @@ from htr.benchmark.lines import evaluate_lines
 from htr.corpora import load_corpus
 from htr.corpora.sample import Doubt, Sample
 from htr.corpora.source import load_source
-from htr.finetuning.claim import claim
+from htr.finetuning.claim import claim, tell_taught
 from htr.finetuning.lines import are_written, choose_lines, learn_all, read_doubts, write_lines, written_lines
 from htr.finetuning.mixing import mix, mixture_of, write_taught
 from htr.finetuning.recipe import Read, pace, recipe
@@ -25,6 +25,7 @@ from htr.language import AUTO, NONE, LanguageModel, find_models, load_languages
 from htr.messages import counted
 from htr.reader import Reader
 from htr.training.config import TrainConfig
+from htr.training.loop import TOLD
 from htr.training.run import train
 from htr.weights import TAUGHT, Weights, load_weights
 
@@ -42,6 +43,9 @@ _ASIDE = "set-aside.tsv"
 # Set-aside lines that are named on the screen; all are in the report.
 _NAMED = 5
 
+# Pages of the held-out lines that are named.
+_PAGES = 5
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -51,9 +55,12 @@ class Outcome:
         weights: the new file.
         parent: name and checksum of the weights that it went on from.
         kept: whether the new weights are the parent's, since no others read the held-out lines better.
+        source: name of the folder of the lines.
+        known: names of the folders that the parent had learnt and that may hold some of them.
         lines: how many were learnt, held out (and learnt once the weights had passed), and set aside.
         all_learnt: whether the lines held out were learnt, too, in the end.
         pages: how many the learnt lines are of; 0 where that is not known.
+        checked_by: the pages that the held-out lines are of, where these are known.
         new: characters that the parent could not write.
         before, after: figures of `htr.benchmark.lines.evaluate_lines` on the held-out lines, without the readings; `after` of
             weights that had not learnt these.
@@ -73,9 +80,12 @@ class Outcome:
     weights: str
     parent: dict[str, str]
     kept: bool
+    source: str
+    known: list[str]
     lines: dict[str, int]
     all_learnt: bool
     pages: int
+    checked_by: list[str]
     new: str
     before: dict[str, Any]
     after: dict[str, Any]
@@ -125,6 +135,7 @@ def finetune(
     recipe(parent, source, out, 1, 1.0, overrides)  # a wrong word is found before anything is written
     languages = load_languages(language)
     folder = claim(source, out, parent, overrides, unread, language)
+    known = tell_taught(source, parent)
     corpus = folder / "lines"
     if not are_written(corpus):
         # Weights of its own: on a GPU the reader takes them there, and the parent's are mixed on the CPU.
@@ -132,14 +143,15 @@ def finetune(
             _gather(source, unread, Reader(load_weights(start), languages), folder)
         except KeyboardInterrupt:
             log.warning("stopped before there were lines to learn; the same command begins again")
-            raise
+            raise KeyboardInterrupt(TOLD) from None
     samples, doubts = load_corpus(f"lines:{corpus}"), read_doubts(corpus / _ASIDE)
     learnt = [sample for sample in samples if sample.split == "train"]
     pages = {sample.form for sample in learnt if sample.form}
+    checked_by = sorted({sample.form for sample in samples if sample.split == "val" and sample.form})
     counts = {"learnt": len(learnt), "held out": len(samples) - len(learnt), "set aside": len(doubts)}
     new = parent.alphabet.missing([sample.text for sample in samples])
     folder = folder.resolve()  # whatever folder the command is given in the next time
-    _say(counts, pages, doubts, new, folder / "lines")
+    _say(counts, pages, checked_by, doubts, new, folder / "lines")
 
     course = _Course(parent, folder, samples, overrides, parent.alphabet.characters + new, language)
     passed, half = course.learn("all", 1.0), course.learn("half", 0.5)
@@ -171,8 +183,9 @@ def finetune(
         }
     write_taught(out, parent, mixed, learnt_from)
     return Outcome(
-        weights=str(out), parent={"file": Path(parent.file).name, "sha256": parent.sha256}, kept=kept, lines=counts,
-        all_learnt=all_learnt, pages=len(pages), new=new,
+        weights=str(out), parent={"file": Path(parent.file).name, "sha256": parent.sha256}, kept=kept,
+        source=source.resolve().name, known=known, lines=counts,
+        all_learnt=all_learnt, pages=len(pages), checked_by=checked_by, new=new,
         before=without_readings(course.before), after=without_readings(course.before if kept else passed.held_out),
         sample_before=without_readings(course.sample_before), sample_after=without_readings(sample_after),
         mended=[] if kept else _mended(course.before, passed.held_out), curve=curve, doubts=doubts,
@@ -196,15 +209,27 @@ def _gather(source: Path, unread: Path | None, reader: Reader, folder: Path) -> 
     write_lines(corpus, chosen)
 
 
-def _say(counts: dict[str, int], pages: set[str], doubts: list[Doubt], new: str, corpus: Path) -> None:
+def _say(
+    counts: dict[str, int], pages: set[str], checked_by: list[str], doubts: list[Doubt], new: str, corpus: Path
+) -> None:
     of_pages = f" of {counted(len(pages), 'page')}" if pages else ""
-    log.warning("%d lines%s to learn from, %d held out to check by", counts["learnt"], of_pages, counts["held out"])
+    log.warning(
+        "%d lines%s to learn from, %d held out to check by%s",
+        counts["learnt"], of_pages, counts["held out"], of_some(checked_by),
+    )  # fmt: skip
     if doubts:
         log.warning("%d lines are set aside (%s):", len(doubts), corpus / _ASIDE)
         for doubt in doubts[:_NAMED]:
-            log.warning("  %s %s: %s", doubt.line, doubt.reason, doubt.text)
+            log.warning("  %s %s", doubt.line, ": ".join(filter(None, (doubt.reason, doubt.text))))
     if new:
-        log.warning("%d characters are new to the weights and are learnt: %s", len(new), named(new))
+        are = "is" if len(new) == 1 else "are"
+        log.warning("%s %s new to the weights and %s learnt: %s", counted(len(new), "character"), are, are, named(new))
+
+
+def of_some(pages: list[str]) -> str:
+    """ " of" and the names of pages, not of all where they are many; nothing where none is known."""
+    more = f" and {counted(len(pages) - _PAGES, 'other page')}" if len(pages) > _PAGES else ""
+    return f" of {', '.join(pages[:_PAGES])}{more}" if pages else ""
 
 
 def _read(weights: str | Path, checks: list[tuple[str, str, str]]) -> list[dict[str, Any]]:

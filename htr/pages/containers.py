@@ -62,7 +62,8 @@ class Line:
         baseline: two points or more on which the letters stand, in the direction of reading.
         polygon: three corners or more, around the ink of the line.
         text: what it says; empty before it is read and where nothing could be read.
-        confidence: how sure the reading is, 0 to 1: the mean over its characters.
+        confidence: how sure the reading is, 0 to 1: the mean over its characters; of an empty one, how sure it is that nothing stands
+            there.
         words: of the text, in order.
     """
 

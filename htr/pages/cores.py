@@ -58,13 +58,16 @@ class Core(NamedTuple):
         return float(self.middle(min(max(x, self.left), self.right)))
 
 
-def find_cores(probable: np.ndarray, printed: np.ndarray, ink: np.ndarray) -> list[Core]:
+def find_cores(probable: np.ndarray, printed: np.ndarray, ink: np.ndarray) -> tuple[list[Core], np.ndarray]:
     """Finds the cores of the lines of a page.
 
     Args:
         probable: how likely there is writing, or print, in each cell.
         printed: which cells are print rather than writing, of the same shape.
         ink: mask of the picture, of which a cell is `STRIDE` pixels wide and high, 1 = ink, also what is faint.
+
+    Returns:
+        The cores, and a mask of the rules that part columns, of the shape and type of `ink`.
     """
     pieces = _trace(probable, printed)
     letter, slope = typical(pieces)
@@ -76,7 +79,7 @@ def find_cores(probable: np.ndarray, printed: np.ndarray, ink: np.ndarray) -> li
     cores = _join(pieces, rules)
     _, slope = typical(cores)
     cores = [_steadied(_to_its_ends(core, probable, cores, slope), slope) for core in cores]
-    return cores + _short_entries(probable, printed, cores, ink)
+    return cores + _short_entries(probable, printed, cores, ink), rules
 
 
 def typical(cores: list[Core]) -> tuple[float, float]:

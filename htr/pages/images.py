@@ -384,8 +384,8 @@ def _fineness(page: PdfPage) -> float:
     """
     parts = list(page.get_objects(max_depth=1))
     scans = [part for part in parts if part.type == FPDF_PAGEOBJ_IMAGE]
-    only_scans = all(part.type == FPDF_PAGEOBJ_TEXT for part in parts if part not in scans)
-    if not scans or not only_scans or FPDFPage_GetAnnotCount(page):
+    others = {part.type for part in parts} - {FPDF_PAGEOBJ_IMAGE, FPDF_PAGEOBJ_TEXT}
+    if not scans or others or FPDFPage_GetAnnotCount(page):
         return math.inf
     width, height = page.get_size()
     finest = 0.0

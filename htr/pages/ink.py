@@ -19,6 +19,9 @@ _RULE = 8  # heights of small letters that a rule between columns is long, at le
 # More rules than so many, nearer to each other than so many heights of small letters, are squares.
 _SQUARED, _SQUARE = 8, 4.5
 
+# Straight strokes that are longer than so many heights of small letters, along or across a line, are no writing: no bar or stem is.
+_ALONG, _ACROSS = 4.0, 4.5
+
 _MIN_CONTRAST = 20  # grey levels of 255 by which ink is darker than its paper, at least
 
 
@@ -186,10 +189,10 @@ def without_rules(mask: np.ndarray, letter: float) -> np.ndarray:
     """
     thin = max(3, round(0.35 * letter)) + 2
     rules = np.zeros_like(mask)
-    for length, across in ((4, False), (4.5, True)):
+    for length, across in ((_ALONG, False), (_ACROSS, True)):
         size = max(8, round(length * letter))
-        # A rule that is not quite level goes down in steps.
-        wide = cv2.dilate(mask, np.ones((1, 3) if across else (3, 1), np.uint8))
+        # A rule that is not quite level goes down in steps; across the line, so do stems.
+        wide = mask if across else cv2.dilate(mask, np.ones((3, 1), np.uint8))
         runs = cv2.morphologyEx(wide, cv2.MORPH_OPEN, np.ones((size, 1) if across else (1, size), np.uint8))
         rules |= runs & ~cv2.morphologyEx(runs, cv2.MORPH_OPEN, np.ones((1, thin) if across else (thin, 1), np.uint8))
     return mask & ~cv2.dilate(rules, np.ones((3, 3), np.uint8))  # with the corners of their steps

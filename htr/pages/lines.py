@@ -251,19 +251,20 @@ class LineFinder:
         ink, _ = ink_mask(small, negative, faint=True)
         # Of a closer look, the mask may be smaller.
         ink = cv2.resize(ink, size, interpolation=cv2.INTER_NEAREST)
-        return _Seen(
-            find_cores(probable, print_ > writing, ink), 1 if left > right else 3, left + right, zoom, negative
-        )
+        cores, rules = find_cores(probable, print_ > writing, ink)
+        return _Seen(cores, rules, 1 if left > right else 3, left + right, zoom, negative)
 
 
 class _Seen(NamedTuple):
     """What the segmenter says of a picture.
 
+    rules: mask of those that part columns, in its pixels.
     sideways, likely: quarters by which it lies sideways, if it does, and how likely that is.
     zoom: its size relative to the picture.
     """
 
     cores: list[Core]
+    rules: np.ndarray
     sideways: int
     likely: float
     zoom: float
@@ -340,6 +341,8 @@ def _outline(upright: np.ndarray, seen: _Seen, quarters: int, factor: float, sha
     """
     mask, zoom = ink_mask(upright, seen.negative)
     ratio = zoom / seen.zoom
+    rules = cv2.dilate(seen.rules, np.ones((9, 3), np.uint8))  # with their soft edges, and where rows are ruled as well
+    mask[cv2.resize(rules, mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0] = 0
     frames = []
     owners = np.zeros(mask.shape, np.int16)
     for number, core in enumerate(seen.cores, 1):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from htr.pages.containers import Line, Region
+from htr.pages.crop import size_of
 
 _MARGIN = 0.45  # a column narrower than this share of its neighbour is a margin
 
@@ -17,6 +18,8 @@ _MOST = 0.6  # of the rows of a text, so many have a number, a date or a sum whe
 _ALONE = 3  # so many have a row for one above or below all rows
 
 _ACROSS = 0.25  # a line runs across both columns if so much of it lies in each
+
+_BESIDE = 0.5  # a line goes on the row of another if it begins no higher or lower by so much of its height
 
 _UNDER = 0.1  # a line reaches under a note in the margin if so much of it does
 
@@ -67,9 +70,7 @@ def arrange(
     """
     if not lines:
         return ()
-    chords = np.array([np.subtract(line.baseline[-1], line.baseline[0]) for line in lines])
-    angle = np.arctan2(*chords.sum(0)[::-1])
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    turn = _levelling(lines)
     placed = []
     for line, letter, is_print in zip(lines, letters, printed):
         points = np.array(line.baseline) @ turn.T
@@ -82,6 +83,44 @@ def arrange(
         else [[line for line in placed if (line.left > fold) == right] for right in (False, True)]
     )
     return tuple(_regions([block for side in sides for block in _blocks(side)]))
+
+
+def number_rows(lines: Sequence[Line]) -> list[int]:
+    """Numbers the rows of a page from top to bottom; what stands beside each other is in one, as the entries of a register are.
+
+    Args:
+        lines: of the page, those that are turned as it is, in any order.
+
+    Returns:
+        The row of each line, from 1.
+    """
+    if not lines:
+        return []
+    turn = _levelling(lines)
+    ends = [np.array([line.baseline[0], line.baseline[-1]]) @ turn.T for line in lines]
+    lengths, heights = zip(*map(size_of, lines))
+    rows: list[list[int]] = []
+    for index in sorted(range(len(lines)), key=lambda index: ends[index][0, 0]):
+        best, least = None, np.inf
+        for row in rows:
+            last = row[-1]
+            height = heights[max(index, last, key=lengths.__getitem__)]
+            down = abs(ends[index][0, 1] - np.mean([ends[other][1, 1] for other in row[-3:]]))
+            if ends[index][0, 0] > ends[last][1, 0] - height / 2 and down < min(_BESIDE * height, least):
+                best, least = row, down
+        if best is None:
+            rows.append([index])
+        else:
+            best.append(index)
+    rows.sort(key=lambda row: float(np.mean([ends[index][:, 1].mean() for index in row])))
+    return [number for _, number in sorted((index, number) for number, row in enumerate(rows, 1) for index in row)]
+
+
+def _levelling(lines: Sequence[Line]) -> np.ndarray:
+    """The matrix that turns lines level."""
+    chords = np.array([np.subtract(line.baseline[-1], line.baseline[0]) for line in lines])
+    angle = np.arctan2(*chords.sum(0)[::-1])
+    return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
 
 def _find_fold(lines: list[_Placed], centre: float, width: int, height: int) -> float | None:

@@ -150,7 +150,7 @@ def fit(
             say_stopped()
         except MisconfigurationException as error:
             raise InputError(f"trainer: {first_line(error)}; see the options of Lightning's Trainer") from None
-        except (OSError, RuntimeError, MemoryError, cv2.error) as error:
+        except (OSError, EOFError, RuntimeError, MemoryError, cv2.error) as error:
             if trainer.received_sigterm:  # which the processes that load lines may have followed first
                 say_stopped()
             if isinstance(error, torch.OutOfMemoryError) or memory_short(error):
@@ -167,9 +167,13 @@ def fit(
             ) from None
 
 
+TOLD = "told"
+"""What a `KeyboardInterrupt` says of which the user knows what it means for the run."""
+
+
 def say_stopped() -> NoReturn:
     log.warning("stopped; the same command goes on from the last whole epoch")
-    raise KeyboardInterrupt from None
+    raise KeyboardInterrupt(TOLD) from None
 
 
 class WholeStates(TorchCheckpointIO):

@@ -78,6 +78,34 @@ def test_lines_that_were_corrected_are_not_suggested_again(run, tmp_path, monkey
     assert (len(more), len(again), more & again) == (8, 5, set())
 
 
+def test_lines_that_the_weights_have_learnt_elsewhere_are_not_forgotten(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    weights = load_weights("small")
+    for name, folder in (("my", "letters"), ("my2", "box1")):
+        facts = {"data": [folder], "train_lines": 24, "averaged": "0.65 of what was learnt, the rest of parent"}
+        facts["parent"] = weights.ancestry()
+        save_weights(tmp_path / f"{name}.safetensors", weights.network, replace(weights.header, training=facts))
+        weights = load_weights(tmp_path / f"{name}.safetensors")
+    for place in ("box1", "box2"):
+        (tmp_path / "all" / place).mkdir(parents=True)
+        shutil.copy(SAMPLE, tmp_path / "all" / place / f"{place}.png")
+    (tmp_path / "all" / "box1" / "box1.txt").write_text("Dear Margaret,")
+    cv2.imwrite("all/box2/box2.png", cv2.imread(str(SAMPLE))[:, :-2])
+    _, out, _ = run("all", "--out", "all/more", "--count", 2, "--weights", "my2.safetensors")
+    assert "with all else in all, and with what these weights have learnt from letters; copy it there:\n" in out
+    assert out.endswith('python -m htr.finetune "all" --out runs/my.safetensors --weights "small"\n')
+
+
+def test_of_a_document_the_lines_of_the_right_page_are_cut_out(run, tmp_path):
+    page = Image.open(SAMPLE).convert("L")
+    blank = Image.new("L", page.size, 245)
+    blank.save(tmp_path / "two.tif", save_all=True, append_images=[page])
+    assert run(tmp_path / "two.tif", "--out", tmp_path / "lines", "--count", 2, "--weights", "small")[0] == 0
+    pictures = sorted((tmp_path / "lines").rglob("*.png"))
+    assert len(pictures) == 2
+    assert all(cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE).min() < 150 for picture in pictures)
+
+
 def test_what_is_transcribed_is_passed_over_in_folders(run, tmp_path, caplog):
     pages = tmp_path / "pages"
     pages.mkdir()

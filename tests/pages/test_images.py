@@ -7,6 +7,7 @@ import numpy as np
 import pillow_heif
 import pytest
 from PIL import Image, ImageCms
+from pypdfium2 import PdfiumError
 from reportlab.lib.colors import red
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
@@ -92,11 +93,42 @@ def test_xmp_that_tells_how_a_picture_lies_is_followed(tmp_path):
     assert np.abs(opened.astype(int) - np.rot90(GREY, -1)).max() < 12
 
 
-def test_exif_orientation_is_followed(tmp_path):
+SLOPING = (np.arange(40)[:, None] * 2 + np.arange(60) * 2.5).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "shown"),
+    [
+        (2, np.fliplr(SLOPING)),
+        (3, np.rot90(SLOPING, 2)),
+        (4, np.flipud(SLOPING)),
+        (5, SLOPING.T),
+        (6, np.rot90(SLOPING, -1)),  # turned a quarter to the left
+        (7, np.rot90(SLOPING, 2).T),
+        (8, np.rot90(SLOPING)),
+    ],
+)
+def test_exif_orientation_is_followed(tmp_path, orientation, shown):
     exif = Image.Exif()
-    exif[274] = 6  # turned a quarter to the left
-    opened = saved(tmp_path, Image.fromarray(GREY), "picture.jpg", exif=exif, quality=100)
-    assert np.abs(opened.astype(int) - np.rot90(GREY, -1)).max() < 12
+    exif[274] = orientation
+    opened = saved(tmp_path, Image.fromarray(SLOPING), "picture.jpg", exif=exif, quality=100)
+    assert opened.shape == shown.shape
+    assert np.abs(opened.astype(int) - shown).max() < 12
+
+
+def test_colours_are_as_light_as_they_look():
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    assert [int(grey(np.full((9, 9, 3), colour, np.uint8))[0, 0]) for colour in colours] == [76, 150, 29]
+
+
+def test_a_broken_part_of_a_pdf_page_costs_it_nothing(tmp_path, monkeypatch):
+    Image.fromarray(GREY).resize((720, 480)).save(tmp_path / "scan.pdf", resolution=72)
+
+    def fail(page):
+        raise PdfiumError("broken")
+
+    monkeypatch.setattr(images, "_fineness", fail)
+    assert open_page(tmp_path / "scan.pdf").info["dpi"] == (200, 200)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from htr.pages.containers import Line
-from htr.pages.order import arrange
+from htr.pages.order import arrange, number_rows
 
 LETTER = 20
 
@@ -39,6 +39,34 @@ def column(prefix: str, left: float, right: float, top: float, count: int) -> li
 
 def test_empty_page():
     assert arrange([], [], [], (1000, 1400)) == ()
+
+
+def test_empty_page_has_no_rows():
+    assert number_rows([]) == []
+
+
+@pytest.mark.parametrize("degrees", [-3, 0, 2, 90])
+def test_entries_of_a_register_are_on_their_rows(degrees):
+    """Some places are empty, and no entry stands quite level with the one before it."""
+    columns = ((50, 150), (220, 520), (600, 660), (720, 980))
+    entries, truth = [], []
+    for row in range(9):
+        for number, (left, right) in enumerate(columns):
+            if (row + 2 * number) % 5:
+                entries.append(line(f"{row}.{number}", left, right, 100 + 60 * row + (-6, 0, 6)[(row + number) % 3]))
+                truth.append(row + 1)
+    angle = np.radians(degrees)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    entries = [
+        Line(*(tuple(map(tuple, np.array(points) @ turn)) for points in (each.baseline, each.polygon)))
+        for each in entries
+    ]
+    shuffled = [int(index) for index in np.random.default_rng(0).permutation(len(entries))]
+    assert number_rows([entries[index] for index in shuffled]) == [truth[index] for index in shuffled]
+
+
+def test_each_line_of_a_column_is_a_row():
+    assert number_rows(column("a", 100, 700, 100, 12)[::-1]) == [*range(12, 0, -1)]
 
 
 @pytest.mark.parametrize("degrees", [-5, 0, 5])

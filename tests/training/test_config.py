@@ -42,6 +42,8 @@ def test_values_can_be_overridden():
         ("seed=-1", "seed: -1 is out of range"),
         ("warmup=1", "warmup: 1.0 is out of range"),
         ("data=", "data: None is not a list"),
+        ("data=[sample, sample]", "data: names sample twice"),
+        ("share=2", "share: 2.0 is out of range"),
         ("passes={iam: 2}", "passes: iam is not among data"),
         ("passes={iam:data/iam: 0}", "passes: iam:data/iam: 0 is no number of passes"),
     ],

@@ -122,6 +122,24 @@ def test_a_stop_in_the_last_look_is_no_end(tiny_config, monkeypatch, caplog, err
     assert train(load_config(CONFIG, tiny_config), settle=True)["weights_sha256"]
 
 
+def test_only_an_epoch_that_reads_better_changes_the_weights(tmp_path):
+    weights = load_weights("small")
+    best = BestWeights(tmp_path / "best.safetensors", weights.header)
+    module = SimpleNamespace(network=weights.network, seconds=lambda: 60.0)
+    written = []
+    for epoch, cer in enumerate((10.0, 5.0, 7.0, 5.0)):
+        with torch.no_grad():
+            weights.network.head.bias += 1
+        metrics = {"val_cer": torch.tensor(cer), "val_wer": torch.tensor(2 * cer)}
+        best.on_validation_end(
+            SimpleNamespace(callback_metrics=metrics, current_epoch=epoch, is_global_zero=True), module
+        )
+        written.append((tmp_path / "best.safetensors").read_bytes())
+    assert (best.epoch, best.cer, best.wer) == (2, 5, 10)
+    assert written[0] != written[1] == written[2] == written[3]
+    assert [row["val_cer"] for row in best.curve] == [10, 5, 7, 5]
+
+
 def test_a_run_whose_weights_are_gone_is_told_before_it_trains_on(tiny_config):
     config = load_config(CONFIG, [*tiny_config, "epochs=1"])
     weights = Path(train(config)["weights"])

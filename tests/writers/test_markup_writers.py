@@ -283,6 +283,13 @@ def test_hocr_tells_places_and_words(page, blank):
     assert "Dear Margaret, thank you both answered" in " ".join(browser.text.split())
 
 
+def test_hocr_says_that_it_is_utf_8_and_gives_no_name_twice(page, blank):
+    written = WRITERS["hocr"].write(page, blank(page))
+    assert b'<meta charset="utf-8"' in written
+    names = [element.get("id") for element in _written("hocr", page, blank).iter() if element.get("id")]
+    assert len(names) > 5 and len(set(names)) == len(names)
+
+
 def test_hocr_baseline_climbs_with_the_line(page, turned, blank):
     page = turned(page, 5)
     line = page.regions[1].lines[0]

@@ -48,16 +48,34 @@ def test_csv_has_a_row_for_each_line_of_writing(page, blank, make_line):
     asked = make_line("- Who is there? = + @", 300, 260)
     page = replace(page, file="é/a,b.png", regions=(page.regions[0], Region("text", (said, asked)), page.regions[2]))
     written = WRITERS["csv"].write(page, blank(page))
-    assert written.startswith(WRITERS["csv"].header)
-    # As Excel writes it: with a mark that it is UTF-8.
+    assert written.startswith(b"\xef\xbb\xbf")  # by which Excel knows that it is UTF-8
     assert list(csv.reader(io.StringIO(written.decode("utf-8-sig")))) == [
-        ["file", "page number", "line", "kind", "confidence", "text"],
-        ["é/a,b.png", "3", "1", "text", "0.8765", '"Well, then", he said'],
-        ["é/a,b.png", "3", "2", "text", "0.9000", " - Who is there? = + @"],  # no formula
-        ["é/a,b.png", "3", "3", "margin", "0.9000", "answered"],
+        ["file", "page number", "line", "region", "row", "kind", "confidence", "text"],
+        ["é/a,b.png", "3", "1", "1", "1", "text", "0.8765", '"Well, then", he said'],
+        ["é/a,b.png", "3", "2", "1", "2", "text", "0.9000", " - Who is there? = + @"],  # no formula
+        ["é/a,b.png", "3", "3", "2", "1", "margin", "0.9000", "answered"],
     ]
     named = WRITERS["csv"].write(replace(page, file="-001.jpg"), blank(page)).decode("utf-8-sig")
     assert {row[0] for row in csv.reader(io.StringIO(named))} == {"file", " -001.jpg"}
+
+
+@pytest.mark.parametrize("mark", "=+-@")
+def test_no_text_is_a_formula_in_csv(mark, page, blank, make_line):
+    page = replace(page, regions=(Region("text", (make_line(f"{mark}1", 300, 200),)),))
+    *_, row = csv.reader(io.StringIO(WRITERS["csv"].write(page, blank(page)).decode("utf-8-sig")))
+    assert row[-1] == f" {mark}1"
+
+
+def test_in_csv_a_line_that_is_turned_against_the_page_is_of_no_row(page, blank, turned, make_line):
+    up = turned(replace(page, regions=(Region("margin", (make_line("up", 300, 200),)),)), 90)
+    page = replace(page, regions=(page.regions[1], *up.regions))
+    rows = list(csv.reader(io.StringIO(WRITERS["csv"].write(page, blank(page)).decode("utf-8-sig"))))
+    assert [row[4] for row in rows] == ["row", "1", "2", "3", ""]
+
+
+def test_json_tells_how_a_page_lies(page, blank, turned):
+    page = turned(page, 90)
+    assert json.loads(WRITERS["json"].write(page, blank(page)))["turn"] == 90
 
 
 def test_json_tells_all_that_is_known(page, blank):
