@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+NAMED = 5
+"""How many of many things are named."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -10,6 +14,12 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 def counted(count: int, noun: str) -> str:
     """`1 page`, `2 pages`."""
     return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def of_some(pages: Sequence[str]) -> str:
+    """` of one.png, two.png and 3 other pages`; nothing where no page is known."""
+    more = f" and {counted(len(pages) - NAMED, 'other page')}" if len(pages) > NAMED else ""
+    return f" of {', '.join(pages[:NAMED])}{more}" if pages else ""
 
 
 def printable(name: str) -> str:

@@ -24,6 +24,7 @@ from htr.errors import InputError
 from htr.lineimage import prepare
 from htr.metrics import score
 from htr.pages.containers import Line, Page, Region
+from htr.pages.crop import moved, turn
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 
@@ -277,6 +278,23 @@ def test_lines_upside_down_above_or_below_the_text_are_read_after_it(reader, abo
     assert score(truth, [line.text for line in page.lines[:-3]]).cer.value < 3
     assert score([note.text for note in notes], [line.text for line in page.lines[-3:]]).cer.value < 15
     assert [region.kind for region in page.regions][-1] == "margin"
+
+
+@pytest.mark.parametrize(("degrees", "quarters"), [(15, 0), (-20, 0), (18, 1)])
+def test_a_page_that_lies_far_askew_is_read_as_if_it_were_level(reader, degrees, quarters):
+    picture, truth = sample_page()
+    straight = reader.read_page(picture)
+    askew, matrix = turn(np.ascontiguousarray(np.rot90(picture, -quarters)), degrees)
+    page = reader.read_page(askew)
+    assert score(truth, [line.text for line in page.lines]).cer.value < 3
+    assert (page.width, page.height, page.turn) == (*askew.shape[::-1], -90 * quarters % 360)
+    assert {line.turn for line in page.lines} == {page.turn}
+    assert [region.kind for region in page.regions] == [region.kind for region in straight.regions]
+    for line, level in zip(page.lines, straight.lines, strict=True):
+        # Where its baseline begins and ends on the page as it lies.
+        x, y = np.array(level.baseline)[[0, -1]].T
+        points = np.stack([len(picture) - y, x] if quarters else [x, y], 1)
+        assert np.abs(np.array(line.baseline)[[0, -1]] - moved(matrix, points)).max() < 30
 
 
 def test_print_is_kept_unread_and_told_of(reader, monkeypatch):

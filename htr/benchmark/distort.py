@@ -12,10 +12,9 @@ from functools import partial
 import cv2
 import numpy as np
 
-Distortion = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+from htr.pages import crop
 
-LONGEST_SIDE = 32_766
-"""Pixels of a picture's side, at most: OpenCV warps no longer ones."""
+Distortion = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 # Grey of the table on which a photographed page lies.
 _TABLE = 50
@@ -23,15 +22,8 @@ _TABLE = 50
 
 def turn(picture: np.ndarray, points: np.ndarray, degrees: float) -> tuple[np.ndarray, np.ndarray]:
     """Turns clockwise, on paper of the page's middle grey that is large enough for all of it."""
-    height, width = picture.shape
-    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), -degrees, 1)
-    corners = _affine(matrix, np.array([[0, 0], [width, 0], [width, height], [0, height]]))
-    matrix[:, 2] -= corners.min(0)
-    size = np.ceil(np.ptp(corners, axis=0) - 1e-6).astype(int).tolist()
-    moved = matrix.copy()
-    moved[:, 2] += _affine(matrix, np.array([[0.5, 0.5]]))[0] - 0.5 - matrix[:, 2]  # OpenCV counts from pixels' centres
-    paper = int(np.median(picture))
-    return cv2.warpAffine(picture, moved, size, borderValue=paper), _affine(matrix, points)
+    picture, matrix = crop.turn(picture, degrees)
+    return picture, crop.moved(matrix, points)
 
 
 def darken(picture: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +91,3 @@ def _dense(polygon: np.ndarray) -> np.ndarray:
     return np.concatenate(
         [np.linspace(start, end, count, endpoint=False) for start, end, count in zip(polygon, ends, counts)]
     )
-
-
-def _affine(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    return points @ matrix[:, :2].T + matrix[:, 2]

@@ -40,7 +40,7 @@ from scipy.optimize import linear_sum_assignment
 from tqdm import tqdm
 
 from htr.alphabet import normalise
-from htr.benchmark.distort import DISTORTIONS, LONGEST_SIDE, distort
+from htr.benchmark.distort import DISTORTIONS, distort
 from htr.benchmark.lines import check_opens, named_rates, tell_unknown
 from htr.benchmark.provenance import labels_sha256, provenance
 from htr.corpora.folder import has_text, is_page, pictures_with_texts
@@ -53,7 +53,7 @@ from htr.language import AUTO
 from htr.messages import counted, printable
 from htr.metrics import RESAMPLES, SEED, count_edits, score
 from htr.pages.containers import Line, Page, around
-from htr.pages.crop import crop_line
+from htr.pages.crop import LONGEST_SIDE, crop_line
 from htr.pages.images import can_hold_writing, count_pages, open_image
 from htr.pages.segmenter import DEFAULT as FINDER
 from htr.reader import Reader, load

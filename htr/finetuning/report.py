@@ -8,9 +8,9 @@ from typing import Any
 from htr.alphabet import named
 from htr.benchmark.blocks import markdown_table
 from htr.benchmark.details import sign
-from htr.finetuning.run import Outcome, of_some
+from htr.finetuning.run import Outcome
 from htr.finetuning.selftraining import SelfTaught
-from htr.messages import counted
+from htr.messages import counted, of_some
 
 # Confusions that are listed.
 _CONFUSIONS = 12
@@ -122,6 +122,13 @@ def report_alone(outcome: SelfTaught) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _of_known(outcome: Outcome) -> str:
+    return (
+        f"{outcome.parent['file']} had learnt from {', '.join(outcome.known)} before, and may have known some of these lines: "
+        "then the figures before are too good, and too little seems to be gained."
+    )
+
+
 def report(outcome: Outcome) -> str:
     """The whole report."""
     parent, lines = outcome.parent, outcome.lines
@@ -134,14 +141,7 @@ def report(outcome: Outcome) -> str:
         f"{lines['held out']} lines were held out{of_some(outcome.checked_by)}: the best state was chosen by them, so that the "
         "figures on them are a little too good."
         + (" Then all lines were learnt: the new weights know those held out, too." if outcome.all_learnt else ""),
-        *(
-            [
-                f"{parent['file']} had learnt from {', '.join(outcome.known)} before, and may have known some of these "
-                "lines: then the figures before are too good, and too little seems to be gained."
-            ]
-            if outcome.known
-            else []
-        ),
+        *([_of_known(outcome)] if outcome.known else []),
         verdict(outcome),
         *([of_unread(outcome)] if outcome.unread else []),
         markdown_table(

@@ -22,7 +22,7 @@ from htr.finetuning.mixing import mix, mixture_of, write_taught
 from htr.finetuning.recipe import Read, pace, recipe
 from htr.finetuning.unread import find_unread, keep_unread, read_unread
 from htr.language import AUTO, NONE, LanguageModel, find_models, load_languages
-from htr.messages import counted
+from htr.messages import NAMED, counted, of_some
 from htr.reader import Reader
 from htr.training.config import TrainConfig
 from htr.training.loop import TOLD
@@ -39,12 +39,6 @@ _UNREADABLE = 90.0
 
 # In the folder of a run's lines, the table of those that are set aside.
 _ASIDE = "set-aside.tsv"
-
-# Set-aside lines that are named on the screen; all are in the report.
-_NAMED = 5
-
-# Pages of the held-out lines that are named.
-_PAGES = 5
 
 
 @dataclass(frozen=True)
@@ -219,17 +213,11 @@ def _say(
     )  # fmt: skip
     if doubts:
         log.warning("%d lines are set aside (%s):", len(doubts), corpus / _ASIDE)
-        for doubt in doubts[:_NAMED]:
+        for doubt in doubts[:NAMED]:
             log.warning("  %s %s", doubt.line, ": ".join(filter(None, (doubt.reason, doubt.text))))
     if new:
         are = "is" if len(new) == 1 else "are"
         log.warning("%s %s new to the weights and %s learnt: %s", counted(len(new), "character"), are, are, named(new))
-
-
-def of_some(pages: list[str]) -> str:
-    """ " of" and the names of pages, not of all where they are many; nothing where none is known."""
-    more = f" and {counted(len(pages) - _PAGES, 'other page')}" if len(pages) > _PAGES else ""
-    return f" of {', '.join(pages[:_PAGES])}{more}" if pages else ""
 
 
 def _read(weights: str | Path, checks: list[tuple[str, str, str]]) -> list[dict[str, Any]]:

@@ -18,6 +18,10 @@ PRINTED = 0.6
 
 _WRITTEN = 0.2  # and writing if less than this share does
 
+# Degrees by which the lines of a page may be turned so that their cores are followed well, and to which it can be told how much more
+# they are; that angle's energy is larger by so much.
+_LEVEL, _STEEPEST, _SHARPER = 7, 30, 1.1
+
 _FAINT = 0.2  # how likely there is writing, at least, where a line goes on
 _MIN_CELLS = 6  # a core of fewer cells is a speck
 # A core shorter than so many letter heights is a speck, unless it is one of so many, of so many letter heights at most, that stand
@@ -56,6 +60,26 @@ class Core(NamedTuple):
     def level(self, x: float) -> float:
         """The row of the middle at a column, or at the end that is nearer to it."""
         return float(self.middle(min(max(x, self.left), self.right)))
+
+
+def find_skew(probable: np.ndarray) -> int:
+    """By how many degrees clockwise the lines of a page are turned, where it is by more than their cores are followed at; else 0.
+
+    Along that angle, the sums of the cells have the most energy: Baird, The skew angle of printed documents (1987).
+
+    Args:
+        probable: how likely there is writing, or print, in each cell.
+    """
+    rows, columns = np.nonzero(probable > 0.5)
+
+    def energy(degrees: int) -> float:
+        angle = np.radians(degrees)
+        along = np.round(rows * np.cos(angle) - columns * np.sin(angle)).astype(int)
+        return float(np.square(np.bincount(along + probable.shape[1])).sum())
+
+    level = max(map(energy, range(-_LEVEL, _LEVEL + 1)))
+    best = max(range(-_STEEPEST, _STEEPEST + 1), key=energy)
+    return best if abs(best) > _LEVEL and energy(best) > _SHARPER * level else 0
 
 
 def find_cores(probable: np.ndarray, printed: np.ndarray, ink: np.ndarray) -> tuple[list[Core], np.ndarray]:

@@ -17,6 +17,9 @@ _SMALL, _ENLARGED, _MAX_ENLARGEMENT = 18, 48, 4
 # Columns that OpenCV's remapping takes at once, at most.
 _REMAPPED = 30_000
 
+LONGEST_SIDE = 32_766
+"""Pixels of a picture's side, at most: OpenCV turns no longer ones."""
+
 
 class Strip(NamedTuple):
     """A straightened piece of a page along a baseline.
@@ -110,6 +113,27 @@ def straighten(
     return Strip(picture, start, frame.along, rises, above)
 
 
+def turn(picture: np.ndarray, degrees: float) -> tuple[np.ndarray, np.ndarray]:
+    """Turns a picture clockwise, on paper of its middle grey that is large enough for all of it.
+
+    Returns:
+        The picture; and the matrix that moves its points with it, shape (2, 3).
+    """
+    height, width = picture.shape
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), -degrees, 1)
+    corners = moved(matrix, np.array([[0, 0], [width, 0], [width, height], [0, height]]))
+    matrix[:, 2] -= corners.min(0)
+    size = np.ceil(np.ptp(corners, axis=0) - 1e-6).astype(int).tolist()
+    of_pixels = matrix.copy()  # OpenCV counts from pixels' centres
+    of_pixels[:, 2] += moved(matrix, np.array([[0.5, 0.5]]))[0] - 0.5 - matrix[:, 2]
+    return cv2.warpAffine(picture, of_pixels, size, borderValue=int(np.median(picture))), matrix
+
+
+def moved(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points, shape (points, 2), moved by a matrix of shape (2, 3)."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
 def _remap(page: np.ndarray, x: np.ndarray, y: np.ndarray, kind: int, fill: int) -> np.ndarray:
     """The page at these places; only the part around them is given to OpenCV, which bounds the size of pictures."""
     x0, y0 = max(int(x.min()) - 1, 0), max(int(y.min()) - 1, 0)
@@ -160,10 +184,7 @@ def _cut(page: np.ndarray, line: Line) -> Strip:
     cv2.fillPoly(own_area, [np.round(corners).astype(np.int32)], 1)
 
     negative = is_negative(window)
-    mask, zoom = ink_mask(window, negative)
-    if zoom != 1:
-        mask = cv2.resize(mask, window.shape[::-1], interpolation=cv2.INTER_NEAREST)
-    count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask)
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(ink_mask(window, negative))
     # Ink of another line lies outside of the polygon for the greater part, and does not reach its middle.
     within = np.bincount(pieces[own_area > 0], minlength=count)
     own = within >= 0.5 * stats[:, cv2.CC_STAT_AREA]

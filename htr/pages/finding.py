@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from htr.messages import counted
-from htr.pages.containers import Line, Page, Region
-from htr.pages.crop import crop_line, size_of
+from htr.pages.containers import Line, Page, Point, Region, within
+from htr.pages.crop import LONGEST_SIDE, crop_line, moved, size_of, turn
 from htr.pages.ink import ink_depths
 from htr.pages.lines import Found, LineFinder
 
@@ -54,6 +54,18 @@ def find_page(picture: np.ndarray, finder: LineFinder, sure: Sure, upright: bool
     """
     cut = cache(partial(crop_line, picture))
     found = _best_read(finder.find_ways(picture), cut, sure)
+    if found.skew and np.hypot(*picture.shape) < LONGEST_SIDE:
+        level, matrix = turn(picture, -found.skew)
+        cut_level = cache(partial(crop_line, level))
+        found_level = _best_read(finder.find_ways(level), cut_level, sure)
+        if found_level.length > found.length:
+            page = _completed(level, found_level, finder, cut_level, sure, upright)
+            return _moved_to(picture, page, cv2.invertAffineTransform(matrix))
+    return _completed(picture, found, finder, cut, sure, upright)
+
+
+def _completed(picture: np.ndarray, found: Found, finder: LineFinder, cut: Cut, sure: Sure, upright: bool) -> Page:
+    """The page the right way up, without what shows through, and with the lines that are turned against it."""
     if not upright and _is_inverted(found, cut, sure):
         inverted = finder.find(picture, (2 + found.quarters) % 4)
         found = inverted if inverted.written else found  # specks have no right way up
@@ -84,6 +96,19 @@ def _best_read(ways: Sequence[Found], cut: Cut, sure: Sure) -> Found:
         return float(either.mean()) if len(parts) else 0.0
 
     return max(ways, key=how_sure) if len(ways) > 1 else ways[0]
+
+
+def _moved_to(picture: np.ndarray, page: Page, matrix: np.ndarray) -> Page:
+    """The page of a picture that was turned, its lines moved by this matrix to where they lie on this picture."""
+
+    def move(points: Sequence[Point]) -> tuple[Point, ...]:
+        return within(moved(matrix, np.array(points)).tolist(), picture.shape)
+
+    regions = tuple(
+        replace(region, lines=tuple(Line(move(line.baseline), move(line.polygon)) for line in region.lines))
+        for region in page.regions
+    )
+    return replace(page, width=picture.shape[1], height=picture.shape[0], regions=regions)
 
 
 def _probes(found: Found, cut: Cut) -> tuple[list[Line], list[np.ndarray]]:

@@ -25,7 +25,7 @@ _ALONG, _ACROSS = 4.0, 4.5
 _MIN_CONTRAST = 20  # grey levels of 255 by which ink is darker than its paper, at least
 
 
-def ink_mask(grey: np.ndarray, negative: bool, faint: bool = False) -> tuple[np.ndarray, float]:
+def ink_mask(grey: np.ndarray, negative: bool, faint: bool = False) -> np.ndarray:
     """Tells ink from paper.
 
     Args:
@@ -34,12 +34,13 @@ def ink_mask(grey: np.ndarray, negative: bool, faint: bool = False) -> tuple[np.
         faint: take for ink what is a little darker than paper, however dark the rest of the ink is.
 
     Returns:
-        The mask, uint8, 1 = ink, and its size relative to the picture.
+        The mask, of the picture's shape, uint8, 1 = ink; no finer than `WORK_PIXELS`.
     """
     small, zoom = shrink(grey)
     darkness = _darkness(small, negative)
     threshold = 0.0 if faint else cv2.threshold(darkness, 0, 255, cv2.THRESH_OTSU)[0]
-    return (darkness > max(threshold, _MIN_CONTRAST)).astype(np.uint8), zoom
+    mask = (darkness > max(threshold, _MIN_CONTRAST)).astype(np.uint8)
+    return mask if zoom == 1 else cv2.resize(mask, grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
 
 
 def ink_depths(grey: np.ndarray, polygons: Sequence[Sequence[Point]]) -> list[float]:
@@ -69,7 +70,7 @@ def ink_depths(grey: np.ndarray, polygons: Sequence[Sequence[Point]]) -> list[fl
 def shrink(grey: np.ndarray) -> tuple[np.ndarray, float]:
     """Brings a grey picture to a size that costs little time, which it also returns, relative to what it was."""
     zoom = min(1.0, (WORK_PIXELS / grey.size) ** 0.5)
-    size = (max(1, round(grey.shape[1] * zoom)), max(1, round(grey.shape[0] * zoom)))
+    size = max(1, int(grey.shape[1] * zoom)), max(1, int(grey.shape[0] * zoom))  # rounded up, it might be shrunk twice
     return cv2.resize(grey, size, interpolation=cv2.INTER_AREA), zoom
 
 

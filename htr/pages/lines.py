@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from htr.pages.containers import Line, Page, Point, turned, within
-from htr.pages.cores import PRINTED, Core, find_cores, typical
+from htr.pages.cores import PRINTED, Core, find_cores, find_skew, typical
 from htr.pages.crop import Frame, size_of, straighten
 from htr.pages.ink import find_paper, has_upright_ink, ink_mask, is_negative, shrink, without_rules
 from htr.pages.order import arrange
@@ -71,6 +71,7 @@ class Found:
     quarters: counter-clockwise, by which it was turned upright.
     upright_shape: of the upright picture in which they were looked for, which may be enlarged.
     notes: what a person should know.
+    skew: degrees clockwise by which the lines are turned, if by so much that they are not found well; else 0.
     """
 
     outlines: Sequence[Outline]
@@ -78,6 +79,7 @@ class Found:
     quarters: int
     upright_shape: tuple[int, ...]
     notes: tuple[str, ...] = ()
+    skew: int = 0
 
     def without(self, lines: Collection[Line]) -> Found:
         """The same but for these lines."""
@@ -92,6 +94,11 @@ class Found:
     def height(self) -> float:
         """The median height of the lines, in pixels, with what reaches above and below the small letters."""
         return float(np.median([size_of(outline.line)[1] for outline in self.outlines]))
+
+    @property
+    def length(self) -> float:
+        """The median length of the lines of handwriting, in pixels; 0 if there are none."""
+        return float(np.median([line.chord for line in self.written] or [0.0]))
 
     @property
     def page(self) -> Page:
@@ -238,7 +245,7 @@ class LineFinder:
         if seen.zoom == 1 or not 0 < letter < _SEEN_SMALL:
             return seen
         closer = self._see(picture, min(_CLOSER_PIXELS, round(SEEN_PIXELS * (_CLOSER / letter) ** 2)))
-        return closer._replace(sideways=seen.sideways, likely=seen.likely)
+        return closer._replace(sideways=seen.sideways, likely=seen.likely, skew=seen.skew or closer.skew)
 
     def _see(self, picture: np.ndarray, pixels: int) -> _Seen:
         """Runs the segmenter on a picture, made smaller, to so many pixels, if it has more."""
@@ -248,11 +255,8 @@ class LineFinder:
         writing, print_, (_, left, _, right) = self._maps(small)
         probable = np.maximum(writing, print_)
         negative = is_negative(small, cv2.resize(probable, size) > 0.5)
-        ink, _ = ink_mask(small, negative, faint=True)
-        # Of a closer look, the mask may be smaller.
-        ink = cv2.resize(ink, size, interpolation=cv2.INTER_NEAREST)
-        cores, rules = find_cores(probable, print_ > writing, ink)
-        return _Seen(cores, rules, 1 if left > right else 3, left + right, zoom, negative)
+        cores, rules = find_cores(probable, print_ > writing, ink_mask(small, negative, faint=True))
+        return _Seen(cores, rules, 1 if left > right else 3, left + right, zoom, negative, find_skew(probable))
 
 
 class _Seen(NamedTuple):
@@ -261,6 +265,7 @@ class _Seen(NamedTuple):
     rules: mask of those that part columns, in its pixels.
     sideways, likely: quarters by which it lies sideways, if it does, and how likely that is.
     zoom: its size relative to the picture.
+    skew: as of `Found`.
     """
 
     cores: list[Core]
@@ -269,6 +274,7 @@ class _Seen(NamedTuple):
     likely: float
     zoom: float
     negative: bool
+    skew: int
 
 
 @dataclass(frozen=True)
@@ -300,10 +306,7 @@ class _Rest:
     @cached_property
     def ink(self) -> np.ndarray:
         """Mask of the ink that is left."""
-        mask, zoom = ink_mask(self.small, self.negative)
-        if zoom != 1:  # rounded, the page may have come out larger than what is not made smaller once more
-            mask = cv2.resize(mask, self.small.shape[::-1], interpolation=cv2.INTER_NEAREST)
-        return np.where(self.taken, 0, mask)
+        return np.where(self.taken, 0, ink_mask(self.small, self.negative))
 
     def inked(self, line: Line) -> float:
         """How long the pieces of ink of a line are, in relation to them and the gaps between them, 0 to 1."""
@@ -339,7 +342,8 @@ def _outline(upright: np.ndarray, seen: _Seen, quarters: int, factor: float, sha
         seen: what the segmenter says of it.
         shape: of the picture as it lies.
     """
-    mask, zoom = ink_mask(upright, seen.negative)
+    small, zoom = shrink(upright)
+    mask = ink_mask(small, seen.negative)
     ratio = zoom / seen.zoom
     rules = cv2.dilate(seen.rules, np.ones((9, 3), np.uint8))  # with their soft edges, and where rows are ruled as well
     mask[cv2.resize(rules, mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0] = 0
@@ -359,14 +363,14 @@ def _outline(upright: np.ndarray, seen: _Seen, quarters: int, factor: float, sha
         points = _outline_one(mask, owners, number, frame, core.letter * ratio)
         if points is None:
             # Pencil on a page with ink, for one.
-            faint = ink_mask(upright, seen.negative, faint=True)[0] if faint is None else faint
+            faint = ink_mask(small, seen.negative, faint=True) if faint is None else faint
             points = _outline_one(faint, owners, number, frame, core.letter * ratio)
         if points is None:
             continue
         line = Line(*(within([(x / zoom, y / zoom) for x, y in each], upright.shape) for each in points))
         placed = _put_back(line, quarters, factor, shape)
         outlines.append(Outline(placed, line, core.letter / seen.zoom, core.printed > PRINTED))
-    return Found(outlines, shape, quarters, upright.shape)
+    return Found(outlines, shape, quarters, upright.shape, skew=seen.skew)
 
 
 def _outline_one(

@@ -20,7 +20,7 @@ from htr.corpora.sample import Drawer, Sample
 from htr.decoding import columns_needed
 from htr.errors import InputError
 from htr.lineimage import batches_of_like_width, collate, columns_of, prepare
-from htr.messages import counted
+from htr.messages import NAMED, counted
 from htr.training.augmentation import SHORTEST, STRETCH, augment, augmentation, stretch
 
 log = logging.getLogger(__name__)
@@ -33,9 +33,6 @@ _TOO_WIDE = 1.1
 
 # Width of a word, as a share of a line's.
 _WORD = 0.15
-
-# Lines that a warning names at most.
-_NAMED = 5
 
 Item = tuple[int, int, int]
 
@@ -282,7 +279,7 @@ class Lines(L.LightningDataModule):
             log.warning(
                 "%s for training: nothing can be learnt, as the text is too long for the picture; do they belong together? %s",
                 counted(len(narrow), "line"),
-                ", ".join(list(narrow)[:_NAMED]) + (", ..." if len(narrow) > _NAMED else ""),
+                ", ".join(list(narrow)[:NAMED]) + (", ..." if len(narrow) > NAMED else ""),
             )
         self.val = LineData(splits["val"], height, augmentation)
         self._sampler = {

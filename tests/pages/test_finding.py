@@ -102,6 +102,24 @@ class _Finder:
         return [], []
 
 
+@pytest.mark.parametrize("longer", [True, False])
+def test_a_page_that_seems_askew_is_turned_only_if_its_lines_are_longer_then(longer):
+    short, long = _line(100, 100, 300), _line(100, 100, 700)
+    looked = []
+
+    class Finder(_Finder):
+        def find_ways(self, picture):
+            line = long if longer == bool(looked) else short
+            looked.append(picture.shape)
+            return (Found([Outline(line, line, 18.0, False)], picture.shape, 0, picture.shape, skew=20),)
+
+    page = finding.find_page(np.full((600, 900), 255, np.uint8), Finder(), _sure, upright=True)
+    assert len(looked) == 2 and looked[1][1] > 900  # with room for its corners
+    (line,) = page.lines
+    assert (page.width, page.height) == (900, 600)
+    assert (line.baseline == long.baseline) == (not longer)
+
+
 def test_a_page_on_which_nothing_is_found_upside_down_is_not_turned(monkeypatch):
     monkeypatch.setattr(finding, "_is_inverted", lambda *_: True)
     page = finding.find_page(np.full((600, 900), 255, np.uint8), _Finder(), _sure, upright=False)

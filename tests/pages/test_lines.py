@@ -9,7 +9,7 @@ from htr.corpora.embedded import embedded_lines, sample_page
 from htr.fonts import font_path
 from htr.pages import lines as lines_module
 from htr.pages.containers import Line, Page, Region
-from htr.pages.cores import Core, _is_speck, _to_its_ends, _trace
+from htr.pages.cores import Core, _is_speck, _to_its_ends, _trace, find_skew
 from htr.pages.images import open_image
 from htr.pages.ink import find_rules
 from htr.pages.lines import STRIDE, LineFinder
@@ -138,6 +138,16 @@ def test_skewed_page(finder, degrees):
     turn = cv2.getRotationMatrix2D((450, 500), degrees, 1)
     turned = cv2.warpAffine(page, turn, (900, 1000), flags=cv2.INTER_LINEAR, borderValue=245)
     assert_at_turned_places(finder.find(turned).page.lines, truth, turn)
+
+
+@pytest.mark.parametrize(("degrees", "skew"), [(0, 0), (5, 0), (-7, 0), (12, 12), (-25, -25), (40, 0)])
+def test_the_skew_of_a_page_is_told_if_it_is_more_than_lines_are_followed_at(degrees, skew):
+    cells = np.zeros((400, 400), np.float32)
+    cells[100:300:12, 100:300] = 1
+    cells[101:300:12, 100:300] = 1
+    turn = cv2.getRotationMatrix2D((200, 200), -degrees, 1)
+    assert find_skew(cv2.warpAffine(cells, turn, (400, 400))) == pytest.approx(skew, abs=1)
+    assert find_skew(np.zeros((40, 30), np.float32)) == 0
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
