@@ -38,6 +38,9 @@ ROW = 36
 SMALLEST, LARGEST = 13, 34
 """Size of the letters, in pixels."""
 
+SKEW = 5
+"""Lines that lean by fewer degrees than this have level letters, which are sharper."""
+
 
 def draw_overlay(page: Page, picture: Image.Image) -> Image.Image:
     """Draws the page with its lines, and beside it what was read, each word in its place. Both stand upright.
@@ -81,7 +84,7 @@ def draw_overlay(page: Page, picture: Image.Image) -> Image.Image:
             pen.line(base, fill=BASELINE, width=2)
             for hand in (pen, text_pen):
                 _label(hand, base[0], str(number), colour, quarters)
-            _write(right, line, [(word, placed(word.polygon)) for word in words_of(line)], quarters)
+            _write(right, line, [(word, placed(word.polygon)) for word in words_of(line)])
     rows = _legend(page, 2 * left.width)
     sheet = Image.new("RGB", (2 * left.width, height + ROW * len(rows)), "white")
     sheet.paste(left, (0, 0))
@@ -102,30 +105,31 @@ def _label(pen: ImageDraw.ImageDraw, start: Point, number: str, colour: Colour, 
     pen.text(place, number, fill="white", font=font, anchor=anchor)
 
 
-def _write(sheet: Image.Image, line: Line, words: list[tuple[Word, list[Point]]], quarters: int) -> None:
-    """Writes the words of a line where they stand, in letters that fit its height and length, turned by quarters counter-clockwise."""
-    pen = ImageDraw.Draw(sheet)
+def _write(sheet: Image.Image, line: Line, words: list[tuple[Word, list[Point]]]) -> None:
+    """Writes the words of a line where they stand and in its direction, in letters that fit its height and length."""
     spines = [spine(polygon) for _, polygon in words]
     if not spines:
         return
-    length = math.dist(spines[0][0], spines[-1][1])
+    start, end = spines[0][0], spines[-1][1]
+    length = math.dist(start, end)
+    angle = math.degrees(math.atan2(end[1] - start[1], end[0] - start[0]))
+    quarter = 90 * round(angle / 90)
+    angle = quarter if abs(angle - quarter) < SKEW else angle
+    across, down = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     fitting = LARGEST * length / max(1, _font(LARGEST).getlength(legal(line.text)))
     font = _font(round(max(SMALLEST, min(LARGEST, fitting, 0.65 * median(tall for _, _, tall in spines)))))
     free = -math.inf
     for (word, _), ((x, y), *_) in zip(words, spines):
         text = legal(word.text)
         length = font.getlength(text)
-        along = max((x, -y, -x, y)[quarters], free)
-        if not quarters:
-            pen.text((along, y), text, fill=_doubt(word), font=font, anchor="lm")
-        else:
-            tile = Image.new("L", (math.ceil(length), round(2 * font.size)))
-            ImageDraw.Draw(tile).text((0, tile.height / 2), text, fill=255, font=font, anchor="lm")
-            tile = tile.rotate(90 * quarters, expand=True)
-            left, top = x - tile.width / 2, y - tile.height / 2
-            place = ((left, -along - tile.height), (-along - tile.width, top), (left, along))[quarters - 1]
-            sheet.paste(_doubt(word), tuple(map(round, place)), tile)
-        free = along + length + font.getlength(" ")
+        begin = x * across + y * down
+        ahead = max(free - begin, 0)
+        tile = Image.new("L", (math.ceil(length), round(2 * font.size)))
+        ImageDraw.Draw(tile).text((0, tile.height / 2), text, fill=255, font=font, anchor="lm")
+        tile = tile.rotate(-angle, Image.Resampling.BICUBIC, expand=True)
+        middle = x + (ahead + length / 2) * across, y + (ahead + length / 2) * down
+        sheet.paste(_doubt(word), (round(middle[0] - tile.width / 2), round(middle[1] - tile.height / 2)), tile)
+        free = begin + ahead + length + font.getlength(" ")
 
 
 def _doubt(word: Word) -> Colour:

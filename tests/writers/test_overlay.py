@@ -55,6 +55,16 @@ def test_words_of_lines_turned_against_their_page_are_turned_too(degrees, page, 
     assert np.abs([found.min(0) - expected.min(0), found.max(0) - expected.max(0)]).max() < 8
 
 
+@pytest.mark.parametrize(("degrees", "slope"), [(20, -20), (-15, 15), (3, 0)])
+def test_words_of_a_page_that_lies_askew_lean_as_their_lines_do(degrees, slope, page, turned, blank, make_line):
+    region = Region("text", (make_line("oneveryverylongword", 200, 300, 0.2),))
+    sheet = turned(replace(page, regions=(region,)), degrees)
+    _, right = _sides(sheet, blank(sheet))
+    rows, columns = np.nonzero((right[:1680, 60:, 0] > 180) & (right[:1680, 60:, 2] < 60))
+    lean = np.degrees(np.arctan(np.polyfit(columns, rows, 1)[0]))
+    assert lean == pytest.approx(slope, abs=2)
+
+
 def test_doubtful_words_stand_out(page, blank, make_line):
     def reddish(confidence: float) -> bool:
         region = Region("text", (make_line("word", 300, 200, confidence),))
