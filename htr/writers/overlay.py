@@ -124,7 +124,7 @@ def _write(sheet: Image.Image, line: Line, words: list[tuple[Word, list[Point]]]
         length = font.getlength(text)
         begin = x * across + y * down
         ahead = max(free - begin, 0)
-        tile = Image.new("L", (math.ceil(length), round(2 * font.size)))
+        tile = Image.new("L", (max(1, math.ceil(length)), round(2 * font.size)))
         ImageDraw.Draw(tile).text((0, tile.height / 2), text, fill=255, font=font, anchor="lm")
         tile = tile.rotate(-angle, Image.Resampling.BICUBIC, expand=True)
         middle = x + (ahead + length / 2) * across, y + (ahead + length / 2) * down
