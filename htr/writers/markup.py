@@ -103,6 +103,13 @@ def spine(polygon: Sequence[Point]) -> tuple[Point, Point, float]:
     return start, end, sum(math.dist(*edge) for edge in edges) / 2
 
 
+def lean_of(start: Point, end: Point, least: float) -> float:
+    """Degrees clockwise by which what runs between two points is turned: whole quarters if it leans by less than the least."""
+    angle = math.degrees(math.atan2(end[1] - start[1], end[0] - start[0]))
+    quarter = 90 * round(angle / 90)
+    return quarter if abs(angle - quarter) < least else angle
+
+
 def serialise(root: ElementTree.Element) -> bytes:
     """The bytes of an XML file, in UTF-8, without an XML declaration."""
     ElementTree.indent(root)

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from htr.fonts import font_path
 from htr.messages import counted
 from htr.pages.containers import Line, Page, Point, Word, turned
-from htr.writers.markup import file_name, legal, outline, spine, words_of
+from htr.writers.markup import file_name, lean_of, legal, outline, spine, words_of
 
 Colour = tuple[int, int, int]
 
@@ -112,9 +112,7 @@ def _write(sheet: Image.Image, line: Line, words: list[tuple[Word, list[Point]]]
         return
     start, end = spines[0][0], spines[-1][1]
     length = math.dist(start, end)
-    angle = math.degrees(math.atan2(end[1] - start[1], end[0] - start[0]))
-    quarter = 90 * round(angle / 90)
-    angle = quarter if abs(angle - quarter) < SKEW else angle
+    angle = lean_of(start, end, SKEW)
     across, down = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     fitting = LARGEST * length / max(1, _font(LARGEST).getlength(legal(line.text)))
     font = _font(round(max(SMALLEST, min(LARGEST, fitting, 0.65 * median(tall for _, _, tall in spines)))))

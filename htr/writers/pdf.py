@@ -19,7 +19,7 @@ from reportlab.pdfgen.textobject import PDFTextObject
 from htr.errors import InputError
 from htr.fonts import font_path
 from htr.pages.containers import Page, Word
-from htr.writers.markup import VERSION, file_name, legal, spine, words_of
+from htr.writers.markup import VERSION, file_name, lean_of, legal, spine, words_of
 
 FONT = "Noto Sans"
 """Font of the invisible text: it has the letters of all European languages."""
@@ -110,9 +110,7 @@ def _lay(text: PDFTextObject, word: Word, height: int) -> None:
     """Puts a word in its place, in the middle of its polygon and as long and high as that, with a space behind it."""
     start, end, tall = spine(word.polygon)
     length, tall = max(math.dist(start, end), 1), max(tall, 1)
-    angle = math.degrees(math.atan2(end[1] - start[1], end[0] - start[0]))
-    quarter = 90 * round(angle / 90)
-    angle = math.radians(quarter if abs(angle - quarter) < SKEW else angle)
+    angle = math.radians(lean_of(start, end, SKEW))
     cos, sin = math.cos(angle), math.sin(angle)
     font = _font()
     size = 1000 * tall / (font.face.ascent - font.face.descent)
