@@ -280,7 +280,7 @@ def test_lines_upside_down_above_or_below_the_text_are_read_after_it(reader, abo
     assert [region.kind for region in page.regions][-1] == "margin"
 
 
-@pytest.mark.parametrize(("degrees", "quarters"), [(15, 0), (-20, 0), (18, 1)])
+@pytest.mark.parametrize(("degrees", "quarters"), [(15, 0), (-20, 0), (18, 1), (-35, 1), (43, 0)])
 def test_a_page_that_lies_far_askew_is_read_as_if_it_were_level(reader, degrees, quarters):
     picture, truth = sample_page()
     straight = reader.read_page(picture)

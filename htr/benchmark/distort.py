@@ -68,7 +68,10 @@ def photograph(picture: np.ndarray, points: np.ndarray, seed: int) -> tuple[np.n
 
 
 DISTORTIONS: dict[str, Distortion] = {
-    **{f"turned by {degrees} degrees": partial(turn, degrees=degrees) for degrees in (-5, -3, 3, 5, 90, 180, 270)},
+    **{
+        f"turned by {degrees} degrees": partial(turn, degrees=degrees)
+        for degrees in (-5, -3, 3, 5, -15, 15, -30, 45, 90, 180, 270)
+    },
     "darkened": darken,
     **{f"photographed, way {seed}": partial(photograph, seed=seed) for seed in (1, 2, 3)},
 }

@@ -18,9 +18,7 @@ PRINTED = 0.6
 
 _WRITTEN = 0.2  # and writing if less than this share does
 
-# Degrees by which the lines of a page may be turned so that their cores are followed well, and to which it can be told how much more
-# they are; that angle's energy is larger by so much.
-_LEVEL, _STEEPEST, _SHARPER = 7, 30, 1.1
+_STEEPEST = 30  # degrees to which it can be told by how much the lines of a page are turned
 
 _FAINT = 0.2  # how likely there is writing, at least, where a line goes on
 _MIN_CELLS = 6  # a core of fewer cells is a speck
@@ -62,8 +60,21 @@ class Core(NamedTuple):
         return float(self.middle(min(max(x, self.left), self.right)))
 
 
-def find_skew(probable: np.ndarray) -> int:
-    """By how many degrees clockwise the lines of a page are turned, where it is by more than their cores are followed at; else 0.
+class Skew(NamedTuple):
+    """The direction of the lines of a page.
+
+    degrees: by which they are turned clockwise.
+    sharpness: of that angle: its energy in relation to that of the other angles' middle one; 0 where there is no line.
+    gain: by how much its energy is larger.
+    """
+
+    degrees: int
+    sharpness: float
+    gain: float
+
+
+def find_skew(probable: np.ndarray) -> Skew:
+    """The direction of the lines of a page.
 
     Along that angle, the sums of the cells have the most energy: Baird, The skew angle of printed documents (1987).
 
@@ -71,15 +82,13 @@ def find_skew(probable: np.ndarray) -> int:
         probable: how likely there is writing, or print, in each cell.
     """
     rows, columns = np.nonzero(probable > 0.5)
-
-    def energy(degrees: int) -> float:
+    energies = {}
+    for degrees in range(-_STEEPEST, _STEEPEST + 1):
         angle = np.radians(degrees)
         along = np.round(rows * np.cos(angle) - columns * np.sin(angle)).astype(int)
-        return float(np.square(np.bincount(along + probable.shape[1])).sum())
-
-    level = max(map(energy, range(-_LEVEL, _LEVEL + 1)))
-    best = max(range(-_STEEPEST, _STEEPEST + 1), key=energy)
-    return best if abs(best) > _LEVEL and energy(best) > _SHARPER * level else 0
+        energies[degrees] = float(np.square(np.bincount(along + probable.shape[1])).sum())
+    best, middle = max(energies, key=energies.__getitem__), float(np.median([*energies.values()]))
+    return Skew(best, energies[best] / max(middle, 1.0), energies[best] - middle)
 
 
 def find_cores(probable: np.ndarray, printed: np.ndarray, ink: np.ndarray) -> tuple[list[Core], np.ndarray]:

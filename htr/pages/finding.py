@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 
 from htr.messages import counted
-from htr.pages.containers import Line, Page, Point, Region, within
+from htr.pages.containers import Line, Page, Point, Region
 from htr.pages.crop import LONGEST_SIDE, crop_line, moved, size_of, turn
 from htr.pages.ink import ink_depths
-from htr.pages.lines import Found, LineFinder
+from htr.pages.lines import Found, LineFinder, moved_line
 
 Sure = Callable[[Sequence[np.ndarray]], Sequence[float]]
 """How surely pictures of lines are read, 0 to 1; 0 where nothing is."""
@@ -54,13 +54,14 @@ def find_page(picture: np.ndarray, finder: LineFinder, sure: Sure, upright: bool
     """
     cut = cache(partial(crop_line, picture))
     found = _best_read(finder.find_ways(picture), cut, sure)
-    if found.skew and np.hypot(*picture.shape) < LONGEST_SIDE:
-        level, matrix = turn(picture, -found.skew)
+    skew = finder.find_skew(picture, found.quarters) if found.skew is None else found.skew
+    if skew and np.hypot(*picture.shape) < LONGEST_SIDE:
+        level, matrix = turn(picture, -skew)
         cut_level = cache(partial(crop_line, level))
         found_level = _best_read(finder.find_ways(level), cut_level, sure)
         if found_level.length > found.length:
             page = _completed(level, found_level, finder, cut_level, sure, upright)
-            return _moved_to(picture, page, cv2.invertAffineTransform(matrix))
+            return _as_it_lay(picture, page, matrix, skew)
     return _completed(picture, found, finder, cut, sure, upright)
 
 
@@ -98,17 +99,19 @@ def _best_read(ways: Sequence[Found], cut: Cut, sure: Sure) -> Found:
     return max(ways, key=how_sure) if len(ways) > 1 else ways[0]
 
 
-def _moved_to(picture: np.ndarray, page: Page, matrix: np.ndarray) -> Page:
-    """The page of a picture that was turned, its lines moved by this matrix to where they lie on this picture."""
+def _as_it_lay(picture: np.ndarray, page: Page, matrix: np.ndarray, skew: int) -> Page:
+    """The page of this picture, found on that which this matrix moves it to, turned back by so many degrees."""
+    back = cv2.invertAffineTransform(matrix)
 
-    def move(points: Sequence[Point]) -> tuple[Point, ...]:
-        return within(moved(matrix, np.array(points)).tolist(), picture.shape)
+    def move(points: tuple[Point, ...]) -> list[Point]:
+        return moved(back, np.array(points)).tolist()
 
     regions = tuple(
-        replace(region, lines=tuple(Line(move(line.baseline), move(line.polygon)) for line in region.lines))
+        replace(region, lines=tuple(moved_line(line, move, picture.shape) for line in region.lines))
         for region in page.regions
     )
-    return replace(page, width=picture.shape[1], height=picture.shape[0], regions=regions)
+    height, width = picture.shape
+    return replace(page, width=width, height=height, regions=regions, turn=round((page.turn - skew) / 90) * 90 % 360)
 
 
 def _probes(found: Found, cut: Cut) -> tuple[list[Line], list[np.ndarray]]:

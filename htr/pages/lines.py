@@ -7,7 +7,7 @@ the height of the small letters, which the core tells, so the same code serves a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from htr.pages.containers import Line, Page, Point, turned, within
-from htr.pages.cores import PRINTED, Core, find_cores, find_skew, typical
-from htr.pages.crop import Frame, size_of, straighten
+from htr.pages.cores import PRINTED, Core, Skew, find_cores, find_skew, typical
+from htr.pages.crop import Frame, size_of, straighten, turn
 from htr.pages.ink import find_paper, has_upright_ink, ink_mask, is_negative, shrink, without_rules
 from htr.pages.order import arrange
 from htr.pages.segmenter import ALIGNMENT, STRIDE, Segmenter, load_segmenter
@@ -34,6 +34,11 @@ _CLOSER = 14.0  # pixels that they have then
 _SMALL = 6.0  # pixels of small letters below which a picture is enlarged
 _ENLARGED = 12.0  # pixels to which they are enlarged
 _MAX_ENLARGEMENT = 4.0
+
+_LEVEL = 7  # degrees by which lines may be turned and are followed well
+_CLEAR = 1.8  # sharpness of the direction that lines have where they are marked well
+_TURNS = (-40, -20, 20, 40)  # degrees by which a page is turned where they have none
+_STRIP = 8  # a picture so many times as long as it is high is none of a page askew
 
 _AROUND = 3.0  # letter heights around a line that are looked at again with it
 _SHORT = 2.0  # a line shorter than this many heights of a line may be a piece of one that runs up
@@ -71,7 +76,8 @@ class Found:
     quarters: counter-clockwise, by which it was turned upright.
     upright_shape: of the upright picture in which they were looked for, which may be enlarged.
     notes: what a person should know.
-    skew: degrees clockwise by which the lines are turned, if by so much that they are not found well; else 0.
+    skew: degrees clockwise by which the lines are turned, if by so much that they are not found well; else 0; None if they do not
+        tell.
     """
 
     outlines: Sequence[Outline]
@@ -79,7 +85,7 @@ class Found:
     quarters: int
     upright_shape: tuple[int, ...]
     notes: tuple[str, ...] = ()
-    skew: int = 0
+    skew: int | None = 0
 
     def without(self, lines: Collection[Line]) -> Found:
         """The same but for these lines."""
@@ -144,6 +150,28 @@ class LineFinder:
         if seen.likely > _UNLIKELY:
             ways.append(self.find(picture, seen.sideways))
         return ways
+
+    def find_skew(self, picture: np.ndarray, quarters: int = 0) -> int:
+        """Finds the direction of lines that do not tell it, as they lie so far askew that they are marked in pieces, or not at all.
+
+        Args:
+            picture: as given to `find`.
+            quarters: by how many quarters clockwise the page lies turned.
+
+        Returns:
+            Degrees clockwise by which they are turned besides, if they have a direction and are not level; else 0.
+        """
+        height, width = picture.shape
+        if max(height, width) > _STRIP * min(height, width):
+            return 0
+        small, _ = _smaller(np.rot90(picture, quarters), SEEN_PIXELS)
+        skews = []
+        for degrees in _TURNS:
+            writing, print_, _ = self._maps(_smaller(turn(small, degrees)[0], SEEN_PIXELS)[0])
+            skew = find_skew(np.maximum(writing, print_))
+            if skew.sharpness > _CLEAR:
+                skews.append(skew._replace(degrees=skew.degrees - degrees))
+        return _steep(max(skews, key=lambda skew: skew.gain)) if skews else 0
 
     def _found(self, picture: np.ndarray, quarters: int, seen: _Seen) -> Found:
         """The lines of what was seen of a page, turned by so many quarters."""
@@ -245,16 +273,15 @@ class LineFinder:
         if seen.zoom == 1 or not 0 < letter < _SEEN_SMALL:
             return seen
         closer = self._see(picture, min(_CLOSER_PIXELS, round(SEEN_PIXELS * (_CLOSER / letter) ** 2)))
-        return closer._replace(sideways=seen.sideways, likely=seen.likely, skew=seen.skew or closer.skew)
+        skew = max(seen.skew, closer.skew, key=lambda skew: skew.sharpness)
+        return closer._replace(sideways=seen.sideways, likely=seen.likely, skew=skew)
 
     def _see(self, picture: np.ndarray, pixels: int) -> _Seen:
         """Runs the segmenter on a picture, made smaller, to so many pixels, if it has more."""
-        zoom = min(1.0, (pixels / picture.size) ** 0.5)
-        size = max(1, round(picture.shape[1] * zoom)), max(1, round(picture.shape[0] * zoom))
-        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        small, zoom = _smaller(picture, pixels)
         writing, print_, (_, left, _, right) = self._maps(small)
         probable = np.maximum(writing, print_)
-        negative = is_negative(small, cv2.resize(probable, size) > 0.5)
+        negative = is_negative(small, cv2.resize(probable, small.shape[::-1]) > 0.5)
         cores, rules = find_cores(probable, print_ > writing, ink_mask(small, negative, faint=True))
         return _Seen(cores, rules, 1 if left > right else 3, left + right, zoom, negative, find_skew(probable))
 
@@ -265,7 +292,6 @@ class _Seen(NamedTuple):
     rules: mask of those that part columns, in its pixels.
     sideways, likely: quarters by which it lies sideways, if it does, and how likely that is.
     zoom: its size relative to the picture.
-    skew: as of `Found`.
     """
 
     cores: list[Core]
@@ -274,7 +300,7 @@ class _Seen(NamedTuple):
     likely: float
     zoom: float
     negative: bool
-    skew: int
+    skew: Skew
 
 
 @dataclass(frozen=True)
@@ -326,6 +352,23 @@ class _Rest:
         return np.where(self.taken, find_paper(self.small, self.negative), self.small)
 
 
+def moved_line(line: Line, move: Callable[[tuple[Point, ...]], Iterable[Point]], shape: tuple[int, ...]) -> Line:
+    """A line that is not read yet, on another picture of this shape (height, width), to which points are moved so."""
+    return replace(line, baseline=within(move(line.baseline), shape), polygon=within(move(line.polygon), shape))
+
+
+def _smaller(picture: np.ndarray, pixels: int) -> tuple[np.ndarray, float]:
+    """A picture, made smaller, to so many pixels, if it has more; and its size relative to what it was."""
+    zoom = min(1.0, (pixels / picture.size) ** 0.5)
+    size = max(1, round(picture.shape[1] * zoom)), max(1, round(picture.shape[0] * zoom))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA), zoom
+
+
+def _steep(skew: Skew) -> int:
+    """The degrees, 0 where lines are followed well."""
+    return skew.degrees if abs(skew.degrees) > _LEVEL else 0
+
+
 def _enlargement(seen: _Seen, pixels: int) -> float:
     """By how much a picture is enlarged, so that lines of few pixels can be told apart."""
     letter, _ = typical(seen.cores)
@@ -342,6 +385,10 @@ def _outline(upright: np.ndarray, seen: _Seen, quarters: int, factor: float, sha
         seen: what the segmenter says of it.
         shape: of the picture as it lies.
     """
+
+    def back(points: tuple[Point, ...]) -> list[Point]:
+        return turned([(x / factor, y / factor) for x, y in points], 90 * quarters, shape)
+
     small, zoom = shrink(upright)
     mask = ink_mask(small, seen.negative)
     ratio = zoom / seen.zoom
@@ -368,9 +415,9 @@ def _outline(upright: np.ndarray, seen: _Seen, quarters: int, factor: float, sha
         if points is None:
             continue
         line = Line(*(within([(x / zoom, y / zoom) for x, y in each], upright.shape) for each in points))
-        placed = _put_back(line, quarters, factor, shape)
-        outlines.append(Outline(placed, line, core.letter / seen.zoom, core.printed > PRINTED))
-    return Found(outlines, shape, quarters, upright.shape, skew=seen.skew)
+        outlines.append(Outline(moved_line(line, back, shape), line, core.letter / seen.zoom, core.printed > PRINTED))
+    clear = seen.skew.sharpness > _CLEAR and seen.likely < _UNLIKELY
+    return Found(outlines, shape, quarters, upright.shape, skew=_steep(seen.skew) if clear else None)
 
 
 def _outline_one(
@@ -428,13 +475,3 @@ def _own_ink(strip: np.ndarray, owner: np.ndarray, number: int, letter: float) -
     shared = (on_own > 0) & (on_others > 0.25 * on_own) & (on_own > 0.25 * on_others)
     keep = (loose | whole)[pieces] | (shared[pieces] & (to_own < to_others))
     return (keep & inked).astype(np.uint8)
-
-
-def _put_back(line: Line, quarters: int, factor: float, shape: tuple[int, ...]) -> Line:
-    """Moves a line from the upright picture, enlarged by a factor, to the picture as it lies, of this shape."""
-
-    def move(points: tuple[Point, ...]) -> tuple[Point, ...]:
-        upright = [(x / factor, y / factor) for x, y in points]
-        return within(turned(upright, 90 * quarters, shape), shape)
-
-    return replace(line, baseline=move(line.baseline), polygon=move(line.polygon))

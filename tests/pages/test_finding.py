@@ -102,8 +102,9 @@ class _Finder:
         return [], []
 
 
+@pytest.mark.parametrize("told", [20, None])
 @pytest.mark.parametrize("longer", [True, False])
-def test_a_page_that_seems_askew_is_turned_only_if_its_lines_are_longer_then(longer):
+def test_a_page_that_seems_askew_is_turned_only_if_its_lines_are_longer_then(longer, told):
     short, long = _line(100, 100, 300), _line(100, 100, 700)
     looked = []
 
@@ -111,7 +112,11 @@ def test_a_page_that_seems_askew_is_turned_only_if_its_lines_are_longer_then(lon
         def find_ways(self, picture):
             line = long if longer == bool(looked) else short
             looked.append(picture.shape)
-            return (Found([Outline(line, line, 18.0, False)], picture.shape, 0, picture.shape, skew=20),)
+            return (Found([Outline(line, line, 18.0, False)], picture.shape, 0, picture.shape, skew=told),)
+
+        def find_skew(self, picture, quarters):
+            assert told is None
+            return 20
 
     page = finding.find_page(np.full((600, 900), 255, np.uint8), Finder(), _sure, upright=True)
     assert len(looked) == 2 and looked[1][1] > 900  # with room for its corners

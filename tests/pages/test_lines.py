@@ -10,6 +10,7 @@ from htr.fonts import font_path
 from htr.pages import lines as lines_module
 from htr.pages.containers import Line, Page, Region
 from htr.pages.cores import Core, _is_speck, _to_its_ends, _trace, find_skew
+from htr.pages.crop import turn as turn_page
 from htr.pages.images import open_image
 from htr.pages.ink import find_rules
 from htr.pages.lines import STRIDE, LineFinder
@@ -140,14 +141,37 @@ def test_skewed_page(finder, degrees):
     assert_at_turned_places(finder.find(turned).page.lines, truth, turn)
 
 
-@pytest.mark.parametrize(("degrees", "skew"), [(0, 0), (5, 0), (-7, 0), (12, 12), (-25, -25), (40, 0)])
-def test_the_skew_of_a_page_is_told_if_it_is_more_than_lines_are_followed_at(degrees, skew):
+@pytest.mark.parametrize("degrees", [0, 5, -7, 12, -25])
+def test_the_direction_of_lines_is_that_in_which_their_cells_lie_in_rows(degrees):
     cells = np.zeros((400, 400), np.float32)
     cells[100:300:12, 100:300] = 1
     cells[101:300:12, 100:300] = 1
     turn = cv2.getRotationMatrix2D((200, 200), -degrees, 1)
-    assert find_skew(cv2.warpAffine(cells, turn, (400, 400))) == pytest.approx(skew, abs=1)
-    assert find_skew(np.zeros((40, 30), np.float32)) == 0
+    skew = find_skew(cv2.warpAffine(cells, turn, (400, 400)))
+    assert skew.degrees == pytest.approx(degrees, abs=1) and skew.sharpness > 3
+
+
+def test_what_lies_in_no_rows_has_no_clear_direction():
+    heap = np.random.default_rng(1).random((400, 400)) < 0.02
+    assert find_skew(heap.astype(np.float32)).sharpness < 1.5
+    assert find_skew(np.zeros((40, 30), np.float32)).sharpness == 0
+
+
+@pytest.mark.parametrize(("degrees", "skew"), [(5, 0), (15, 15), (-25, -25), (45, 45)])
+def test_the_skew_of_a_page_is_told_if_it_is_more_than_lines_are_followed_at(finder, degrees, skew):
+    page = paper()
+    write(page)
+    page, _ = turn_page(page, degrees)
+    told = finder.find(page).skew
+    assert (finder.find_skew(page) if told is None else told) == pytest.approx(skew, abs=1)
+
+
+def test_what_is_no_page_of_lines_has_no_skew(finder):
+    assert finder.find_skew(paper()) == 0
+    page = paper()
+    write(page)
+    page, _ = turn_page(page, 45)
+    assert finder.find_skew(np.pad(page, ((0, 0), (0, 9 * len(page))), mode="edge")) == 0  # a strip
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
