@@ -202,6 +202,24 @@ def test_page_xml_of_2013_tells_the_order_of_regions_and_lines_as_transkribus_do
     assert [line.text for line in read.lines] == ["read first", "read second", "read last"]
 
 
+@pytest.mark.parametrize("degrees", [0, 5, 90])
+def test_a_region_in_page_xml_reaches_around_all_of_its_lines(degrees, page, turned, blank):
+    page = turned(page, degrees)
+    for region in _written("page", page, blank).iter("TextRegion"):
+        around = np.array(_points(region.find("Coords")), np.float32)
+        lines = [point for line in region.findall("TextLine") for point in _points(line.find("Coords"))]
+        assert len(lines) == 4 * len(region.findall("TextLine"))
+        assert min(cv2.pointPolygonTest(around, point, True) for point in lines) > -1.5
+
+
+@pytest.mark.parametrize("name", ["page", "page2013"])
+def test_page_xml_names_its_regions_in_reading_order(name, page, blank):
+    sheet = _written(name, page, blank).find("Page")
+    places = {place.get("regionRef"): int(place.get("index")) for place in sheet.iter("RegionRefIndexed")}
+    assert places == {region.get("id"): number for number, region in enumerate(sheet.findall("TextRegion"))}
+    assert len(places) == len(page.regions)
+
+
 def test_places_stay_on_the_page(page, blank, make_line):
     regions = (Region("text", (make_line("over the edge of it", 900.4, 680.6), make_line("and here", -30.2, -9.9))),)
     page = replace(page, regions=regions)
