@@ -21,7 +21,8 @@ FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EROFS, getattr(errno, "EDQUOT
 # What may stand before a path, and a path below the home folder; `minutes=~` is none, but YAML's null.
 _HOME = re.compile(r"((?:[\w.-]+=(?!~$))?(?:[a-z]+:)*)(~(?:/.*)?)")
 
-_UNUSABLE = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG})
+# The last ones of a folder or a drive that has gone meanwhile.
+_UNUSABLE = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOENT, errno.EIO, errno.ENODEV})
 
 
 def run(main: Callable[[], int | None]) -> None:
@@ -66,7 +67,7 @@ def _not_ours(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.errno in FULL:
         return f"{error.filename or 'a file'}: cannot be written ({error.strerror}); make room, or make it writable, and try again"
     if isinstance(error, OSError) and error.errno in _UNUSABLE:
-        return f"{error.filename or 'a file'}: cannot be used ({error.strerror}); check its name and permissions"
+        return f"{error.filename or 'a file'}: cannot be used ({error.strerror}); check its name and permissions, and that it is there"
     return None
 
 

@@ -200,8 +200,9 @@ def _weights_row(result: dict[str, Any]) -> tuple[str, str]:
 
 
 def _machine_row(result: dict[str, Any]) -> tuple[str, str]:
-    machine = result["machine"]
-    return "machine", f"{machine['processor']}, {machine['threads']} threads, {machine['precision']}"
+    from htr.benchmark.results import named_machine
+
+    return "machine", named_machine(result)
 
 
 def _aligned(rows: list[tuple[str, str]]) -> str:

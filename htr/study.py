@@ -42,9 +42,19 @@ def main() -> None:
             )
     if len({file.stem for file in arguments.files}) < len(arguments.files) and not arguments.draw:
         raise InputError("two of the studies have the same name, by which their results are told apart; rename one")
+    failed = []
     for file in arguments.files:
-        page = write_page(file if arguments.draw else run_study(file, arguments.out))
-        print(f"written to {page}")
+        result = file
+        if not arguments.draw:
+            result = arguments.out / f"{file.stem}.json"
+            try:
+                run_study(file, arguments.out)
+            except InputError as error:  # that of one study must not keep what else was measured from being drawn
+                failed.append(str(error))
+        if arguments.draw or result.is_file():
+            print(f"written to {write_page(result)}")
+    if failed:
+        raise InputError("; ".join(failed))
 
 
 if __name__ == "__main__":

@@ -115,7 +115,8 @@ def taught_of(training: dict[str, Any], folder: Path) -> list[str]:
         return []
     folder = folder.resolve()
     names = {part.name for part in (folder, *folder.parents)}
-    below = (file.relative_to(folder).parent for file in files_below(folder) if not in_run(file, folder))
+    files = files_below(folder) if folder.is_dir() else ()  # IAM may be one file, or a name on a model hub
+    below = (file.relative_to(folder).parent for file in files if not in_run(file, folder))
     names.update(*(place.parts for place in below))
     return [name for name in taught if name in names]
 

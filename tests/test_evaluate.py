@@ -337,14 +337,23 @@ def test_a_picture_that_is_cut_short_is_found_before_anything_is_read(run, tmp_p
         assert "second.png: damaged or cut short" in err and "; 1 other picture cannot be opened either" in err
 
 
+def test_a_page_with_xml_that_is_cut_short_is_found_before_anything_is_read(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("htr.reader.Reader.read_page", lambda reader, picture: pytest.fail("read"))
+    for name in ("first", "second"):
+        write_page(tmp_path, name, [("one", (100, 100, 500, 140))])
+    (tmp_path / "second.png").write_bytes((tmp_path / "second.png").read_bytes()[:-400])
+    code, _, err = run("--pages", tmp_path, "--weights", "small", "--out", tmp_path / "result.json")
+    assert code == 2 and "second.png: damaged or cut short" in err
+
+
 def test_pages_too_long_to_be_distorted_are_named_before_anything_is_read(run, tmp_path, monkeypatch):
     write_page(tmp_path, "long", [("one", (100, 100, 500, 140))])
-    Image.new("L", (600, 32_800), 255).save(tmp_path / "long.png")
+    Image.new("L", (600, 32_764), 255).save(tmp_path / "long.png")
     alto = (tmp_path / "long.xml").read_text()
-    (tmp_path / "long.xml").write_text(alto.replace('WIDTH="600" HEIGHT="400"', 'WIDTH="600" HEIGHT="32800"'))
+    (tmp_path / "long.xml").write_text(alto.replace('WIDTH="600" HEIGHT="400"', 'WIDTH="600" HEIGHT="32764"'))
     monkeypatch.setattr(pages, "load", lambda weights, language: pytest.fail("read"))
     code, _, err = run("--pages", tmp_path, "--distort", "--out", tmp_path / "result.json")
-    assert code == 2 and "long.png: a side of 32800 pixels is too long to distort it" in err
+    assert code == 2 and "long.png: 600 x 32764 pixels are too many to distort it (from corner to corner 32,770," in err
 
 
 def test_names_of_results_are_no_longer_than_disks_take(tmp_path):

@@ -12,7 +12,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,7 +113,9 @@ def measure(
     opened = [(collection, load_lines(collection.data, "test")) for collection in collections]
     truths = [(source, load_truths(source, None, leave_out)) for source in pages]
     check_opens(sample.image for _, samples in opened for sample in samples)
-    open_image(page)
+    check_opens(
+        partial(open_image, picture) for picture in (page, *(truth.page.image for _, some in truths for truth in some))
+    )
     known = load_results(folder)
     steps: list[Any] = [
         *((_lines, (known, *entry, name, folder)) for name in weights for entry in opened),

@@ -25,6 +25,7 @@ Stated once, for every figure of pages:
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 from collections import Counter
@@ -96,11 +97,14 @@ def evaluate_pages(
     """
     truths = load_truths(source, split, leave_out)
     for truth in truths if distortions else ():
-        if (side := max(truth.page.page.width, truth.page.page.height)) > LONGEST_SIDE:
+        width, height = truth.page.page.width, truth.page.page.height
+        if (corners := math.ceil(math.hypot(width, height))) > LONGEST_SIDE:
             raise InputError(
-                f"{truth.page.image}: a side of {side} pixels is too long to distort it (at most {LONGEST_SIDE}); scale it down"
+                f"{truth.page.image}: {width} x {height} pixels are too many to distort it (from corner to corner {corners:,}, at "
+                f"most {LONGEST_SIDE:,}); scale it down"
             )
     reader = load(weights, language)
+    check_opens(partial(open_image, truth.page.image) for truth in truths)
     tell_unknown(source, reader, [truth.text for truth in truths])
     reader.read_page(open_image(truths[0].page.image))  # the first page of a process is slow: not timed
     seconds, total, distorted = Counter(), Counter(), {name: Counter() for name in distortions}

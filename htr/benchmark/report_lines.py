@@ -356,7 +356,7 @@ def _together(lines: list[Result]) -> Iterator[Block]:
         # Zero has no place on a logarithmic scale.
         rates = [group["CER"] or math.nan for group in groups]
         plot.line([100 - group["confidence"] for group in groups], rates, name)
-        said.append(f"{name}: {_said(groups, 'confidence', 'CER')}")
+        said.append(f"{name}: {_said(groups)}")
     plot.axes.plot(_DOUBTS, _DOUBTS, color="#777777", linestyle=":", label="100 % minus confidence")
     plot.axes.set(xscale="log", yscale="log")
     plot.axes.set_xticks(_DOUBTS, [f"{100 - doubt:g}" for doubt in _DOUBTS])
@@ -416,10 +416,10 @@ def _accepted(result: Result, most: float) -> str:
     return f"{max(shares):.0f}" if shares else "none"
 
 
-def _said(points: Sequence[dict[str, float]], x: str, y: str) -> str:
-    """A curve in words: for those who do not see it, five of its points."""
+def _said(points: Sequence[dict[str, float]]) -> str:
+    """The curve of confidences in words: for those who do not see it, five of its points."""
     picked = sorted({round(step * (len(points) - 1) / 4) for step in range(5)}) if points else []
-    return ", ".join(f"{points[index][x]:.0f} % {points[index][y]:.1f}" for index in picked)
+    return ", ".join(f"{points[index]['confidence']:.0f} % {points[index]['CER']:.1f}" for index in picked)
 
 
 def _collection(result: Result) -> Iterator[Block]:

@@ -159,7 +159,7 @@ def run_study(path: Path, folder: Path) -> Path:
         folder: where the result file lies or will lie.
 
     Returns:
-        The result file.
+        The result file; it is not there as long as no run is done.
 
     Raises:
         InputError: the study, its data or an earlier result file cannot be used; or, once all else is measured, folders of some
@@ -207,7 +207,8 @@ def run_study(path: Path, folder: Path) -> Path:
             log.warning("run %d cannot be done: %s", number, error)
             continue
         _add(file, path, study, cells, {key: done})
-    _add(file, path, study, cells, {})
+    if file.is_file():
+        _add(file, path, study, cells, {})
     if elsewhere:
         log.warning(
             "left to other processes: %d of %d runs; should these fail, start the study again", elsewhere, len(cells)

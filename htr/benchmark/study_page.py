@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from htr.benchmark import plots
 from htr.benchmark.blocks import Block, Heading, Plot, Table, Text, as_markdown, linked, write_plots
-from htr.benchmark.results import DAMAGE, collection_of, counted_code, interval
+from htr.benchmark.results import DAMAGE, collection_of, counted_code, interval, named_machine
 from htr.benchmark.study import load_result
 from htr.errors import InputError
 from htr.files import write_whole
@@ -124,9 +124,7 @@ def study_blocks(result: dict[str, Any], level: int = 2) -> Iterator[Block]:
             return
         yield Heading(level + 1, f"All runs of {result['study']}")
         yield from _all_runs(result)
-        machines = sorted({
-            f"{run['machine']['processor']}, threads: {run['machine']['threads']}, {run['machine']['precision']}" for run in runs
-        })  # fmt: skip
+        machines = sorted(set(map(named_machine, runs)))
         common = ", ".join(f"`{name}: {_value(value)}`" for name, value in result["config"].items())
         yield Text(f"Machines: {'; '.join(machines)}. Common to all runs: {common}.")
 

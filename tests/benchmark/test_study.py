@@ -283,6 +283,23 @@ def test_a_variant_that_cannot_be_used_is_named_once_all_else_is_measured(study_
     assert result["command"] == f"python -m htr.study tiny.yaml --out '{tmp_path / 'out put'}'"
 
 
+def test_a_slip_in_one_study_does_not_keep_others_from_being_run(study_file, iam_folder, tmp_path, command_line):
+    one = {"shares": [1.0], "seeds": [1]}
+    slips = write_study(tmp_path / "slips.yaml", iam_folder, variants={"slip": {"encoder": "resnet81"}}, **one)
+    partly = write_study(
+        tmp_path / "partly.yaml", iam_folder, variants={"slip": {"encoder": "resnet82"}, "good": {}}, **one
+    )
+    good = write_study(study_file, iam_folder, variants={"good": {}}, **one)
+    code, out, err = command_line(study.main, slips, partly, good, "--out", tmp_path)
+    assert code == 2
+    assert "slips.yaml: not measured: slip: encoder: resnet81" in err and "partly.yaml: not measured: slip:" in err
+    assert [line for line in out.splitlines() if line.startswith("written to")] == [
+        f"written to {tmp_path / name}" for name in ("partly.md", "tiny.md")
+    ]
+    # Of no run, there is nothing to tell.
+    assert not (tmp_path / "slips.json").exists()
+
+
 def test_studies_whose_pages_would_have_one_name_are_refused(study_file, iam_folder, tmp_path, command_line):
     (tmp_path / "more").mkdir()
     other = write_study(tmp_path / "more" / study_file.name, iam_folder)
