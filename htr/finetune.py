@@ -67,15 +67,18 @@ def _finetune(source: str | None, unread: Path | None, arguments: argparse.Names
     if source:
         given = arguments.weights, arguments.overrides, unread, arguments.language
         outcome = finetune(Path(source), arguments.out, *given)
-        write_whole(page := arguments.out.with_suffix(".md"), report(outcome))
+        text = report(outcome)
         print("\n".join(filter(None, [verdict(outcome), of_unread(outcome)])))
         if language_harms(outcome):
             print(f"The language models ({', '.join(outcome.language)}) do harm on these lines.")
             language = NONE
     else:
         alone = learn_unread(unread, arguments.out, arguments.weights, arguments.overrides, arguments.language)
-        write_whole(page := arguments.out.with_suffix(".md"), report_alone(alone))
+        text = report_alone(alone)
         print(verdict_alone(alone))
+    page = arguments.out.with_suffix(".md")
+    if not page.exists():  # else of this run, which was at its end before, and somebody may have made notes there
+        write_whole(page, text)
     print(f"weights: {arguments.out}\nreport: {page}")
     # Whoever typed `make finetune` may have no other Python with htr than make's.
     for_make, for_python = ("", "") if language == AUTO else (f' LANGUAGE="{language}"', f' --language "{language}"')

@@ -51,11 +51,11 @@ def main() -> int:
         if given.broken:
             return 2
         raise InputError(f"{arguments.files[0]}: all pictures there have a text; give pages that nobody transcribed")
-    make_writable(out)
     from htr.finetuning.suggestion import choose, write_lines
     from htr.reader import load
 
     reader = load(arguments.weights, arguments.language)
+    make_writable(out)
     candidates, unread = _candidates(reader, given)
     chosen = choose(candidates, arguments.count)
     if not chosen:
@@ -104,8 +104,31 @@ def _look(names: Sequence[str], out: Path) -> _Given:
     wanted = {*given, *(file for without, _ in parted.values() for file in without)}
     tasks, unopened = find_all_pages({file: result for file, result in files.items() if file in wanted}, out)
     transcribed = [file for _, with_text in parted.values() for file in with_text if file not in given]
-    whole = (folder for folder, (_, with_text) in parted.items() if with_text and _is_in(out, folder))
-    return _Given(tasks, transcribed, next(whole, None), broken + unopened)
+    whole = next((folder for folder, (_, with_text) in parted.items() if with_text and _is_in(out, folder)), None)
+    if whole and _would_be_lost(out, whole, parted[whole][1]):
+        raise InputError(
+            f"{out}: lines there would not be learnt, as of {whole} only what is marked train is; choose an --out in a folder called "
+            "train there"
+        )
+    return _Given(tasks, transcribed, whole, broken + unopened)
+
+
+def _would_be_lost(out: Path, whole: Path, transcribed: Sequence[Path]) -> bool:
+    """Whether fine-tuning would leave alone what lies in a folder, as it is for tests, or not marked train as other lines are.
+
+    Args:
+        out: the folder.
+        whole: the folder around it from which is learnt.
+        transcribed: pictures there that have a text.
+    """
+    from htr.corpora.folder import lines_of_table, table_of
+    from htr.corpora.sample import told_split
+
+    split = told_split(out.resolve().relative_to(whole.resolve()) / "line")
+    table = table_of(whole)
+    splits = [sample.split for sample in lines_of_table(table)[0]] if table else []
+    splits += [told_split(file.relative_to(whole)) for file in transcribed]
+    return split == "test" or (split is None and "train" in splits)
 
 
 def _candidates(reader: Reader, given: _Given) -> tuple[list[Candidate], list[str]]:

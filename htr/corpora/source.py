@@ -69,7 +69,7 @@ def _documents_beside(pictures: Sequence[tuple[Path, Path | None]]) -> list[Path
     return [document for document, text in there if text is None or document.stat().st_mtime > text.stat().st_mtime]
 
 
-def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
+def load_source(path: str | Path, read_page: Callable[[Path], Page], with_unread: bool = False) -> Source:
     """Reads labelled lines of any form.
 
     Args:
@@ -78,6 +78,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
             whole page, whose lines are then found, read, and laid beside the text. Of a picture that has several, the
             first of these counts; XML without texts is none, and what htr wrote itself comes last: nobody may have corrected it.
         read_page: finds and reads the lines of a page.
+        with_unread: whether what has no text is learnt from, too, so that there is nothing to say of it.
 
     Raises:
         InputError: nothing usable there, or a table that cannot be read at all.
@@ -151,7 +152,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
             "one",
             folder, counted(len(differing), "text"), differing[0].name,
         )  # fmt: skip
-    if without:
+    if without and not with_unread:
         them = "them" if len(without) > 1 else "it"
         log.warning("%s: %s without a text beside %s left out", folder, counted(len(without), "picture"), them)
     if unread := _documents_beside(pictures):
@@ -174,6 +175,7 @@ def load_source(path: str | Path, read_page: Callable[[Path], Page]) -> Source:
     # What is set aside goes by its path, or is the row of a table.
     left = [*(doubt.split or told_split(Path(doubt.line)) for doubt in doubts), *map(told_split, without)]
     images = tuple(page.image for page in pages if page.id in with_texts)
+    doubts = [doubt for doubt in doubts if not (with_unread and doubt.reason == _WITHOUT)]
     return Source(folder, samples, doubts, images, leaves_train="train" in left)
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -16,6 +19,10 @@ from htr.files import BEGUN, OF_RUN, check_weights_name, files_below, in_run, ma
 from htr.finetuning.lines import are_written, forget_lines
 from htr.language import AUTO, find_models
 from htr.pages.images import SUFFIXES
+from htr.training.config import TrainConfig
+from htr.training.folder import OtherRun
+from htr.training.loop import TOLD
+from htr.training.run import train
 from htr.weights import Weights, first_start, sha256, start_of, taught_of
 
 log = logging.getLogger(__name__)
@@ -78,10 +85,9 @@ def claim(
     # Before its lines are there, the run has nothing that other lines would harm.
     if earlier and are_written(folder / ("lines" if earlier["source"] else "unread")):
         if earlier != begun:
-            there = ["this folder", *(file for file in (out, out.with_suffix(".md")) if file.exists())]
             raise InputError(
                 f"{folder}: holds a run with other lines, unread pages, language, weights or values (texts and XML that came "
-                f"to SOURCE count, too); choose another --out, or delete {' and '.join(map(str, there))}"
+                f"to SOURCE count, too); choose another --out, or delete {_all_of(folder)}"
             )
         return folder
     if out.exists():
@@ -101,6 +107,37 @@ def claim(
             forget_lines(corpus)
     write_whole(mark, json.dumps(begun, indent=1, ensure_ascii=False) + "\n")
     return folder
+
+
+@contextmanager
+def gathering() -> Iterator[None]:
+    """While lines are gathered: says of Ctrl-C that they are gathered anew the next time."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        log.warning("stopped before there were lines to learn; the same command begins again")
+        raise KeyboardInterrupt(TOLD) from None
+
+
+def train_in(folder: Path, config: TrainConfig) -> dict[str, Any]:
+    """One of the trainings of the run in a folder, as `htr.training.run.train` does it.
+
+    Raises:
+        InputError: what was begun there is another one.
+    """
+    try:
+        return train(config)
+    except OtherRun:
+        raise InputError(
+            f"{folder}: was begun with other values, perhaps by an earlier version of htr, or its lines were changed since; choose "
+            f"another --out, or delete {_all_of(folder)}"
+        ) from None
+
+
+def _all_of(folder: Path) -> str:
+    """What there is of the run in a folder, as messages name it."""
+    files = (folder.with_suffix(ending) for ending in (".safetensors", ".md"))
+    return " and ".join(["this folder", *(str(file) for file in files if file.exists())])
 
 
 def tell_taught(source: Path, parent: Weights) -> list[str]:

@@ -78,9 +78,8 @@ def choose_lines(source: Source, aside: Path, height: int, width_stride: int) ->
     aside.parent.mkdir(parents=True, exist_ok=True)
     write_doubts(aside, doubts)
     if len(samples) < FEWEST:
-        because = (
-            f"; {len(doubts)} are set aside ({aside}), {doubts[0].line} since it {doubts[0].reason}" if doubts else ""
-        )
+        are = "is" if len(doubts) == 1 else "are"
+        because = f"; {len(doubts)} {are} set aside ({aside}), {doubts[0].line}: {doubts[0].reason}" if doubts else ""
         raise InputError(
             f"{source.folder}: has {counted(len(samples), 'line')} to learn from and to check by, too few{because}; give at "
             f"least {FEWEST} different ones with their texts, better a page or two"

@@ -175,7 +175,7 @@ def report(outcome: Outcome) -> str:
         ]
     if outcome.doubts:
         rows = [[doubt.line, doubt.reason, doubt.text] for doubt in outcome.doubts]
-        parts += ["## Lines that were set aside", markdown_table(["line", "it", "its text"], rows)]
+        parts += ["## Lines that were set aside", markdown_table(["line", "why", "its text"], rows)]
     parts += ["## Values", _values(outcome.config)]
     return "\n\n".join(parts) + "\n"
 

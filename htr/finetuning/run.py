@@ -16,7 +16,7 @@ from htr.benchmark.lines import evaluate_lines
 from htr.corpora import load_corpus
 from htr.corpora.sample import Doubt, Sample
 from htr.corpora.source import load_source
-from htr.finetuning.claim import claim, tell_taught
+from htr.finetuning.claim import claim, gathering, tell_taught, train_in
 from htr.finetuning.lines import are_written, choose_lines, learn_all, read_doubts, write_lines, written_lines
 from htr.finetuning.mixing import mix, mixture_of, write_taught
 from htr.finetuning.recipe import Read, pace, recipe
@@ -25,8 +25,6 @@ from htr.language import AUTO, NONE, LanguageModel, find_models, load_languages
 from htr.messages import NAMED, counted, of_some
 from htr.reader import Reader
 from htr.training.config import TrainConfig
-from htr.training.loop import TOLD
-from htr.training.run import train
 from htr.weights import TAUGHT, Weights, load_weights
 
 log = logging.getLogger(__name__)
@@ -133,11 +131,8 @@ def finetune(
     corpus = folder / "lines"
     if not are_written(corpus):
         # Weights of its own: on a GPU the reader takes them there, and the parent's are mixed on the CPU.
-        try:
+        with gathering():
             _gather(source, unread, Reader(load_weights(start), languages), folder)
-        except KeyboardInterrupt:
-            log.warning("stopped before there were lines to learn; the same command begins again")
-            raise KeyboardInterrupt(TOLD) from None
     samples, doubts = load_corpus(f"lines:{corpus}"), read_doubts(corpus / _ASIDE)
     learnt = [sample for sample in samples if sample.split == "train"]
     pages = {sample.form for sample in learnt if sample.form}
@@ -171,7 +166,11 @@ def finetune(
         learnt_from = {
             "data": [source.resolve().name],
             "train_lines": len(samples if all_learnt else learnt),
-            **({"unread_lines": read.lines if all_learnt else of_unread["lines"]} if read else {}),
+            **(
+                {"unread": unread.resolve().name, "unread_lines": read.lines if all_learnt else of_unread["lines"]}
+                if read
+                else {}
+            ),
             "encoder_weights": course.runs[0]["encoder_weights"],
             "averaged": f"{whole.share:g} {TAUGHT}",
         }
@@ -191,13 +190,14 @@ def finetune(
 
 def _gather(source: Path, unread: Path | None, reader: Reader, folder: Path) -> None:
     """Writes the lines of a source, and those unread, to the folder of a run; the labelled ones last, as a sign that all are there."""
-    without = find_unread(unread) if unread else None  # if all has a text, that is said before long work
-    found = load_source(source, reader.read_page)
+    same = bool(unread) and unread.samefile(source)
+    without = find_unread(unread, same) if unread else None  # if all has a text, that is said before long work
+    found = load_source(source, reader.read_page, same)
     corpus, stride = folder / "lines", reader.weights.header.network["width_stride"]
     chosen = choose_lines(found, corpus / _ASIDE, reader.weights.header.height, stride)
     if without:
         # Of a page of which htr wrote the XML, the lines are labelled if it is found in SOURCE, and else unread.
-        known = {sample.form for sample in found.samples if sample.form} if without.source.samefile(source) else set()
+        known = {sample.form for sample in found.samples if sample.form} if same else set()
         count = keep_unread(without, folder / "unread", found.samples, reader, but=known, pages=found.pages)
         log.warning("%s without a text will be read and learnt from", counted(count, "line"))
     write_lines(corpus, chosen)
@@ -212,7 +212,8 @@ def _say(
         counts["learnt"], of_pages, counts["held out"], of_some(checked_by),
     )  # fmt: skip
     if doubts:
-        log.warning("%d lines are set aside (%s):", len(doubts), corpus / _ASIDE)
+        are = "is" if len(doubts) == 1 else "are"
+        log.warning("%s %s set aside (%s):", counted(len(doubts), "line"), are, corpus / _ASIDE)
         for doubt in doubts[:NAMED]:
             log.warning("  %s %s", doubt.line, ": ".join(filter(None, (doubt.reason, doubt.text))))
     if new:
@@ -318,7 +319,7 @@ class _Course:
         return recipe(self._parent, self._folder / "lines", self._folder / name, learnt, share, self._overrides, read)
 
     def _train(self, config: TrainConfig) -> Path:
-        self.runs.append(train(replace(config, alphabet=self._alphabet)))
+        self.runs.append(train_in(self._folder, replace(config, alphabet=self._alphabet)))
         return Path(self.runs[-1]["weights"])
 
     def _checked(self, tuned: Path) -> _Mixture:

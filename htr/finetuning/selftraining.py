@@ -17,7 +17,7 @@ from typing import Any
 from htr.benchmark.lines import evaluate_lines
 from htr.corpora.sample import Sample
 from htr.errors import InputError
-from htr.finetuning.claim import claim
+from htr.finetuning.claim import claim, gathering, train_in
 from htr.finetuning.lines import FEWEST, are_written, forget_lines, hold_out, written_lines
 from htr.finetuning.mixing import mix, mixture_of, write_taught
 from htr.finetuning.recipe import pace, recipe, recipe_of_unread
@@ -26,7 +26,6 @@ from htr.finetuning.unread import find_unread, keep_unread, read_unread
 from htr.language import NONE, LanguageModel, find_models, load_languages
 from htr.lineimage import prepare
 from htr.reader import Reader
-from htr.training.run import train
 from htr.weights import TAUGHT, load_weights
 
 log = logging.getLogger(__name__)
@@ -115,7 +114,8 @@ def learn_unread(unread: Path, out: Path, start: str | None, overrides: Sequence
     folder = claim(None, out, parent, overrides, unread, language)
     if not are_written(folder / "unread"):
         # Weights of its own: on a GPU it takes them there, and the parent's are mixed on the CPU.
-        keep_unread(find_unread(unread), folder / "unread", [], Reader(load_weights(start), languages), FEWEST)
+        with gathering():
+            keep_unread(find_unread(unread), folder / "unread", [], Reader(load_weights(start), languages), FEWEST)
     folder = folder.resolve()  # whatever folder the command is given in the next time
     samples = written_lines(folder / "unread")
     held_out = hold_out(samples)
@@ -137,7 +137,7 @@ def learn_unread(unread: Path, out: Path, start: str | None, overrides: Sequence
         learnt = splits["train"]
         config = recipe_of_unread(parent, corpus, folder / f"round-{number}", learnt, overrides)
         # Lines in fonts would bring characters of which the pages tell nothing.
-        runs.append(train(replace(config, alphabet=parent.alphabet.characters)))
+        runs.append(train_in(folder, replace(config, alphabet=parent.alphabet.characters)))
         taught = Path(runs[-1]["weights"])
         best = mixture_of(taught)
         mix(parent, [taught], best, pace(parent).share)

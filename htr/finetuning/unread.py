@@ -66,10 +66,14 @@ class Unread(NamedTuple):
     pages: list[Task]
 
 
-def find_unread(source: Path) -> Unread:
+def find_unread(source: Path, labelled: bool = False) -> Unread:
     """Looks for pictures and PDF files of pages, or of single lines, that have no text, below a folder too.
 
     Those with a text in a file of their name, in XML or in a table (see `htr.corpora.source.load_source`) are passed over.
+
+    Args:
+        source: the folder.
+        labelled: whether these are learnt from, too, so that there is nothing to say of them.
 
     Raises:
         InputError: there is none.
@@ -81,7 +85,7 @@ def find_unread(source: Path) -> Unread:
     lines = [sample for sample in named if not sample.text]
     random.Random(0).shuffle(lines)
     rows = {stem_of_row(sample) for sample in named}
-    pages = [task for task in _pages(source) if without_program(task.result) not in rows]
+    pages = [task for task in _pages(source, labelled) if without_program(task.result) not in rows]
     if not lines and not pages:
         raise _too_few(source, 0)
     return Unread(source, lines, pages)
@@ -207,24 +211,26 @@ def _opened(sample: Sample) -> np.ndarray | None:
         return None
 
 
-def _pages(source: Path) -> list[Task]:
+def _pages(source: Path, labelled: bool) -> list[Task]:
     """The pages below a folder that have no text, in random order."""
     try:
         files, _, _ = find_files([str(source)], None)
     except InputError:  # there are none
         return []
-    tasks, broken = find_all_pages({file: files[file] for file in parted_by_text(source, files)[0]}, None)
+    without, _ = parted_by_text(source, files, labelled)
+    tasks, broken = find_all_pages({file: files[file] for file in without}, None)
     if broken:
         log.warning("%s: %s that cannot be read left out", source, counted(len(broken), "file"))
     random.Random(0).shuffle(tasks)
     return tasks
 
 
-def parted_by_text(folder: Path, files: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+def parted_by_text(folder: Path, files: Iterable[Path], labelled: bool = False) -> tuple[list[Path], list[Path]]:
     """Those pictures below a folder that have no text, and those that have one: in a file of their name, in XML not written by htr, or
     in the folder's table.
 
     Those that a fine-tuning has made, and of several that differ in their endings alone all but one, are in neither.
+    Of those with a text a log line says how many, unless they are learnt from, too (`labelled`).
     """
     texts = dict(pictures_with_texts(folder))
     xml = {page.stem for page in pages_with_xml(folder)[0] if not page.by_htr and page.has_texts}
@@ -237,7 +243,7 @@ def parted_by_text(folder: Path, files: Iterable[Path]) -> tuple[list[Path], lis
     for file in found:
         known = stem(names[file]) in rows or stem_of(file) in xml
         (transcribed if known or has_text(texts[file]) else unread).append(file)
-    if transcribed:
+    if transcribed and not labelled:
         log.warning("%s: %s with a text passed over", folder, counted(len(transcribed), "picture"))
     return unread, transcribed
 

@@ -272,6 +272,30 @@ def test_a_run_of_other_lines_keeps_its_folder(run, source, tmp_path):
     assert f"or delete this folder and {tmp_path / 'my.safetensors'} and {tmp_path / 'my.md'}" in err
 
 
+def test_a_run_whose_lines_were_changed_says_what_to_do(run, tmp_path):
+    assert run(*STAYS)[0] == 0
+    table = tmp_path / "my.run" / "lines" / "lines.tsv"
+    rows = table.read_text(encoding="utf-8").splitlines()
+    fields = rows[1].split("\t")
+    table.write_text(
+        "\n".join([rows[0], "\t".join([fields[0], "mended", *fields[2:]]), *rows[2:], ""]), encoding="utf-8"
+    )
+    code, _, err = run(*STAYS)
+    assert code == 2 and "my.run: was begun with other values" in err and "its lines were changed since" in err
+    # Not that of a single training, which is no run of its own.
+    assert (
+        f"or delete this folder and {tmp_path / 'my.safetensors'} and {tmp_path / 'my.md'}" in err and "run=" not in err
+    )
+
+
+def test_notes_in_the_report_stay_where_the_command_is_repeated(run, tmp_path):
+    assert run(*STAYS)[0] == 0
+    page = tmp_path / "my.md"
+    page.write_text(page.read_text(encoding="utf-8") + "Box 7, the letters of 1911.", encoding="utf-8")
+    assert run(*STAYS)[0] == 0
+    assert page.read_text(encoding="utf-8").endswith("Box 7, the letters of 1911.")
+
+
 def test_a_damaged_note_of_a_run_is_named(run, tmp_path):
     (tmp_path / "my.run").mkdir()
     (tmp_path / "my.run" / "begun.json").touch()

@@ -67,9 +67,7 @@ def test_too_few_different_lines_are_refused(tmp_path, samples):
 
 def test_what_was_set_aside_is_listed_also_where_too_little_is_left(tmp_path):
     doubt = Doubt("page-01", "another text", "was read as 'x', too unlike the text")
-    with pytest.raises(
-        InputError, match=r"1 are set aside \(.*set-aside\.tsv\), page-01 since it was read as 'x', too unlike"
-    ):
+    with pytest.raises(InputError, match=r"1 is set aside \(.*set-aside\.tsv\), page-01: was read as 'x', too unlike"):
         kept(tmp_path, [], [doubt])
     assert read_doubts(tmp_path / "set-aside.tsv") == [doubt]
 

@@ -44,6 +44,16 @@ def run(command_line, letters, tmp_path):
     return partial(command_line, finetune.main, "--unread", letters, "--out", out, "--weights", "iam")
 
 
+def test_a_stop_before_there_are_lines_to_learn_is_told(run, monkeypatch, caplog):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(selftraining, "keep_unread", stop)
+    assert run(*QUICK)[0] == 130
+    assert "stopped before there were lines to learn; the same command begins again" in caplog.text
+    assert "goes on" not in caplog.text
+
+
 def test_it_learns_from_what_it_reads_and_goes_on_where_it_was_stopped(run, tmp_path):
     parent, file, page = load_weights("iam"), tmp_path / "my.safetensors", tmp_path / "my.md"
     code, out, err = run(*QUICK)

@@ -127,6 +127,31 @@ def test_what_is_transcribed_is_passed_over_in_folders(run, tmp_path, caplog):
     assert [folder.name for folder in (tmp_path / "lines").iterdir()] == ["unknown"]
 
 
+@pytest.mark.parametrize("marked", ["folder", "table"])
+def test_lines_that_would_not_be_learnt_are_not_suggested(run, tmp_path, marked):
+    letters = tmp_path / "letters"
+    known = letters / ("train" if marked == "folder" else "") / "known.png"
+    known.parent.mkdir(parents=True)
+    cv2.imwrite(str(known), cv2.imread(str(SAMPLE))[:, :-2])
+    if marked == "folder":
+        known.with_suffix(".txt").write_text("Dear Margaret,")
+    else:
+        (letters / "lines.tsv").write_text("file\ttext\tsplit\nknown.png\tDear Margaret,\ttrain\n")
+    shutil.copy(SAMPLE, letters / "unknown.png")
+    for place in ("more", "test/more"):
+        code, _, err = run(letters, "--out", letters / place, "--count", 2, "--weights", "small")
+        assert (
+            code == 2
+            and f"{place}: lines there would not be learnt, as of {letters} only what is marked train is" in err
+        )
+        assert not (letters / place).exists()
+    place = letters / "train" / "more"
+    code, out, err = run(letters, "--out", place, "--count", 2, "--weights", "small")
+    assert code == 0 and f'python -m htr.finetune "{letters}"' in out, err
+    source = load_source(letters, None)
+    assert [sample.split for sample in source.samples if sample.id.startswith("train/more/")] == ["train", "train"]
+
+
 def test_a_page_in_two_forms_is_suggested_once(run, tmp_path):
     (tmp_path / "pages").mkdir()
     for ending in ("png", "tif"):

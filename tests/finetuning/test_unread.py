@@ -129,6 +129,18 @@ def test_small_copies_of_pages_are_not_unread(tmp_path):
     assert sorted(task.result.as_posix() for task in find_unread(tmp_path).pages) == ["1", "2", "photographs/thumbs/3"]
 
 
+def test_of_a_folder_that_is_learnt_labelled_and_unread_nothing_is_said_to_be_left_out(tmp_path, caplog):
+    for name, sample in zip(("a", "b", "c", "d"), embedded_lines("train", 4)):
+        write_line(tmp_path / f"{name}.png", sample)
+    (tmp_path / "a.txt").write_text("some words")
+    (tmp_path / "lines.tsv").write_text("file\ttext\nc.png\tmore words\nd.png\t\n")
+    unread = find_unread(tmp_path, labelled=True)
+    assert ([task.result.name for task in unread.pages], [sample.id for sample in unread.lines]) == (["b"], ["d"])
+    source = load_source(tmp_path, lambda _: None, with_unread=True)
+    assert (sorted(sample.id for sample in source.samples), source.doubts) == (["a", "c"], [])
+    assert caplog.text == ""
+
+
 def test_where_all_is_transcribed_there_is_nothing_unread(tmp_path):
     write_line(tmp_path / "known.png", embedded_lines("train", 1)[0])
     (tmp_path / "known.gt.txt").write_text("text")
