@@ -54,7 +54,7 @@ def find_page(picture: np.ndarray, finder: LineFinder, sure: Sure, upright: bool
     """
     cut = cache(partial(crop_line, picture))
     found = _best_read(finder.find_ways(picture), cut, sure)
-    skew = finder.find_skew(picture, found.quarters) if found.skew is None else found.skew
+    skew = finder.find_skew(picture) if found.skew is None else found.skew
     if skew and np.hypot(*picture.shape) < LONGEST_SIDE:
         level, matrix = turn(picture, -skew)
         cut_level = cache(partial(crop_line, level))

@@ -36,8 +36,11 @@ _ENLARGED = 12.0  # pixels to which they are enlarged
 _MAX_ENLARGEMENT = 4.0
 
 _LEVEL = 7  # degrees by which lines may be turned and are followed well
-_CLEAR = 1.8  # sharpness of the direction that lines have where they are marked well
-_TURNS = (-40, -20, 20, 40)  # degrees by which a page is turned where they have none
+_CLEAR, _TOLD = (
+    1.8,
+    1.5,
+)  # sharpness of the direction that lines have where they are marked well, and where it can be told
+_TURNS = (30, 60, 90, 120, 150)  # degrees by which a page is turned where they have none: one is near to theirs
 _STRIP = 8  # a picture so many times as long as it is high is none of a page askew
 
 _AROUND = 3.0  # letter heights around a line that are looked at again with it
@@ -151,26 +154,26 @@ class LineFinder:
             ways.append(self.find(picture, seen.sideways))
         return ways
 
-    def find_skew(self, picture: np.ndarray, quarters: int = 0) -> int:
+    def find_skew(self, picture: np.ndarray) -> int:
         """Finds the direction of lines that do not tell it, as they lie so far askew that they are marked in pieces, or not at all.
 
         Args:
             picture: as given to `find`.
-            quarters: by how many quarters clockwise the page lies turned.
 
         Returns:
-            Degrees clockwise by which they are turned besides, if they have a direction and are not level; else 0.
+            Degrees clockwise by which they are turned, from -90 to 90, if they have a direction and are not level; else 0. Which way
+            up they lie is not told.
         """
         height, width = picture.shape
         if max(height, width) > _STRIP * min(height, width):
             return 0
-        small, _ = _smaller(np.rot90(picture, quarters), SEEN_PIXELS)
+        small, _ = _smaller(picture, SEEN_PIXELS)
         skews = []
         for degrees in _TURNS:
             writing, print_, _ = self._maps(_smaller(turn(small, degrees)[0], SEEN_PIXELS)[0])
             skew = find_skew(np.maximum(writing, print_))
-            if skew.sharpness > _CLEAR:
-                skews.append(skew._replace(degrees=skew.degrees - degrees))
+            if skew.sharpness > _TOLD:
+                skews.append(skew._replace(degrees=(skew.degrees - degrees + 90) % 180 - 90))
         return _steep(max(skews, key=lambda skew: skew.gain)) if skews else 0
 
     def _found(self, picture: np.ndarray, quarters: int, seen: _Seen) -> Found:

@@ -114,7 +114,7 @@ def test_a_page_that_seems_askew_is_turned_only_if_its_lines_are_longer_then(lon
             looked.append(picture.shape)
             return (Found([Outline(line, line, 18.0, False)], picture.shape, 0, picture.shape, skew=told),)
 
-        def find_skew(self, picture, quarters):
+        def find_skew(self, picture):
             assert told is None
             return 20
 

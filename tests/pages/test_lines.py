@@ -157,7 +157,7 @@ def test_what_lies_in_no_rows_has_no_clear_direction():
     assert find_skew(np.zeros((40, 30), np.float32)).sharpness == 0
 
 
-@pytest.mark.parametrize(("degrees", "skew"), [(5, 0), (15, 15), (-25, -25), (45, 45)])
+@pytest.mark.parametrize(("degrees", "skew"), [(5, 0), (15, 15), (-25, -25), (45, 45), (-75, -75), (-160, 20)])
 def test_the_skew_of_a_page_is_told_if_it_is_more_than_lines_are_followed_at(finder, degrees, skew):
     page = paper()
     write(page)
