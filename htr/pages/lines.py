@@ -40,7 +40,7 @@ _CLEAR, _TOLD = (
     1.8,
     1.5,
 )  # sharpness of the direction that lines have where they are marked well, and where it can be told
-_TURNS = (30, 60, 90, 120, 150)  # degrees by which a page is turned where they have none: one is near to theirs
+_TURNS = (0, 30, 60, 90, 120, 150)  # degrees by which a page is turned where they have none: one is near to theirs
 _STRIP = 8  # a picture so many times as long as it is high is none of a page askew
 
 _AROUND = 3.0  # letter heights around a line that are looked at again with it
@@ -172,9 +172,9 @@ class LineFinder:
         for degrees in _TURNS:
             writing, print_, _ = self._maps(_smaller(turn(small, degrees)[0], SEEN_PIXELS)[0])
             skew = find_skew(np.maximum(writing, print_))
-            if skew.sharpness > _TOLD:
-                skews.append(skew._replace(degrees=(skew.degrees - degrees + 90) % 180 - 90))
-        return _steep(max(skews, key=lambda skew: skew.gain)) if skews else 0
+            skews.append(skew._replace(degrees=(skew.degrees - degrees + 90) % 180 - 90))
+        best = max(skews, key=lambda skew: skew.gain)
+        return _steep(best) if best.sharpness > _TOLD else 0
 
     def _found(self, picture: np.ndarray, quarters: int, seen: _Seen) -> Found:
         """The lines of what was seen of a page, turned by so many quarters."""
