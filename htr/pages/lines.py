@@ -29,6 +29,7 @@ SEEN_PIXELS = 1_000_000
 _CLOSER_PIXELS = 4_000_000  # what it sees at most of a page whose lines are many or small
 
 _UNLIKELY = 0.1  # a page that lies sideways no more likely than so does not
+_LIKELY, _CLEARER = 0.99, 4.0  # one that does so likely does, if its lines have so many times the energy then
 _SEEN_SMALL = 9.0  # pixels of small letters below which a page that was made smaller is looked at closer
 _CLOSER = 14.0  # pixels that they have then
 _SMALL = 6.0  # pixels of small letters below which a picture is enlarged
@@ -36,10 +37,7 @@ _ENLARGED = 12.0  # pixels to which they are enlarged
 _MAX_ENLARGEMENT = 4.0
 
 _LEVEL = 7  # degrees by which lines may be turned and are followed well
-_CLEAR, _TOLD = (
-    1.8,
-    1.5,
-)  # sharpness of the direction that lines have where they are marked well, and where it can be told
+_CLEAR, _TOLD = 1.8, 1.5  # sharpness of the lines' direction where they are marked well, and where it can be told
 _TURNS = (0, 30, 60, 90, 120, 150)  # degrees by which a page is turned where they have none: one is near to theirs
 _STRIP = 8  # a picture so many times as long as it is high is none of a page askew
 
@@ -144,15 +142,20 @@ class LineFinder:
         return self._found(picture, quarters, self._look(np.rot90(picture, quarters)))
 
     def find_ways(self, picture: np.ndarray) -> list[Found]:
-        """Finds the lines of a page as it lies and, where it may lie sideways, as if it did.
+        """Finds the lines of a page as it lies, or sideways where it plainly does, or both ways where it may.
 
-        Only a reader can tell which is right, as of tables and words below each other, and whether it is upside down.
+        Then only a reader can tell which is right, as of tables and words below each other, and always whether it is upside down.
         """
-        seen = self._look(picture)
-        ways = [self._found(picture, 0, seen)]
-        if seen.likely > _UNLIKELY:
-            ways.append(self.find(picture, seen.sideways))
-        return ways
+        seen = self._see(picture, SEEN_PIXELS)
+        if seen.likely <= _UNLIKELY:
+            return [self._found(picture, 0, self._closer(picture, seen))]
+        turned = np.rot90(picture, seen.sideways)
+        seen_turned = self._see(turned, SEEN_PIXELS)
+        sideways = self._found(picture, seen.sideways, self._closer(turned, seen_turned))
+        # A page seen the wrong way is full of small pieces, and takes long.
+        if seen.likely > _LIKELY and seen_turned.skew.gain > _CLEARER * seen.skew.gain:
+            return [sideways]
+        return [self._found(picture, 0, self._closer(picture, seen)), sideways]
 
     def find_skew(self, picture: np.ndarray) -> int:
         """Finds the direction of lines that do not tell it, as they lie so far askew that they are marked in pieces, or not at all.
@@ -270,8 +273,11 @@ class LineFinder:
         return writing, print_, turns[0].softmax(0).tolist()
 
     def _look(self, picture: np.ndarray) -> _Seen:
-        """Runs the segmenter on a picture, and once more, closer, if the letters were seen small, as of registers and small notes."""
-        seen = self._see(picture, SEEN_PIXELS)
+        """Runs the segmenter on a picture, and once more, closer, if the letters were seen small."""
+        return self._closer(picture, self._see(picture, SEEN_PIXELS))
+
+    def _closer(self, picture: np.ndarray, seen: _Seen) -> _Seen:
+        """What was seen of a picture, or what is seen closer, if the letters were seen small, as of registers and small notes."""
         letter, _ = typical(seen.cores)
         if seen.zoom == 1 or not 0 < letter < _SEEN_SMALL:
             return seen
