@@ -38,7 +38,7 @@ _MAX_ENLARGEMENT = 4.0
 
 _LEVEL = 7  # degrees by which lines may be turned and are followed well
 _CLEAR, _TOLD = 1.8, 1.5  # sharpness of the lines' direction where they are marked well, and where it can be told
-_TURNS = (0, 30, 60, 90, 120, 150)  # degrees by which a page is turned where they have none: one is near to theirs
+_TURNS = range(0, 180, 20)  # degrees by which a page is turned where they have none: one is near to theirs
 _STRIP = 8  # a picture so many times as long as it is high is none of a page askew
 
 _AROUND = 3.0  # letter heights around a line that are looked at again with it
@@ -152,8 +152,9 @@ class LineFinder:
         turned = np.rot90(picture, seen.sideways)
         seen_turned = self._see(turned, SEEN_PIXELS)
         sideways = self._found(picture, seen.sideways, self._closer(turned, seen_turned))
-        # A page seen the wrong way is full of small pieces, and takes long.
-        if seen.likely > _LIKELY and seen_turned.skew.gain > _CLEARER * seen.skew.gain:
+        # A page seen the wrong way is full of small pieces, and takes long. One askew may seem to lie sideways.
+        plainly = seen.likely > _LIKELY and seen_turned.skew.gain > _CLEARER * seen.skew.gain
+        if plainly and seen_turned.skew.sharpness > _CLEAR and not _steep(seen_turned.skew):
             return [sideways]
         return [self._found(picture, 0, self._closer(picture, seen)), sideways]
 
@@ -176,8 +177,8 @@ class LineFinder:
             writing, print_, _ = self._maps(_smaller(turn(small, degrees)[0], SEEN_PIXELS)[0])
             skew = find_skew(np.maximum(writing, print_))
             skews.append(skew._replace(degrees=(skew.degrees - degrees + 90) % 180 - 90))
-        best = max(skews, key=lambda skew: skew.gain)
-        return _steep(best) if best.sharpness > _TOLD else 0
+        told = [skew for skew in skews if skew.sharpness > _TOLD]
+        return _steep(max(told, key=lambda skew: skew.gain)) if told else 0
 
     def _found(self, picture: np.ndarray, quarters: int, seen: _Seen) -> Found:
         """The lines of what was seen of a page, turned by so many quarters."""

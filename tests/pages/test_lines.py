@@ -207,6 +207,15 @@ def test_a_page_that_may_lie_sideways_is_looked_at_both_ways(finder, monkeypatch
         assert len(ways[-90 * lies % 360].lines) == len(truth)
 
 
+def test_a_page_askew_that_seems_to_lie_sideways_is_looked_at_both_ways(finder, monkeypatch):
+    page = paper()
+    write(page)
+    askew, _ = turn_page(np.rot90(page, -1), 12)
+    see = LineFinder._see
+    monkeypatch.setattr(LineFinder, "_see", lambda *args: see(*args)._replace(likely=1.0, sideways=1))
+    assert [found.quarters for found in finder.find_ways(askew)] == [0, 1]
+
+
 def test_a_line_goes_on_to_where_writing_is_less_clear():
     cells = np.zeros((50, 200), np.float32)
     cells[10:13, 40:120] = 0.9  # 12 pixels high
