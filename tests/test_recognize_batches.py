@@ -301,7 +301,7 @@ def test_results_below_the_folder_that_is_read_are_not_read(read, scans):
     assert code == 2
     assert "is the folder that is read" in err
     # Nor are pictures there passed over in silence.
-    page(21).save(results / "second.png")
+    page(21).save(results / "SECOND.PNG")
     code, _, err = read(scans, "--out", results, "--resume")
     assert code == 2 and f"{results}: has pictures that are to be read; choose another folder" in err
 

@@ -101,6 +101,9 @@ def check_options(config: Config) -> None:
     for name in ("limit_train_batches", "limit_val_batches"):
         if options.get(name) == 0:
             raise InputError(f"trainer: {name}: with 0, no weights would come of it; give more, or leave it out")
+    steps = options.get("log_every_n_steps", 1)
+    if not isinstance(steps, int):
+        raise InputError(f"trainer: log_every_n_steps: {steps} is no number of steps; give 1 or more")
     every = options.get("check_val_every_n_epoch", 1)
     if isinstance(every, int) and every < 1:
         raise InputError(f"trainer: check_val_every_n_epoch: {every} epochs are too few; give 1 or more")

@@ -56,6 +56,21 @@ def test_learning_rate_rises_then_falls_to_zero():
     assert schedule(1.0, 0.05) == pytest.approx(0.0)
 
 
+def test_learning_rates_follow_the_time_where_it_ends_a_run(tiny_config, monkeypatch):
+    config = load_config(CONFIG, [*tiny_config, "minutes=1"])
+    module = Training(load_weights("small").network, load_weights("small").alphabet, config)
+    groups = [{"peak": 1.0}, {"peak": 0.2}]
+    clock = SimpleNamespace(global_step=2, estimated_stepping_batches=100)
+    clock.strategy = SimpleNamespace(broadcast=lambda value: value)
+    monkeypatch.setattr(Training, "trainer", clock)
+    monkeypatch.setattr(Training, "global_step", 2)
+    monkeypatch.setattr(module, "optimizers", lambda: SimpleNamespace(param_groups=groups))
+    monkeypatch.setattr(module, "seconds", lambda: 45.0)
+    module.on_train_batch_start(None, 0)
+    share = schedule(0.75, config.warmup)
+    assert [group["lr"] for group in groups] == pytest.approx([share, 0.2 * share])
+
+
 def test_a_run_leaves_weights_config_log_and_summary(tiny_config):
     config = load_config(CONFIG, tiny_config)
     summary = train(config)
@@ -627,6 +642,7 @@ def test_data_without_train_lines_are_named(tiny_config, tmp_path, words):
         "precision=bf16-true",
         "accumulate_grad_batches=0",
         "accelerator=tpu",
+        "log_every_n_steps=x",
         "strategy=ddp_spawn",
         "no_such_option=1",
     ],
