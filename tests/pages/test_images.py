@@ -242,6 +242,8 @@ def test_resolution_is_kept_where_it_is_known(tmp_path):
     assert open_page(tmp_path / "known.png").info["dpi"] == pytest.approx((300, 300), abs=0.01)
     Image.fromarray(GREY).save(tmp_path / "unknown.png")
     assert "dpi" not in open_page(tmp_path / "unknown.png").info
+    Image.fromarray(GREY).save(tmp_path / "impossible.tif", dpi=(0.5, 0.5))
+    assert "dpi" not in open_page(tmp_path / "impossible.tif").info
 
 
 def test_the_first_picture_of_a_phones_jpeg_is_the_photograph(tmp_path):
