@@ -165,8 +165,8 @@ class LineFinder:
             picture: as given to `find`.
 
         Returns:
-            Degrees clockwise by which they are turned, from -90 to 90, if they have a direction and are not level; else 0. Which way
-            up they lie is not told.
+            Degrees clockwise by which they are turned, from -90 to 90, if they have a direction, and are not level as the page lies
+            or sideways; else 0. Which way up they lie is not told.
         """
         height, width = picture.shape
         if max(height, width) > _STRIP * min(height, width):
@@ -178,7 +178,9 @@ class LineFinder:
             skew = find_skew(np.maximum(writing, print_))
             skews.append(skew._replace(degrees=(skew.degrees - degrees + 90) % 180 - 90))
         told = [skew for skew in skews if skew.sharpness > _TOLD]
-        return _steep(max(told, key=lambda skew: skew.gain)) if told else 0
+        degrees = _steep(max(told, key=lambda skew: skew.gain)) if told else 0
+        # Of a register, columns may be clearer than rows; and `find_ways` looks sideways anyway.
+        return degrees if abs(degrees) < 90 - _LEVEL else 0
 
     def _found(self, picture: np.ndarray, quarters: int, seen: _Seen) -> Found:
         """The lines of what was seen of a page, turned by so many quarters."""

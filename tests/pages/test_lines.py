@@ -166,10 +166,11 @@ def test_the_skew_of_a_page_is_told_if_it_is_more_than_lines_are_followed_at(fin
     assert (finder.find_skew(page) if told is None else told) == pytest.approx(skew, abs=1)
 
 
-def test_what_is_no_page_of_lines_has_no_skew(finder):
+def test_what_is_no_page_askew_has_no_skew(finder):
     assert finder.find_skew(paper()) == 0
     page = paper()
     write(page)
+    assert finder.find_skew(np.rot90(page)) == 0  # sideways, which is looked at anyway
     page, _ = turn_page(page, 45)
     assert finder.find_skew(np.pad(page, ((0, 0), (0, 9 * len(page))), mode="edge")) == 0  # a strip
 
