@@ -181,6 +181,13 @@ def test_a_score_by_hand():
     assert scores[model.number("b")] == pytest.approx(math.log((1 - UNEXPECTED) * unseen + UNEXPECTED / 100))
 
 
+def test_a_text_begins_after_a_space():
+    model = train([("ab", 30.0)], order=3)
+    scores = [model.scores(context)[model.number(character)] for context, character in ((" ", "a"), (" a", "b"))]
+    assert model.score("ab") == pytest.approx(sum(scores))
+    assert model.scores("")[model.number("a")] < scores[0]
+
+
 def test_what_no_model_foretells_costs_no_more_than_a_bound():
     [english] = load_languages("english")
     assert english.score("§" * 40) > 40 * math.log(UNEXPECTED / 100)
@@ -217,6 +224,22 @@ def test_texts_of_ones_own_lines_are_learnt(tmp_path, command_line):
     (folder / "train").rename(folder / "test")
     code, _, err = command_line(language.main, tmp_path / "other.npz", "--data", f"lines:{folder}")
     assert code == 2 and "has no train lines" in err
+
+
+def test_lines_of_a_page_are_one_text(tmp_path):
+    rows = ["file,text,page,split"]
+    for name, text, page in (("a", "he went", "1"), ("b", "home", "1"), ("c", "early", "2")):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((40, 400), 255, np.uint8))
+        rows.append(f"{name}.png,{text},{page},train")
+    (tmp_path / "lines.csv").write_text("\n".join(rows))
+    assert [text for text, _ in language.texts_in(f"lines:{tmp_path}")] == ["he went home", "early"]
+
+
+def test_where_nothing_can_be_written_is_said_before_long_work(command_line, tmp_path, monkeypatch):
+    monkeypatch.setattr(language, "texts_of", lambda *_: pytest.fail("the texts were read"))
+    (tmp_path / "file").write_text("")
+    code, _, err = command_line(language.main, tmp_path / "file" / "my.npz")
+    assert code == 2 and f"{tmp_path / 'file'}: " in err
 
 
 def test_neither_a_text_nor_a_model_is_written_over(command_line, tmp_path):
