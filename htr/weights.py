@@ -86,8 +86,7 @@ def data_seen(training: dict[str, Any]) -> list[str]:
     """The corpora that weights have learnt, by the facts in their header, and that those have from which they went on."""
     seen: list[str] = []
     while training:
-        data = training.get("data", [])
-        seen += [data] if isinstance(data, str) else data
+        seen += training.get("data", [])
         training = training.get("parent", {}).get("training")
     return list(dict.fromkeys(seen))
 

@@ -44,6 +44,8 @@ def test_empty_line():
     [(text, confidence, _)] = greedy(probabilities_of(logits_for("___", alphabet)[None], torch.tensor([3])), alphabet)
     assert text == ""
     assert 0 <= confidence <= 1
+    # A picture may be narrower than a column.
+    assert greedy([np.zeros((0, 3))], alphabet) == [("", 0.0, [])]
 
 
 def test_characters_have_their_places():
@@ -207,6 +209,7 @@ def test_a_known_text_is_placed_also_where_the_network_read_another():
     assert align(probabilities, []) == []
     # Doubled: a blank must stand between.
     assert align(probabilities, [1, 1]) == [(0, 1, 0.8), (2, 3, 0.8)]
+    assert align(np.array([[0.1, 0.8, 0.1]] * 3), [1, 1]) == [(0, 1, 0.8), (2, 3, 0.8)]
 
 
 def test_a_text_that_does_not_fit_is_refused():

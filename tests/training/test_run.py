@@ -71,6 +71,13 @@ def test_learning_rates_follow_the_time_where_it_ends_a_run(tiny_config, monkeyp
     assert [group["lr"] for group in groups] == pytest.approx([share, 0.2 * share])
 
 
+def test_steps_are_no_longer_than_asked_for(tmp_path):
+    """The largest norm of the gradient; 0 is none."""
+    for clip, largest in ((0.5, 0.5), (0.0, None)):
+        config = TrainConfig(run="run", data=["sample"], clip=clip, trainer={"accelerator": "cpu"})
+        assert make_trainer(config, tmp_path).gradient_clip_val == largest
+
+
 def test_a_run_leaves_weights_config_log_and_summary(tiny_config):
     config = load_config(CONFIG, tiny_config)
     summary = train(config)
@@ -293,9 +300,15 @@ def test_a_run_is_not_taken_for_one_with_other_lines_or_start(tiny_config, iam_f
     renamed = start.rename(tmp_path / "renamed.safetensors")
     assert train(load_config(CONFIG, [*words, f"start={renamed}"])) == summary
     renamed.rename(start)
+    # Lines of the split test are not learnt from.
+    table = tmp_path / "lines" / "lines.tsv"
+    rows = table.read_text(encoding="utf-8").splitlines(keepends=True)
+    tests = [row.replace(".png\t", ".png\té") if row.endswith("\ttest\n") else row for row in rows]
+    assert tests != rows
+    table.write_text("".join(tests), encoding="utf-8")
+    assert train(config) == summary
     if change == "lines":
-        table = tmp_path / "lines" / "lines.tsv"
-        table.write_text(table.read_text(encoding="utf-8").replace(".png\t", ".png\té"), encoding="utf-8")
+        table.write_text("".join(tests).replace(".png\t", ".png\té"), encoding="utf-8")
     elif change == "start":
         shutil.copy(Path(config.run) / "model.safetensors", start)
     else:
