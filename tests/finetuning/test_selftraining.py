@@ -54,11 +54,21 @@ def test_a_stop_before_there_are_lines_to_learn_is_told(run, monkeypatch, caplog
     assert "goes on" not in caplog.text
 
 
-def test_it_learns_from_what_it_reads_and_goes_on_where_it_was_stopped(run, tmp_path):
+def test_it_learns_from_what_it_reads_and_goes_on_where_it_was_stopped(run, tmp_path, monkeypatch):
+    readers = []
+
+    def read(lines, out, reader, *others):
+        readers.append(reader.weights.file)
+        read_unread(lines, out, reader, *others)
+
+    monkeypatch.setattr(selftraining, "read_unread", read)
     parent, file, page = load_weights("iam"), tmp_path / "my.safetensors", tmp_path / "my.md"
     code, out, err = run(*QUICK)
     assert code == 0, err
     assert "in the 3 held-out lines is more like english or french (" in out and f"weights: {file}" in out
+    # Each time by what was learnt before.
+    mixtures = [str(tmp_path / "my.run" / f"round-{number}" / "mixed.safetensors") for number in (1, 2)]
+    assert readers == [parent.file, *mixtures]
     # Of 23 lines without a text 3 are held out, and of the others a tenth is not sure.
     read = load_corpus(f"lines:{tmp_path / 'my.run' / 'read-3'}")
     assert sorted(sample.split for sample in read) == [*18 * ["train"], *3 * ["val"]]
@@ -89,8 +99,13 @@ def test_it_learns_from_what_it_reads_and_goes_on_where_it_was_stopped(run, tmp_
     assert len(states) == 7 and [state.stat().st_mtime_ns for state in states] == began
 
 
-def test_weights_that_leave_out_much_are_those_of_the_start(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(selftraining, "_LEAST", 100)
+@pytest.mark.parametrize("fault", ["far less text", "less like language"])
+def test_weights_that_read_worse_are_those_of_the_start(run, tmp_path, monkeypatch, fault):
+    if fault == "far less text":
+        monkeypatch.setattr(selftraining, "_LEAST", 100)
+    else:
+        bits = iter([2.0, 2.5])
+        monkeypatch.setattr(selftraining, "_bits", lambda *_: next(bits))
     monkeypatch.setattr(selftraining, "ROUNDS", 1)
     code, out, _ = run(*QUICK)
     assert (code, "holds the weights from which it came unchanged" in out) == (0, True)
@@ -132,10 +147,12 @@ def test_of_a_few_lines_nothing_is_learnt(run, letters):
         (letters / "new.txt").write_text("a text")
 
 
-def test_where_nothing_can_be_read_nothing_is_learnt(run, monkeypatch):
+def test_where_nothing_can_be_read_nothing_is_learnt_and_other_pages_may_be_given(run, letters, monkeypatch):
     monkeypatch.setattr(selftraining, "read_unread", lambda lines, out, *_: write_lines(out, []))
-    code, _, err = run(*QUICK)
-    assert (code, "letters: nothing could be read there; are these pages of handwriting?" in err) == (2, True), err
+    for _ in range(2):
+        code, _, err = run(*QUICK)
+        assert (code, "letters: nothing could be read there; are these pages of handwriting?" in err) == (2, True), err
+        (letters / "page1" / "9.png").unlink(missing_ok=True)
 
 
 def test_a_folder_in_which_another_run_lies_is_refused(letters, tmp_path):
