@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
+from collections.abc import Sequence
 from functools import cache
 from pathlib import PurePath
 
@@ -18,7 +19,7 @@ from reportlab.pdfgen.textobject import PDFTextObject
 
 from htr.errors import InputError
 from htr.fonts import font_path
-from htr.pages.containers import Page, Word
+from htr.pages.containers import Page, Point, Word
 from htr.writers.markup import VERSION, file_name, lean_of, legal, spine, words_of
 
 FONT = "Noto Sans"
@@ -42,6 +43,13 @@ LARGEST = 14400
 SKEW = 10
 """Words that lean by fewer degrees than this are set straight: poppler, whose search many readers of PDF use, breaks a
 word into pieces where its letters climb by half a point."""
+
+GAP = 0.45
+"""Widest gap that is left between two words of a line, in heights of the words: poppler takes wider ones for those between
+columns, and its text runs down each column."""
+
+FAR = 2
+"""Wider gaps than this, in the same heights, are indeed between columns, and are left as they are."""
 
 INVISIBLE = 3
 
@@ -92,8 +100,9 @@ def write(page: Page, picture: Image.Image) -> bytes:
     text.setTextRenderMode(INVISIBLE)
     for region in page.regions:
         for line in region.lines:
-            for word in words_of(line):
-                _lay(text, word, page.height)
+            words = words_of(line)
+            for word, place in zip(words, _places(words)):
+                _lay(text, word.text, place, page.height)
     canvas.drawText(text)
     canvas.showPage()
     canvas.save()
@@ -106,9 +115,27 @@ def _resolution(page: Page, picture: Image.Image) -> tuple[float, float]:
     return resolution if drawn or all(UNTOLD < value <= 2400 for value in resolution) else (DPI, DPI)
 
 
-def _lay(text: PDFTextObject, word: Word, height: int) -> None:
-    """Puts a word in its place, in the middle of its polygon and as long and high as that, with a space behind it."""
-    start, end, tall = spine(word.polygon)
+def _places(words: Sequence[Word]) -> list[tuple[Point, Point, float]]:
+    """Where the words of a line are laid: the spines of their polygons, drawn out to both sides where the gap between two is wide."""
+    places = [spine(word.polygon) for word in words]
+    for index in range(len(places) - 1):
+        (start, end, tall), (after, far, other) = places[index : index + 2]
+        length = math.dist(start, end)
+        if not length:
+            continue
+        along = (end[0] - start[0]) / length, (end[1] - start[1]) / length
+        gap = (after[0] - end[0]) * along[0] + (after[1] - end[1]) * along[1]
+        mean = (tall + other) / 2
+        if GAP * mean < gap <= FAR * mean:
+            x, y = (way * (gap - GAP * mean) / 2 for way in along)
+            places[index] = start, (end[0] + x, end[1] + y), tall
+            places[index + 1] = (after[0] - x, after[1] - y), far, other
+    return places
+
+
+def _lay(text: PDFTextObject, word: str, place: tuple[Point, Point, float], height: int) -> None:
+    """Puts a word in its place, given as by `spine`, as long and high as that, with a space behind it."""
+    start, end, tall = place
     length, tall = max(math.dist(start, end), 1), max(tall, 1)
     angle = math.radians(lean_of(start, end, SKEW))
     cos, sin = math.cos(angle), math.sin(angle)
@@ -118,7 +145,7 @@ def _lay(text: PDFTextObject, word: Word, height: int) -> None:
     below = tall / 2 + size * font.face.descent / 1000
     x = (start[0] + end[0] - length * cos) / 2 - below * sin
     y = (start[1] + end[1] - length * sin) / 2 + below * cos
-    written = "".join(_writable(character) for character in legal(word.text))
+    written = "".join(_writable(character) for character in legal(word))
     text.setFont(font.fontName, size)
     text.setHorizScale(100 * length / (font.stringWidth(written, size) or length))
     text.setTextTransform(cos, -sin, sin, cos, x, height - y)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from htr.errors import InputError
-from htr.pages.containers import Page, Region
+from htr.pages.containers import Line, Page, Region
 from htr.writers import WRITERS
 
 PIXEL = 72 / 150
@@ -94,6 +94,46 @@ def test_pdftotext_finds_the_words(degrees, page, turned, blank, tmp_path):
         left, top, right, bottom = places[word.text]
         assert ((left + right) / 2, (top + bottom) / 2) == pytest.approx(_middle(word.polygon), abs=4)
         assert right - left == pytest.approx(20 * len(word.text), abs=4)
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270, 2])
+def test_pdftotext_has_words_that_stand_far_apart_in_order(degrees, make_line, turned, blank, tmp_path):
+    if not shutil.which("pdftotext"):
+        pytest.skip("pdftotext is not installed (Debian package poppler-utils)")
+    texts = ["we had a fine day", "at the old mill and", "we saw no one there"]
+    lines = [_apart(make_line(text, 60, 80 + 100 * index), 40) for index, text in enumerate(texts)]
+    page = turned(Page(900, 500, (Region("text", tuple(lines)),)), degrees)
+    (tmp_path / "page.pdf").write_bytes(WRITERS["pdf"].write(page, blank(page)))
+    found = subprocess.run(["pdftotext", tmp_path / "page.pdf", "-"], capture_output=True, text=True, check=True).stdout
+    assert found.split() == " ".join(texts).split()
+
+
+@pytest.mark.parametrize(("gap", "added"), [(10, 0), (40, 22), (76, 58), (84, 0)])
+def test_marked_words_reach_into_wide_gaps_but_not_from_column_to_column(gap, added, make_line, blank):
+    page = Page(900, 200, (Region("text", (_apart(make_line("eggs 12 pence", 60, 80), gap),)),))
+    texts = _open(page, blank(page)).get_textpage()
+    for word, reached in zip(_words(page), (added / 2, added, added / 2)):
+        first, count = texts.search(word.text).get_next()
+        boxes = [texts.get_charbox(first + index, loose=True) for index in range(count)]
+        assert (boxes[-1][2] - boxes[0][0]) / PIXEL == pytest.approx(20 * len(word.text) + reached, abs=2)
+
+
+def _apart(line: Line, gap: float) -> Line:
+    """The line with so many pixels between its words."""
+    words, x = [], line.words[0].box[0]
+    for word in line.words:
+        width = word.box[2] - word.box[0]
+        by = x - word.box[0]
+        words.append(replace(word, polygon=tuple((left + by, top) for left, top in word.polygon)))
+        x += width + gap
+    end = x - gap
+    (left, top), (_, bottom) = line.polygon[0], line.polygon[2]
+    return replace(
+        line,
+        words=tuple(words),
+        polygon=((left, top), (end, top), (end, bottom), (left, bottom)),
+        baseline=(line.baseline[0], (end, top + 30)),
+    )
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270, 5])
