@@ -51,6 +51,10 @@ columns, and its text runs down each column."""
 FAR = 2
 """Wider gaps than this, in the same heights, are indeed between columns, and are left as they are."""
 
+STEP = 0.4
+"""Rise of a leaning line over which its words are laid at one height, in heights of the words: poppler takes words that rise
+one after the other for lines of their own."""
+
 INVISIBLE = 3
 
 rl_config.useA85 = 0  # Pictures as text would be a quarter larger.
@@ -116,8 +120,15 @@ def _resolution(page: Page, picture: Image.Image) -> tuple[float, float]:
 
 
 def _places(words: Sequence[Word]) -> list[tuple[Point, Point, float]]:
-    """Where the words of a line are laid: the spines of their polygons, drawn out to both sides where the gap between two is wide."""
+    """Where the words of a line are laid: the spines of their polygons, moved a little so that poppler sees one line."""
     places = [spine(word.polygon) for word in words]
+    _close_gaps(places)
+    _level(places)
+    return places
+
+
+def _close_gaps(places: list[tuple[Point, Point, float]]) -> None:
+    """Draws words out towards each other, by as much each, where the gap between them is wide."""
     for index in range(len(places) - 1):
         (start, end, tall), (after, far, other) = places[index : index + 2]
         length = math.dist(start, end)
@@ -127,10 +138,29 @@ def _places(words: Sequence[Word]) -> list[tuple[Point, Point, float]]:
         gap = (after[0] - end[0]) * along[0] + (after[1] - end[1]) * along[1]
         mean = (tall + other) / 2
         if GAP * mean < gap <= FAR * mean:
-            x, y = (way * (gap - GAP * mean) / 2 for way in along)
-            places[index] = start, (end[0] + x, end[1] + y), tall
-            places[index + 1] = (after[0] - x, after[1] - y), far, other
-    return places
+            by = (gap - GAP * mean) / 2
+            places[index] = start, _moved(end, along, by), tall
+            places[index + 1] = _moved(after, along, -by), far, other
+
+
+def _level(places: list[tuple[Point, Point, float]]) -> None:
+    """Brings the words of a line that leans, and are set straight, to the same height, or in a few steps where it rises by more."""
+    leans = {lean_of(start, end, SKEW) for start, end, _ in places}
+    if len(leans) != 1 or (lean := leans.pop()) % 90:
+        return
+    down = -math.sin(math.radians(lean)), math.cos(math.radians(lean))
+    middles = [sum(x * down[0] + y * down[1] for x, y in (start, end)) / 2 for start, end, _ in places]
+    highest, rise = min(middles), max(middles) - min(middles)
+    steps = math.ceil(rise / (STEP * max(sum(tall for *_, tall in places) / len(places), 1)))
+    for index, (middle, (start, end, tall)) in enumerate(zip(middles, places)):
+        if steps:
+            step = min(int((middle - highest) / rise * steps), steps - 1)
+            by = highest + (step + 0.5) * rise / steps - middle
+            places[index] = _moved(start, down, by), _moved(end, down, by), tall
+
+
+def _moved(point: Point, way: Point, by: float) -> Point:
+    return point[0] + way[0] * by, point[1] + way[1] * by
 
 
 def _lay(text: PDFTextObject, word: str, place: tuple[Point, Point, float], height: int) -> None:
