@@ -17,7 +17,7 @@ from htr.batch import OVERLAY, Task, find_all_pages, find_files, read_lines, rea
 from htr.cli import FULL, add_language, add_weights, complain, run
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
-from htr.messages import on_one_line, printable
+from htr.messages import counted, on_one_line, printable
 from htr.pages.containers import Page
 from htr.pages.images import PDF_DPI
 from htr.writers import WRITERS, draw_overlay
@@ -47,7 +47,8 @@ def main() -> int:
         raise InputError(f"--format {arguments.format}: each of several pages needs a file of its own; give --out DIR")
     missing: set[Path] = set()
     if out:
-        tasks, missing = _unwritten(tasks, out, makers, arguments.resume)
+        tasks, missing, unnamed = _unwritten(tasks, out, makers, arguments.resume)
+        broken += unnamed
     there = total - len(tasks) - len(broken)
     results: Iterable = ()
     if tasks:
@@ -157,15 +158,27 @@ def _folder(word: str) -> Path:
     return Path(word)
 
 
-def _unwritten(tasks: list[Task], out: Path, suffixes: Iterable[str], resume: bool) -> tuple[list[Task], set[Path]]:
-    """The pages of which results are still to be written, and these; no file that is there is written over."""
+def _unwritten(
+    tasks: list[Task], out: Path, suffixes: Iterable[str], resume: bool
+) -> tuple[list[Task], set[Path], list[str]]:
+    """The pages of which results are still to be written, and these; no file that is there is written over.
+
+    Third, what is wrong with pages whose results no file can be called by, each of which is said at once.
+    """
     given = {os.path.realpath(task.file) for task in tasks}
     unwritten = []
     missing: set[Path] = set()
+    unnamed = []
     for task in tasks:
         targets = _targets(task, out, suffixes)
-        if long := [target for target in targets if len(os.fsencode(target.name)) > _LONGEST_NAME]:
-            raise InputError(f"{long[0]}: this name is too long for a file; give the page a shorter one")
+        if (over := max(len(os.fsencode(target.name)) for target in targets) - _LONGEST_NAME) > 0:
+            error = InputError(
+                f"{task.name}: with what results add, this name is too long for a file; give the page a shorter one, by "
+                f"{counted(over, 'byte')} (letters such as é are two bytes or more)"
+            )
+            unnamed.append(str(error))
+            complain(error)
+            continue
         there = [target for target in targets if os.path.lexists(target)]  # links to nowhere too
         if read := [target for target in there if os.path.realpath(target) in given]:
             raise InputError(
@@ -179,7 +192,7 @@ def _unwritten(tasks: list[Task], out: Path, suffixes: Iterable[str], resume: bo
             unwritten.append(task)
             missing.update(set(targets).difference(there))
     make_writable(out)
-    return unwritten, missing
+    return unwritten, missing, unnamed
 
 
 def _confidence(page: Page) -> tuple[float, int]:

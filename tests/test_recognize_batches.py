@@ -645,6 +645,25 @@ def test_a_name_that_leaves_no_room_for_a_suffix_is_said_before_reading(read, re
     )
 
 
+def test_a_name_too_long_for_its_result_is_named_and_the_others_are_read(read, reader, tmp_path, scans):
+    long = f"{'ü' * 123}.png"
+    page(11).save(scans / long)
+    page(12).save(scans / "b.png")
+    out = tmp_path / "out"
+    code, _, err = read(scans, "--out", out, "--format", "hocr")
+    assert (code, reader.read) == (2, [12])
+    assert [file.name for file in out.iterdir()] == ["b.hocr.html"]
+    assert err.count(f"{long}: with what results add, this name is too long") == 2  # at once and at the end
+    assert "1 read, 1 broken" in err
+
+
+def test_of_a_name_too_long_it_is_said_by_how_much(read, tmp_path, scans):
+    page(11).save(scans / f"{'é' * 125}.png")
+    code, _, err = read(scans / f"{'é' * 125}.png", "--out", tmp_path / "out", "--format", "hocr")
+    # 250 bytes, and 10 more with .hocr.html.
+    assert (code, "by 5 bytes (letters such as é are two bytes or more)" in err) == (2, True), err
+
+
 def test_a_result_that_is_a_link_to_nowhere_stays(read, tmp_path, scans):
     page(20).save(scans / "page.png")
     (tmp_path / "texts").mkdir()
