@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from functools import cache
 from pathlib import PurePath
+from statistics import mean
 
 from PIL import Image
 from reportlab import rl_config
@@ -120,7 +121,7 @@ def _resolution(page: Page, picture: Image.Image) -> tuple[float, float]:
 
 
 def _places(words: Sequence[Word]) -> list[tuple[Point, Point, float]]:
-    """Where the words of a line are laid: the spines of their polygons, moved a little so that poppler sees one line."""
+    """Where the words of a line are laid: the spines of their polygons, longer and moved a little so that poppler sees one line."""
     places = [spine(word.polygon) for word in words]
     _close_gaps(places)
     _level(places)
@@ -136,9 +137,9 @@ def _close_gaps(places: list[tuple[Point, Point, float]]) -> None:
             continue
         along = (end[0] - start[0]) / length, (end[1] - start[1]) / length
         gap = (after[0] - end[0]) * along[0] + (after[1] - end[1]) * along[1]
-        mean = (tall + other) / 2
-        if GAP * mean < gap <= FAR * mean:
-            by = (gap - GAP * mean) / 2
+        height = (tall + other) / 2
+        if GAP * height < gap <= FAR * height:
+            by = (gap - GAP * height) / 2
             places[index] = start, _moved(end, along, by), tall
             places[index + 1] = _moved(after, along, -by), far, other
 
@@ -151,12 +152,13 @@ def _level(places: list[tuple[Point, Point, float]]) -> None:
     down = -math.sin(math.radians(lean)), math.cos(math.radians(lean))
     middles = [sum(x * down[0] + y * down[1] for x, y in (start, end)) / 2 for start, end, _ in places]
     highest, rise = min(middles), max(middles) - min(middles)
-    steps = math.ceil(rise / (STEP * max(sum(tall for *_, tall in places) / len(places), 1)))
+    if not rise:
+        return
+    steps = math.ceil(rise / (STEP * max(mean(tall for *_, tall in places), 1)))
     for index, (middle, (start, end, tall)) in enumerate(zip(middles, places)):
-        if steps:
-            step = min(int((middle - highest) / rise * steps), steps - 1)
-            by = highest + (step + 0.5) * rise / steps - middle
-            places[index] = _moved(start, down, by), _moved(end, down, by), tall
+        step = min(int((middle - highest) / rise * steps), steps - 1)
+        by = highest + (step + 0.5) * rise / steps - middle
+        places[index] = _moved(start, down, by), _moved(end, down, by), tall
 
 
 def _moved(point: Point, way: Point, by: float) -> Point:
