@@ -45,8 +45,8 @@ SKEW = 5
 def draw_overlay(page: Page, picture: Image.Image) -> Image.Image:
     """Draws the page with its lines, and beside it what was read, each word in its place. Both stand upright.
 
-    Left: regions and lines in the colour of their kind, base lines in turquoise, lines numbered in reading order. Right:
-    the text; doubtful words in orange, very doubtful ones in red.
+    Left: regions and lines in the colour of their kind, base lines in turquoise, lines of writing numbered in reading order,
+    as in the table of `csv`. Right: the text; doubtful words in orange, very doubtful ones in red.
 
     Args:
         page: what was read; lines that were not read are drawn too.
@@ -75,15 +75,16 @@ def draw_overlay(page: Page, picture: Image.Image) -> Image.Image:
         edge = placed(outline(region))
         pen.polygon(edge, outline=colour, width=3)
         text_pen.polygon(edge, outline=colour)
-        for line in region.lines:
-            number += 1
+        for index, line in enumerate(region.lines):
+            number += region.kind != "print"
             # Neighbours differ in strength, so that lines cut in two and lines run together are seen.
-            pen.polygon(placed(line.polygon), fill=(*colour, 75 if number % 2 else 40), outline=colour)
+            pen.polygon(placed(line.polygon), fill=(*colour, 40 if index % 2 else 75), outline=colour)
             base = placed(line.baseline)
             quarters = (line.turn - page.turn) // 90 % 4
             pen.line(base, fill=BASELINE, width=2)
-            for hand in (pen, text_pen):
-                _label(hand, base[0], str(number), colour, quarters)
+            if region.kind != "print":
+                for hand in (pen, text_pen):
+                    _label(hand, base[0], str(number), colour, quarters)
             _write(right, line, [(word, placed(word.polygon)) for word in words_of(line)])
     rows = _legend(page, 2 * left.width)
     sheet = Image.new("RGB", (2 * left.width, height + ROW * len(rows)), "white")

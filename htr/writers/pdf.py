@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import PurePath
 from statistics import mean
@@ -13,7 +13,7 @@ from statistics import mean
 from PIL import Image
 from reportlab import rl_config
 from reportlab.lib.utils import ImageReader
-from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase import pdfmetrics, ttfonts
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.pdfgen.textobject import PDFTextObject
@@ -49,6 +49,9 @@ GAP = 0.45
 """Widest gap that is left between two words of a line, in heights of the words: poppler takes wider ones for those between
 columns, and its text runs down each column."""
 
+LEAST = 0.13
+"""Narrowest gap between two words of a line, in the same heights: `pdftotext -raw` runs words together that stand nearer."""
+
 FAR = 2
 """Wider gaps than this, in the same heights, are indeed between columns, and are left as they are."""
 
@@ -56,9 +59,25 @@ STEP = 0.4
 """Rise of a leaning line over which its words are laid at one height, in heights of the words: poppler takes words that rise
 one after the other for lines of their own."""
 
+BLOCK = 100
+"""Most characters in a block of a font's table of characters: the PDF standard's bound, beyond which Ghostscript complains."""
+
 INVISIBLE = 3
 
 rl_config.useA85 = 0  # Pictures as text would be a quarter larger.
+
+
+def _cmap(name: str, characters: Sequence[int], whole: Callable = ttfonts.makeToUnicodeCMap) -> str:
+    """Which characters the codes of a font mean, in blocks of at most `BLOCK`; reportlab's own is one block."""
+    head, rest = whole(name, characters).split(f"{len(characters)} beginbfchar\n")
+    rows, foot = rest.split("endbfchar\n")
+    rows = rows.splitlines()
+    parts = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
+    blocks = [f"{len(part)} beginbfchar\n" + "\n".join(part) + "\nendbfchar\n" for part in parts]
+    return head + "".join(blocks) + foot
+
+
+ttfonts.makeToUnicodeCMap = _cmap
 
 
 class _Jpeg(ImageReader):
@@ -129,7 +148,7 @@ def _places(words: Sequence[Word]) -> list[tuple[Point, Point, float]]:
 
 
 def _close_gaps(places: list[tuple[Point, Point, float]]) -> None:
-    """Draws words out towards each other, by as much each, where the gap between them is wide."""
+    """Draws words out towards each other, by as much each, where the gap between them is wide; back where it is narrow."""
     for index in range(len(places) - 1):
         (start, end, tall), (after, far, other) = places[index : index + 2]
         length = math.dist(start, end)
@@ -138,8 +157,10 @@ def _close_gaps(places: list[tuple[Point, Point, float]]) -> None:
         along = (end[0] - start[0]) / length, (end[1] - start[1]) / length
         gap = (after[0] - end[0]) * along[0] + (after[1] - end[1]) * along[1]
         height = (tall + other) / 2
-        if GAP * height < gap <= FAR * height:
-            by = (gap - GAP * height) / 2
+        if gap <= FAR * height:
+            # A word keeps at least half of its length.
+            most = min(length, math.dist(after, far)) / 4
+            by = max((gap - min(max(gap, LEAST * height), GAP * height)) / 2, -most)
             places[index] = start, _moved(end, along, by), tall
             places[index + 1] = _moved(after, along, -by), far, other
 

@@ -39,6 +39,17 @@ def test_lines_are_drawn_on_the_page_and_words_beside_it(page, blank):
         assert ink.any() == bool(line.text)
 
 
+def test_lines_are_numbered_as_in_the_table_without_those_of_print(page, blank):
+    with_print, _ = _sides(page, blank(page))
+    without, _ = _sides(replace(page, regions=page.regions[1:]), blank(page))
+    below = round(2.4 * 150)  # the line of print lies above
+    foot = round(2.4 * page.height)  # the legend lies below
+    assert (with_print[below:foot] == without[below:foot]).all()
+    first, _ = _sides(replace(page, regions=page.regions[:1]), blank(page))
+    gutter, x, y = 60, round(2.4 * 300), round(2.4 * 70)  # where the base line of that begins
+    assert (first[y - 20 : y - 6, gutter + x - 40 : gutter + x - 12] == 240).all()
+
+
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_words_of_lines_turned_against_their_page_are_turned_too(degrees, page, turned, blank, make_line):
     def words(page: Page) -> np.ndarray:

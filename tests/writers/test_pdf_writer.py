@@ -3,6 +3,7 @@ import re
 import shutil
 import subprocess
 import tracemalloc
+import zlib
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -131,6 +132,20 @@ def test_pdftotext_parts_few_words_of_leaning_lines(degrees, make_line, turned, 
     kept = set(pairwise(found))
     parted = [pair for text in texts for pair in pairwise(text.split()) if pair not in kept]
     assert len(parted) <= 2
+
+
+def test_words_that_nearly_touch_stay_apart(make_line, blank, tmp_path):
+    page = Page(900, 200, (Region("text", (_apart(make_line("et les deux", 60, 80), 1),)),))
+    assert _pdftotext(page, blank(page), tmp_path, "-raw").split() == ["et", "les", "deux"]
+
+
+def test_tables_of_characters_have_no_more_in_a_block_than_the_standard_allows(page, blank):
+    written = WRITERS["pdf"].write(page, blank(page))
+    streams = re.findall(rb"FlateDecode.*?stream\r?\n(.*?)endstream", written, re.DOTALL)
+    unpacked = [zlib.decompressobj().decompress(stream) for stream in streams]
+    (table,) = [stream for stream in unpacked if b"beginbfchar" in stream]
+    counts = [int(count) for count in re.findall(rb"(\d+) beginbfchar", table)]
+    assert max(counts) <= 100 and sum(counts) == len(re.findall(rb"^<\w\w> <\w{4}>$", table, re.MULTILINE))
 
 
 @pytest.mark.parametrize(("gap", "added"), [(10, 0), (40, 22), (76, 58), (84, 0)])
