@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import PurePath
 from statistics import mean
+from typing import Any
 
 from PIL import Image
 from reportlab import rl_config
@@ -67,14 +69,15 @@ INVISIBLE = 3
 rl_config.useA85 = 0  # Pictures as text would be a quarter larger.
 
 
-def _cmap(name: str, characters: Sequence[int], whole: Callable = ttfonts.makeToUnicodeCMap) -> str:
+def _cmap(*font: Any, whole: Callable[..., str] = ttfonts.makeToUnicodeCMap) -> str:
     """Which characters the codes of a font mean, in blocks of at most `BLOCK`; reportlab's own is one block."""
-    head, rest = whole(name, characters).split(f"{len(characters)} beginbfchar\n")
-    rows, foot = rest.split("endbfchar\n")
-    rows = rows.splitlines()
+    return re.sub(r"\d+ beginbfchar\n(.*?)endbfchar\n", _blocks, whole(*font), flags=re.DOTALL)
+
+
+def _blocks(found: re.Match[str]) -> str:
+    rows = found[1].splitlines(keepends=True)
     parts = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
-    blocks = [f"{len(part)} beginbfchar\n" + "\n".join(part) + "\nendbfchar\n" for part in parts]
-    return head + "".join(blocks) + foot
+    return "".join(f"{len(part)} beginbfchar\n{''.join(part)}endbfchar\n" for part in parts)
 
 
 ttfonts.makeToUnicodeCMap = _cmap
