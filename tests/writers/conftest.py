@@ -16,14 +16,14 @@ def rectangle(left: float, top: float, width: float, height: float) -> tuple[Poi
     return (left, top), (left + width, top), (left + width, top + height), (left, top + height)
 
 
-def line_of(text: str, left: float, top: float, confidence: float = 0.9) -> Line:
-    """A line of letters 20 pixels wide and 40 high, the baseline 10 above the foot."""
+def line_of(text: str, left: float, top: float, confidence: float = 0.9, gap: float = 20) -> Line:
+    """A line of letters 20 pixels wide and 40 high, the baseline 10 above the foot, with so many pixels between words."""
     words, x = [], left
     for word in text.split(" "):
         letters = [Character(letter, confidence, rectangle(x + 20 * i, top, 20, 40)) for i, letter in enumerate(word)]
         words.append(Word(word, confidence, rectangle(x, top, 20 * len(word), 40), tuple(letters)))
-        x += 20 * len(word) + 20
-    width = 20 * len(text)
+        x += 20 * len(word) + gap
+    width = x - gap - left
     baseline = (left, top + 30), (left + width, top + 30)
     return Line(baseline, rectangle(left, top, width, 40), text, confidence, tuple(words))
 

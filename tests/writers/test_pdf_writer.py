@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from htr.errors import InputError
-from htr.pages.containers import Line, Page, Region
+from htr.pages.containers import Page, Region
 from htr.writers import WRITERS
 
 PIXEL = 72 / 150
@@ -40,6 +40,12 @@ def _pdftotext(page: Page, picture: Image.Image, folder: Path, *options: str) ->
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def _boxes(texts: pypdfium2.PdfTextPage, word: str) -> list[tuple[float, float, float, float]]:
+    """Of each letter of a word: left, foot, right and top, in points."""
+    first, count = texts.search(word).get_next()
+    return [texts.get_charbox(first + index, loose=True) for index in range(count)]
+
+
 def _words(page: Page):
     return [word for line in page.lines for word in line.words]
 
@@ -53,9 +59,8 @@ def test_words_lie_where_they_are_written(degrees, page, turned, blank):
     page = turned(page, degrees)
     texts = _open(page, blank(page)).get_textpage()
     for word in _words(page):
-        first, count = texts.search(word.text).get_next()
-        assert count == len(word.text)
-        boxes = [texts.get_charbox(first + index, loose=True) for index in range(count)]
+        boxes = _boxes(texts, word.text)
+        assert len(boxes) == len(word.text)
         corners = [
             (x / PIXEL, page.height - y / PIXEL)
             for left, low, right, high in boxes
@@ -113,7 +118,7 @@ def test_pdftotext_finds_the_words(degrees, page, turned, blank, tmp_path):
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270, 2])
 def test_pdftotext_has_words_that_stand_far_apart_in_order(degrees, make_line, turned, blank, tmp_path):
     texts = ["we had a fine day", "at the old mill and", "we saw no one there"]
-    lines = [_apart(make_line(text, 60, 80 + 100 * index), 40) for index, text in enumerate(texts)]
+    lines = [make_line(text, 60, 80 + 100 * index, gap=40) for index, text in enumerate(texts)]
     page = turned(Page(900, 500, (Region("text", tuple(lines)),)), degrees)
     assert _pdftotext(page, blank(page), tmp_path).split() == " ".join(texts).split()
 
@@ -135,7 +140,7 @@ def test_pdftotext_parts_few_words_of_leaning_lines(degrees, make_line, turned, 
 
 
 def test_words_that_nearly_touch_stay_apart(make_line, blank, tmp_path):
-    page = Page(900, 200, (Region("text", (_apart(make_line("et les deux", 60, 80), 1),)),))
+    page = Page(900, 200, (Region("text", (make_line("et les deux", 60, 80, gap=1),)),))
     assert _pdftotext(page, blank(page), tmp_path, "-raw").split() == ["et", "les", "deux"]
 
 
@@ -150,30 +155,11 @@ def test_tables_of_characters_have_no_more_in_a_block_than_the_standard_allows(p
 
 @pytest.mark.parametrize(("gap", "added"), [(10, 0), (40, 22), (76, 58), (84, 0)])
 def test_marked_words_reach_into_wide_gaps_but_not_from_column_to_column(gap, added, make_line, blank):
-    page = Page(900, 200, (Region("text", (_apart(make_line("eggs 12 pence", 60, 80), gap),)),))
+    page = Page(900, 200, (Region("text", (make_line("eggs 12 pence", 60, 80, gap=gap),)),))
     texts = _open(page, blank(page)).get_textpage()
     for word, reached in zip(_words(page), (added / 2, added, added / 2)):
-        first, count = texts.search(word.text).get_next()
-        boxes = [texts.get_charbox(first + index, loose=True) for index in range(count)]
+        boxes = _boxes(texts, word.text)
         assert (boxes[-1][2] - boxes[0][0]) / PIXEL == pytest.approx(20 * len(word.text) + reached, abs=2)
-
-
-def _apart(line: Line, gap: float) -> Line:
-    """The line with so many pixels between its words."""
-    words, x = [], line.words[0].box[0]
-    for word in line.words:
-        width = word.box[2] - word.box[0]
-        by = x - word.box[0]
-        words.append(replace(word, polygon=tuple((left + by, top) for left, top in word.polygon)))
-        x += width + gap
-    end = x - gap
-    (left, top), (_, bottom) = line.polygon[0], line.polygon[2]
-    return replace(
-        line,
-        words=tuple(words),
-        polygon=((left, top), (end, top), (end, bottom), (left, bottom)),
-        baseline=(line.baseline[0], (end, top + 30)),
-    )
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270, 5])
