@@ -13,6 +13,7 @@ from typing import Any
 from htr.cli import add_language, add_weights, run
 from htr.errors import InputError
 from htr.files import make_writable, write_whole
+from htr.messages import counted
 
 log = logging.getLogger(__name__)
 
@@ -134,8 +135,9 @@ def _tell_taught(corpus: str, result: dict[str, Any], splits: Callable[[], Seque
 def table(result: dict[str, Any]) -> str:
     """The figures of an evaluation of lines as a few aligned lines."""
     speed, trained = result["speed"], result["weights"]["training"]
+    about = f"{counted(result['lines'], 'line')}, {result['characters']} characters"
     rows = [
-        ("data", f"{result['data']}, {result['split']}: {result['lines']} lines, {result['characters']} characters"),
+        ("data", f"{result['data']}, {result['split']}: {about}"),
         _weights_row(result),
         *[(name, _percent(rate)) for name, rate in result["scores"].items()],
         *[(f"{name}, with language", _percent(rate)) for name, rate in result["scores_with_language"].items()],
@@ -151,7 +153,7 @@ def pages_table(result: dict[str, Any]) -> str:
     """The figures of an evaluation of pages as a few aligned lines."""
     lines, counts, seconds, scores = result["lines"], result["counts"], result["seconds_a_page"], dict(result["scores"])
     cost = scores.pop("CER minus CER of the true lines", None)
-    about = f"{result['count']} pages, {counts['true']} lines, {result['characters']} characters"
+    about = f"{counted(result['count'], 'page')}, {counted(counts['true'], 'line')}, {result['characters']} characters"
     rows = [("pages", f"{result['pages']}, {result['split'] or 'all splits'}: {about}"), _weights_row(result)]
     rows.append(("language", result["language"]["name"] if result["language"] else "none"))
     for shape in ("polygons", "boxes"):
@@ -172,7 +174,7 @@ def pages_table(result: dict[str, Any]) -> str:
 
 def texts_table(result: dict[str, Any]) -> str:
     """The figures of an evaluation of pages with plain texts as a few aligned lines."""
-    about = f"{result['count']} pages, {result['characters']} characters (of plain texts, which do not tell of lines)"
+    about = f"{counted(result['count'], 'page')}, {result['characters']} characters (of plain texts, which do not tell of lines)"
     return _aligned(
         [
             ("pages", f"{result['pages']}, {result['split'] or 'all splits'}: {about}"),

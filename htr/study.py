@@ -21,12 +21,13 @@ def main() -> None:
     parser.add_argument(
         "--draw", action="store_true", help="only draw: the files are results, such as those in reports/"
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("reports"), metavar="DIR", help="of the results (default: reports)"
-    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where results and their pages go (default: reports)")
     arguments = parser.parse_args()
+    if arguments.draw and arguments.out:
+        parser.error("--out goes with studies to run; the page of a result goes beside it")
+    folder = arguments.out or Path("reports")
     if not arguments.draw:
-        make_writable(arguments.out)
+        make_writable(folder)
     # Loaded late, so that --help and mistyped arguments answer at once.
     from htr.benchmark.plots import require_plots
     from htr.benchmark.study import load_study, run_study
@@ -46,9 +47,9 @@ def main() -> None:
     for file in arguments.files:
         result = file
         if not arguments.draw:
-            result = arguments.out / f"{file.stem}.json"
+            result = folder / f"{file.stem}.json"
             try:
-                run_study(file, arguments.out)
+                run_study(file, folder)
             except InputError as error:  # that of one study must not keep what else was measured from being drawn
                 failed.append(str(error))
         if arguments.draw or result.is_file():

@@ -32,7 +32,7 @@ def main() -> None:
         print(f"{config.run}: this run came to its end on {summary['date']}; to train anew, give another run=")
     print(
         f"validation: CER {summary['val_cer']:.2f} %, WER {summary['val_wer']:.2f} % on {summary['val_lines']} lines "
-        f"(epoch {summary['best_epoch']} of {summary['epochs']}, {summary['minutes']:.0f} minutes, "
+        f"(epoch {summary['best_epoch']} of {summary['epochs']}, {summary['minutes']:.1f} minutes, "
         f"{summary['lines_per_second']:.1f} lines/s)\nweights: {summary['weights']}"
     )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from htr.cli import run
+from htr.messages import counted
 
 
 def main() -> None:
@@ -20,13 +22,17 @@ def main() -> None:
     from htr.training.config import FinderConfig, load_config
     from htr.training.finder import train_finder
 
-    summary = train_finder(load_config(arguments.config, arguments.overrides, FinderConfig))
+    config = load_config(arguments.config, arguments.overrides, FinderConfig)
+    ended = (Path(config.run) / "summary.json").is_file()
+    summary = train_finder(config)
     if rank_zero_only.rank:
         return
+    if ended:
+        print(f"{config.run}: this run came to its end on {summary['date']}; to train anew, give another run=")
     print(
         f"validation: cores of writing found with an overlap (IoU) of {100 * summary['val_writing']:.1f} %, of print "
         f"{100 * summary['val_print']:.1f} %; {100 * summary['val_turns']:.1f} % seen the right way up "
-        f"({summary['epochs']} epochs, {summary['minutes']:.0f} minutes)\nweights: {summary['weights']}"
+        f"({counted(summary['epochs'], 'epoch')}, {summary['minutes']:.1f} minutes)\nweights: {summary['weights']}"
     )
 
 

@@ -339,11 +339,14 @@ def test_a_picture_that_is_cut_short_is_found_before_anything_is_read(run, tmp_p
 
 def test_a_page_with_xml_that_is_cut_short_is_found_before_anything_is_read(run, tmp_path, monkeypatch):
     monkeypatch.setattr("htr.reader.Reader.read_page", lambda reader, picture: pytest.fail("read"))
+    monkeypatch.setattr("htr.reader.Reader.read_prepared", lambda reader, lines, **_: pytest.fail("read"))
     for name in ("first", "second"):
-        write_page(tmp_path, name, [("one", (100, 100, 500, 140))])
+        write_page(tmp_path, name, [("one", (100, 100, 500, 140)), ("two", (100, 160, 500, 200))])
     (tmp_path / "second.png").write_bytes((tmp_path / "second.png").read_bytes()[:-400])
-    code, _, err = run("--pages", tmp_path, "--weights", "small", "--out", tmp_path / "result.json")
-    assert code == 2 and "second.png: damaged or cut short" in err
+    for words in ["--pages", tmp_path], ["--data", f"pages:{tmp_path}", "--split", "train"]:
+        code, _, err = run(*words, "--weights", "small", "--out", tmp_path / "result.json")
+        assert code == 2 and "second.png: damaged or cut short" in err
+        assert "cannot be opened either" not in err  # its two lines are of one picture
 
 
 def test_pages_too_long_to_be_distorted_are_named_before_anything_is_read(run, tmp_path, monkeypatch):

@@ -48,12 +48,13 @@ def check_opens(pictures: Iterable[Callable[[], object]]) -> None:
     Raises:
         InputError: one or more cannot be opened; the first is named.
     """
-    broken = []
+    broken: list[str] = []
     for opened in tqdm(pictures, desc="opening", unit=" pictures", leave=False, disable=None):
         try:
             opened()
         except InputError as error:
-            broken.append(str(error))
+            if str(error) not in broken:  # many lines may be of one page
+                broken.append(str(error))
     if broken:
         others = f"; {counted(len(broken) - 1, 'other picture')} cannot be opened either" if len(broken) > 1 else ""
         raise InputError(f"{broken[0]}{others}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from htr.errors import InputError
 from htr.messages import counted
 from htr.weights import DEFAULT
 
+log = logging.getLogger(__name__)
+
 # In which order weights and studies that come along are shown: each study goes on from the one before.
 _READERS = DEFAULT, "small", "iam"
 _STUDIES = "pretraining", "transfer-iam", "transfer-hooker", "recipe"
@@ -55,6 +58,9 @@ def draw_report(folder: Path, examples: Sequence[str] | None = None) -> list[Pat
     results = _undamaged(load_results(folder), folder)
     if not (results.lines or results.pages):
         raise InputError(f"{folder}: holds no results of lines or pages; measure some with python -m htr.benchmark")
+    collections = {collection_of(result["data"]) for result in results.lines}
+    if missing := sorted({*(examples or ())} - collections):
+        log.warning("%s: holds no lines of %s, and shows none", folder, ", ".join(missing))
     pages = write_report(list(_report(results, folder, examples)), folder)
     if results.left_out:
         raise InputError(

@@ -36,7 +36,7 @@ from htr.weights import file_of, sha256
 log = logging.getLogger(__name__)
 
 # Lightning's options that would give one share more steps than another.
-_OF_SHARE = frozenset({"check_val_every_n_epoch", "limit_train_batches", "overfit_batches", "fast_dev_run"})
+_OF_SHARE = frozenset({"check_val_every_n_epoch", "limit_train_batches"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -126,7 +126,13 @@ def study_blocks(result: dict[str, Any], level: int = 2) -> Iterator[Block]:
         yield from _all_runs(result)
         machines = sorted(set(map(named_machine, runs)))
         common = ", ".join(f"`{name}: {_value(value)}`" for name, value in result["config"].items())
-        yield Text(f"Machines: {'; '.join(machines)}. Common to all runs: {common}.")
+        fewer = (
+            " With a share of the train lines, `epochs` are divided by it, and the lines `drawn` in each multiplied by it: all runs "
+            "take about as many steps."
+            if any(0 < run["share"] < 1 for run in runs)
+            else ""
+        )
+        yield Text(f"Machines: {'; '.join(machines)}. Where `values` does not say otherwise: {common}.{fewer}")
 
 
 def _by_lines(lines: dict[str, list[Point]]) -> Iterator[Block]:

@@ -99,8 +99,8 @@ def report_alone(outcome: SelfTaught) -> str:
         f"# {outcome.weights}",
         f"Went on from {parent['file']} ({parent['sha256'][:12]}…) with {outcome.learnt} of {outcome.found} lines that nobody "
         f"transcribed on {outcome.date}, in {outcome.minutes:g} minutes of training "
-        f"({outcome.machine['processor']}, {outcome.machine['threads']} threads). They were read with the help of language, and "
-        f"learnt as they were read; {outcome.held_out} other ones were held out to check by.",
+        f"({outcome.machine['processor']}, {counted(outcome.machine['threads'], 'thread')}). They were read with the help of "
+        f"language, and learnt as they were read; {outcome.held_out} other ones were held out to check by.",
         verdict_alone(outcome),
         "How many characters are wrong, nobody can tell without a transcription. Are the pages in another language than those named, "
         "make a model of it (`python -m htr.language`) and give it with `--language`. And correct some lines, for a hundred that are "
@@ -137,7 +137,7 @@ def report(outcome: Outcome) -> str:
         f"# {outcome.weights}",
         f"Went on from {parent['file']} ({parent['sha256'][:12]}…) with {lines['learnt']} lines{pages} in the folder "
         f"`{outcome.source}` on {outcome.date}, in "
-        f"{outcome.minutes:g} minutes of training ({outcome.machine['processor']}, {outcome.machine['threads']} threads). "
+        f"{outcome.minutes:g} minutes of training ({outcome.machine['processor']}, {counted(outcome.machine['threads'], 'thread')}). "
         f"{lines['held out']} lines were held out{of_some(outcome.checked_by)}: the best state was chosen by them, so that the "
         "figures on them are a little too good."
         + (" Then all lines were learnt: the new weights know those held out, too." if outcome.all_learnt else ""),

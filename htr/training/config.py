@@ -235,12 +235,6 @@ def _kinds(kind: type[Config], key: str) -> tuple[type, ...]:
     return get_args(types[key]) if origin in (Union, UnionType) else (origin or types[key],)
 
 
-_TYPES = {
-    int: "a whole number", float: "a number", str: "a text", list: "a list", dict: "{key: value}",
-    type(None): "null",
-}  # fmt: skip
-
-
 def _as_type(key: str, value: Any, kinds: tuple[type, ...]) -> Any:
     if float in kinds and isinstance(value, (int, str)) and not isinstance(value, bool):
         try:
@@ -252,9 +246,23 @@ def _as_type(key: str, value: Any, kinds: tuple[type, ...]) -> Any:
         return str(value)
     if list in kinds and isinstance(value, str):
         return [value]  # data=sample
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        names = " or ".join(_TYPES[kind] for kind in kinds)
-        if isinstance(value, date):
-            raise InputError(f"{key}: {value} is taken for a date and not for {names}; put it in quotes")
-        raise InputError(f"{key}: {value!r} is not {names}")
+    check_kind(key, value, kinds)
     return value
+
+
+_KINDS = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list",
+    dict: "{key: value}", type(None): "null",
+}  # fmt: skip
+
+
+def check_kind(key: str, value: Any, kinds: tuple[type, ...]) -> None:
+    """Raises `InputError` where a value is of none of these kinds; a bool is no number."""
+    if isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds):
+        return
+    names = " or ".join(_KINDS[kind] for kind in kinds)
+    if value is None:
+        raise InputError(f"{key}: has no value; give {names}")
+    if isinstance(value, date):
+        raise InputError(f"{key}: {value} is taken for a date and not for {names}; put it in quotes")
+    raise InputError(f"{key}: {value!r} is not {names}")

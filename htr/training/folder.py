@@ -35,10 +35,13 @@ _LEARNT = "learnt.sha256"
 _OF_A_RUN = "last.ckpt", "summary.json", "model.safetensors", "finder.safetensors"
 
 STEPS = {
-    "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "limit_train_batches", "limit_val_batches", "overfit_batches",
-    "fast_dev_run", "accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "check_val_every_n_epoch",
-    "val_check_interval", "devices", "num_nodes", "precision", "sync_batchnorm",
-}  # fmt: skip
+    "devices",
+    "num_nodes",
+    "precision",
+    "accumulate_grad_batches",
+    "limit_train_batches",
+    "check_val_every_n_epoch",
+}
 """Lightning's options that decide what is learnt; the others tell where, and what is seen of it."""
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import logging
 import warnings
 from pathlib import Path
@@ -20,12 +18,26 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from htr.errors import InputError, first_line, memory_short
 from htr.files import written_whole
 from htr.machine import use_bfloat16
-from htr.training.config import Config
+from htr.training.config import Config, check_kind
 
 log = logging.getLogger(__name__)
 
-# After these, Lightning ends without a validation, or the learning rate does not know the end.
-_ENDS = frozenset({"max_epochs", "max_steps", "max_time"})
+# Those of Lightning's options that suit: by the others, training would not be what the config says, its weights would be lost or
+# chosen by a part of the validation lines, or Lightning would ask for an object.
+_OPTIONS: dict[str, tuple[type, ...]] = {
+    "accelerator": (str,),
+    "devices": (int, str, list),
+    "num_nodes": (int,),
+    "strategy": (str,),
+    "precision": (int, str),
+    "accumulate_grad_batches": (int,),
+    "limit_train_batches": (int, float),
+    "check_val_every_n_epoch": (int,),
+    "log_every_n_steps": (int,),
+    "enable_progress_bar": (bool,),
+    "deterministic": (bool, str),
+    "benchmark": (bool,),
+}
 
 _PRECISIONS = frozenset({"32", "32-true", "bf16", "bf16-mixed", "16", "16-mixed"})
 
@@ -82,32 +94,19 @@ def make_trainer(config: Config, folder: Path, *keepers: Callback) -> L.Trainer:
 
 
 def check_options(config: Config) -> None:
-    """Raises `InputError` where one of Lightning's options would spoil what is learnt, or leave the end without a look at it."""
+    """Raises `InputError` where an option is none of Lightning's that suit, or would leave the end of the training without a look."""
     options = config.trainer
-    known = inspect.signature(L.Trainer).parameters
-    for name in options.keys() - known:
-        near = difflib.get_close_matches(str(name), known, 1)
-        raise InputError(
-            f"trainer: Lightning's Trainer has no option {name}{f'; did you mean {near[0]}?' if near else ''}"
-        )
-    for name in _ENDS & options.keys():
-        limits = "epochs or minutes; give one of these" if hasattr(config, "minutes") else "epochs; give these"
-        raise InputError(f"trainer: {name}: training ends by {limits}")
-    if "val_check_interval" in options:
-        raise InputError(
-            "trainer: val_check_interval: what is learnt after the last look would be lost; look after whole epochs, by "
-            "check_val_every_n_epoch"
-        )
-    for name in ("limit_train_batches", "limit_val_batches"):
-        if options.get(name) == 0:
-            raise InputError(f"trainer: {name}: with 0, no weights would come of it; give more, or leave it out")
-    steps = options.get("log_every_n_steps", 1)
-    if not isinstance(steps, int):
-        raise InputError(f"trainer: log_every_n_steps: {steps} is no number of steps; give 1 or more")
+    for name, value in options.items():
+        if name in ("max_epochs", "max_steps", "max_time"):
+            limits = "epochs or minutes; give one of these" if hasattr(config, "minutes") else "epochs; give these"
+            raise InputError(f"trainer: {name}: training ends by {limits}")
+        if name not in _OPTIONS:
+            raise InputError(f"trainer: {name}: is not to be given; the options are {', '.join(_OPTIONS)}")
+        check_kind(f"trainer: {name}", value, _OPTIONS[name])
+        if name != "devices" and not isinstance(value, (bool, str)) and value <= 0:
+            raise InputError(f"trainer: {name}: {value} is too few; give more, or leave it out")
     every = options.get("check_val_every_n_epoch", 1)
-    if isinstance(every, int) and every < 1:
-        raise InputError(f"trainer: check_val_every_n_epoch: {every} epochs are too few; give 1 or more")
-    if isinstance(every, int) and config.epochs % every:
+    if config.epochs % every:
         raise InputError(
             f"trainer: check_val_every_n_epoch: {config.epochs} epochs are no multiple of {every}, so the last would not be looked "
             "at; change one of both"
@@ -117,10 +116,8 @@ def check_options(config: Config) -> None:
             "trainer: check_val_every_n_epoch: with minutes, the end may come in any epoch, and would not be looked at; leave one of "
             "both out"
         )
-    if options.get("sync_batchnorm"):
-        raise InputError(
-            "trainer: sync_batchnorm: Lightning would take the activations out of the encoder's norms; leave it out"
-        )
+    if options.get("deterministic", False) not in (False, True, "warn"):
+        raise InputError(f"trainer: deterministic: {options['deterministic']} is none of true, false and warn")
     precision = options.get("precision")
     if precision is not None and str(precision) not in _PRECISIONS:
         raise InputError(
@@ -132,8 +129,6 @@ def check_options(config: Config) -> None:
         raise InputError(
             f"trainer: strategy: of {strategy}, the best weights do not come back to this program; choose ddp"
         )
-    if not options.get("accumulate_grad_batches", 1):
-        raise InputError("trainer: accumulate_grad_batches: 0 batches make no step; give 1 or more")
 
 
 def fit(

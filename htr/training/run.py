@@ -122,7 +122,6 @@ def _settle(
     judge = L.Trainer(
         accelerator=device.type, devices=1 if device.index is None else [device.index], precision=trainer.precision, logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-        limit_val_batches=trainer.limit_val_batches,
     )  # fmt: skip
     module = Training(weights.network, weights.alphabet, config)
     with warnings.catch_warnings():

@@ -305,12 +305,14 @@ def test_nothing_to_draw_is_said(tmp_path, command_line):
     assert code == 2 and "holds no results" in err and err.count("\n") == 1
 
 
-def test_lines_are_shown_only_of_the_collections_asked_for(folder, command_line):
+def test_lines_are_shown_only_of_the_collections_asked_for(folder, command_line, caplog):
     shown = {"png": "iVBORw0KGgo=", "truth": "secret", "reading": "sacret", "about": "1 of 6"}
     (folder / "letters.examples.json").write_text(json.dumps({"The worst": [shown]}))
     assert command_line(benchmark.main, "--draw", "--examples", "sample", "--out", folder)[0] == 0
     assert "sacret" not in (folder / "report.html").read_text()
+    assert caplog.messages[-1] == f"{folder}: holds no lines of sample, and shows none"
     draw_report(folder)
+    assert len(caplog.messages) == 1
     page = (folder / "report.html").read_text()
     assert "s<del>e</del>cret<br>s<ins>a</ins>cret" in page
 

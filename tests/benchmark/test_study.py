@@ -154,6 +154,23 @@ def test_the_page_is_drawn_from_the_result_alone(tmp_path, command_line):
     assert picture.startswith("<?xml") and "labelled lines" in picture and "synthetic" in picture
 
 
+def test_values_are_not_called_those_of_all_runs_where_variants_and_shares_change_them(tmp_path):
+    result = result_of({"nothing": {100: [80], 1000: [40]}, "high": {1000: [20]}})
+    result["config"], result["variants"]["high"] = {"epochs": 2, "height": 32}, {"height": 64}
+    file = tmp_path / "study.json"
+    for share in (0.1, 1.0):
+        result["runs"][0]["share"] = share
+        file.write_text(json.dumps(result))
+        page = write_page(file).read_text()
+        assert "Where `values` does not say otherwise: `epochs: 2`, `height: 32`." in page
+        assert ("`epochs` are divided by it" in page) == (share < 1)
+
+
+def test_the_page_of_a_result_goes_beside_it(tmp_path, command_line):
+    code, _, err = command_line(study.main, "--draw", tmp_path / "study.json", "--out", tmp_path / "else")
+    assert code == 2 and "--out goes with studies to run" in err
+
+
 def test_drawing_makes_no_folder(tmp_path, command_line):
     code, _, err = command_line(study.main, "--draw", tmp_path / "reprots" / "study.json")
     assert (code, "reprots/study.json: " in err) == (2, True)

@@ -41,7 +41,7 @@ def test_values_can_be_overridden():
         ("minutes=.nan", "minutes: nan is no time"),
         ("seed=-1", "seed: -1 is out of range"),
         ("warmup=1", "warmup: 1.0 is out of range"),
-        ("data=", "data: None is not a list"),
+        ("data=", "data: has no value; give a list"),
         ("data=[sample, sample]", "data: names sample twice"),
         ("share=2", "share: 2.0 is out of range"),
         ("passes={iam: 2}", "passes: iam is not among data"),

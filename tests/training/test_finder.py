@@ -152,8 +152,8 @@ def test_stopped_and_started_again_it_comes_to_the_same_end(tiny, tmp_path, monk
 
 
 def test_a_training_without_a_validation_is_refused(tiny):
-    with pytest.raises(InputError, match="limit_val_batches: with 0, no weights would come of it"):
-        train_finder(config_of(tiny, "trainer.limit_val_batches=0"))
+    with pytest.raises(InputError, match="check_val_every_n_epoch: 0 is too few; give more"):
+        train_finder(config_of(tiny, "trainer.check_val_every_n_epoch=0"))
 
 
 def test_lightning_may_be_asked_for_fewer_steps(tiny):
@@ -211,7 +211,9 @@ def test_the_command_says_what_came_of_it(tiny, command_line):
     code, out, _ = command_line(command.main, "--config", CONFIG, *tiny, "epochs=1")
     assert code == 0
     assert "validation: cores of writing found with an overlap (IoU) of" in out
-    assert "finder.safetensors" in out
+    assert "finder.safetensors" in out and "came to its end" not in out
+    code, again, _ = command_line(command.main, "--config", CONFIG, *tiny, "epochs=1")
+    assert code == 0 and "run: this run came to its end on 20" in again and again.endswith(out)
 
 
 # -- what cannot be used
@@ -229,7 +231,7 @@ def test_the_command_says_what_came_of_it(tiny, command_line):
         ("data=[7]", r"data: \[7\] names no corpora"),
         ("data=[sample, lines:a, sample]", "data: names sample twice"),
         ("data=[lines:a/, sample, lines:./a]", "data: names lines:a/ twice"),
-        ("data=", "data: None is not a list"),
+        ("data=", "data: has no value; give a list"),
         ("data=nowhere", "nowhere: no such corpus"),
         ("data=lines:nowhere", "nowhere: no such folder"),
         ("encoder=no_such_net", "encoder: no_such_net cannot be used"),
