@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from htr.cli import run
 
@@ -18,18 +17,14 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="values to use instead of the file's")
     arguments = parser.parse_args()
     # Loaded late, so that --help and mistyped arguments answer at once.
-    from lightning.pytorch.utilities import rank_zero_only
-
     from htr.training.config import load_config
+    from htr.training.folder import outcome
     from htr.training.run import train
 
     config = load_config(arguments.config, arguments.overrides)
-    ended = (Path(config.run) / "summary.json").is_file()
-    summary = train(config, settle=True)
-    if rank_zero_only.rank:
+    summary = outcome(config, lambda: train(config, settle=True))
+    if summary is None:
         return
-    if ended:
-        print(f"{config.run}: this run came to its end on {summary['date']}; to train anew, give another run=")
     print(
         f"validation: CER {summary['val_cer']:.2f} %, WER {summary['val_wer']:.2f} % on {summary['val_lines']} lines "
         f"(epoch {summary['best_epoch']} of {summary['epochs']}, {summary['minutes']:.1f} minutes, "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from htr.cli import run
 from htr.messages import counted
@@ -17,18 +16,14 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="values to use instead of the file's")
     arguments = parser.parse_args()
     # Loaded late, so that --help and mistyped arguments answer at once.
-    from lightning.pytorch.utilities import rank_zero_only
-
     from htr.training.config import FinderConfig, load_config
     from htr.training.finder import train_finder
+    from htr.training.folder import outcome
 
     config = load_config(arguments.config, arguments.overrides, FinderConfig)
-    ended = (Path(config.run) / "summary.json").is_file()
-    summary = train_finder(config)
-    if rank_zero_only.rank:
+    summary = outcome(config, lambda: train_finder(config))
+    if summary is None:
         return
-    if ended:
-        print(f"{config.run}: this run came to its end on {summary['date']}; to train anew, give another run=")
     print(
         f"validation: cores of writing found with an overlap (IoU) of {100 * summary['val_writing']:.1f} %, of print "
         f"{100 * summary['val_print']:.1f} %; {100 * summary['val_turns']:.1f} % seen the right way up "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -107,6 +107,17 @@ def finished(folder: Path, config: Config, learnt: str) -> dict[str, Any] | None
             f"{weights}: is not what the run came to; put that back, or keep these elsewhere and delete the folder to train again"
         )
     return {**summary, "weights": str(weights)}  # the folder may have been moved
+
+
+def outcome(config: Config, train: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+    """The summary of a run that a command line trains; says so where it had come to its end before. None in further processes."""
+    ended = (Path(config.run) / "summary.json").is_file()
+    summary = train()
+    if rank_zero_only.rank:
+        return None
+    if ended:
+        print(f"{config.run}: this run came to its end on {summary['date']}; to train anew, give another run=")
+    return summary
 
 
 def fingerprint(samples: Sequence[Sample], start: Weights | None = None) -> str:
