@@ -35,6 +35,16 @@ STROKE = 32
 # Narrow writing is widened until its strokes are so far apart, in heights, but to at most so many times its width.
 _APART, _WIDEST = 0.28, 2.0
 
+# Of what is painted around a line: grey levels from white or black at most, and share of the picture at least.
+_EVEN, _LEAST_PAINTED = 4, 0.02
+
+# Of the paper within: the percentile that is paper, by how many grey levels it differs at least from what is painted, by how many at
+# most from the percentile what share of it does, and what share of its usual height it has nearly everywhere.
+_PAPER, _OTHER, _LIKE, _PLAIN, _FULL = 70, 24, 12, 0.6, 0.6
+
+# Pixels that the mixed edge of what is painted is wide, and rows that are looked at.
+_MIXED, _COARSE = 7, 48
+
 # Ink above which a pixel parts one stroke from the next, of 255, and the share of the rows, those with most strokes, that count.
 _PARTS, _FULLEST = 96, 0.125
 
@@ -159,6 +169,7 @@ def _shrink(grey: np.ndarray, height: int) -> np.ndarray:
 
 def ink_of(grey: np.ndarray) -> np.ndarray:
     """Shape (h, w), uint8: how dark each pixel is against its paper, 255 = as dark as the line's dark strokes."""
+    grey = _papered(grey)
     if passes_for_negative(grey):
         grey = 255 - grey
     size = max(3, grey.shape[0] // 3) | 1
@@ -169,6 +180,65 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
     # An empty picture has no strokes: its grain must not be stretched to look like some.
     strongest = max(float(np.percentile(strokes, 75)), 24.0) if strokes.size else 24.0
     return (np.clip((depth / strongest - _NOISE) / (1 - _NOISE), 0, 1) * 255).astype(np.uint8)
+
+
+def _papered(grey: np.ndarray) -> np.ndarray:
+    """Puts paper for the white or black that programs paint around a line which they cut out along a polygon: beside it, paper would
+    pass for ink, or ink for paper."""
+    painted = _painted(grey, 0) | _painted(grey, 255)
+    if not painted.any():
+        return grey
+    # Where colours meet, they are mixed, or blurred by JPEG.
+    painted = cv2.dilate(painted, np.ones((_MIXED, _MIXED), np.uint8)) > 0
+    if painted.all():
+        return grey
+    height, width = grey.shape
+    levels = []
+    for left in range(0, width, height):
+        shown = grey[:, left : left + height][~painted[:, left : left + height]]
+        if shown.size:
+            levels.append((left + height / 2, np.percentile(shown, _PAPER)))
+    paper = np.interp(np.arange(width), *zip(*levels))
+    return np.where(painted, paper.astype(np.uint8), grey)
+
+
+def _painted(grey: np.ndarray, colour: int) -> np.ndarray:
+    """The mask, uint8, of pixels of a colour that reach the picture's edge, if they are many and leave a strip of other paper, not
+    strokes alone; a tall picture is looked at coarsely."""
+    none = np.zeros(grey.shape, np.uint8)
+    step = max(1, grey.shape[0] // _COARSE)
+    seen = grey[::step, ::step]
+    even = (cv2.absdiff(seen, float(colour)) <= _EVEN).astype(np.uint8)
+    if even.mean() < _LEAST_PAINTED:
+        return none
+    height = len(even)
+    thick = max(3, height // 8) | 1
+    brush = np.ones((thick, thick), np.uint8)
+    # What is painted is thicker than strokes are, beyond the edge too.
+    beyond = cv2.copyMakeBorder(even, *[thick] * 4, cv2.BORDER_REPLICATE)
+    opened = cv2.morphologyEx(beyond, cv2.MORPH_OPEN, brush)[thick:-thick, thick:-thick]
+    pieces = cv2.connectedComponents(opened)[1]
+    reaching = np.unique(np.concatenate([pieces[[0, -1]].ravel(), pieces[:, [0, -1]].ravel()]))
+    painted = np.isin(pieces, reaching[reaching > 0]).astype(np.uint8)
+    painted = cv2.dilate(painted, brush) & even  # its corners
+    if painted.mean() < _LEAST_PAINTED:
+        return none
+    # Letters on white paper stand apart, and are of many heights.
+    heights = np.trim_zeros(height - painted.sum(0, dtype=int))
+    if heights.size == 0 or np.percentile(heights, 10) <= _FULL * np.median(heights):
+        return none
+    beside = cv2.dilate(painted, np.ones((3, 3), np.uint8))
+    within, near = seen[beside == 0], seen[cv2.dilate(beside, np.ones((5, 5), np.uint8)) > beside]
+    if within.size == 0 or near.size == 0:
+        return none
+    paper = np.percentile(within, _PAPER)
+    # Black beside white is ink.
+    if min(paper, abs(paper - colour)) <= _OTHER:
+        return none
+    # Strokes on white paper are not plain; and where light makes paper white, it is nearly white beside that.
+    if min((cv2.absdiff(part, float(paper)) <= _LIKE).mean() for part in (within, near)) < _PLAIN:
+        return none
+    return cv2.resize(painted, grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
 
 
 def without_rules(ink: np.ndarray) -> np.ndarray:

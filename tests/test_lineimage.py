@@ -40,6 +40,63 @@ def test_margins_do_not_matter(line):
     assert likeness(prepare(wide, 64).picture, prepare(line, 64).picture) > 0.9
 
 
+@pytest.mark.parametrize("colour", [0, 255])
+@pytest.mark.parametrize("shape", ["polygon", "frame", "above"])
+@pytest.mark.parametrize("quality", [None, 60])
+def test_what_is_painted_around_a_line_does_not_matter(line, colour, shape, quality):
+    """Programs that cut lines out along polygons paint the rest of the rectangle white or black."""
+    pencil = (90 + 0.3 * line).astype(np.uint8)  # on paper that is neither
+    wide = np.pad(pencil, ((20, 20), (20, 20)), mode="edge")
+    height, width = wide.shape
+    painted = np.full_like(wide, 255)
+    corners = {
+        "polygon": [(0, 12), (width // 3, 4), (width, 14), (width, height - 4), (width // 2, height - 12), (0, height - 6)],
+        "frame": [(12, 12), (width - 12, 12), (width - 12, height - 12), (12, height - 12)],
+        "above": [(0, 15), (width, 15), (width, height), (0, height)],
+    }  # fmt: skip
+    cv2.fillPoly(painted, [np.array(corners[shape])], 0)
+    cut = np.where(painted > 0, colour, wide).astype(np.uint8)
+    if quality:
+        cut = cv2.imdecode(cv2.imencode(".jpg", cut, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE)
+    assert likeness(prepare(cut, 64).picture, prepare(wide, 64).picture) > 0.9
+
+
+@pytest.mark.parametrize("light", ["from the right", "from above", "from a lamp"])
+def test_writing_on_overexposed_paper_stays(line, light):
+    """Where paper is as white as what programs paint, there are strokes on it."""
+    height, width = line.shape
+    down, across = np.mgrid[:height, :width]
+    brighter = {
+        "from the right": across / width * 80 - 40,
+        "from above": 100 * np.exp(-((down / height / 0.3) ** 2)) - 20,
+        "from a lamp": 100 * np.exp(-(((across / width - 0.5) / 0.1) ** 2)) - 20,
+    }[light]
+    lit = np.clip(line + brighter, 0, 255).astype(np.uint8)
+    assert (lit >= 252).mean() > 0.2
+    assert likeness(prepare(lit, 64).picture, prepare(line, 64).picture) > 0.95
+
+
+@pytest.mark.parametrize("zoom", [0.5, 1, 2])
+@pytest.mark.parametrize("blur", [0.4, 1.5])
+def test_heavy_strokes_on_white_paper_stay(line, zoom, blur):
+    """The white around them is not taken for painted around paper."""
+    heavy = np.where(cv2.erode(line, np.ones((5, 5))) < 128, 0, 255).astype(np.uint8)
+    heavy = cv2.resize(heavy, None, fx=zoom, fy=zoom)
+    heavy = cv2.GaussianBlur(heavy, (0, 0), blur * zoom)
+    assert heavy.max() == 255
+    assert likeness(prepare(heavy, 64).picture, prepare(255 - heavy, 64).picture) > 0.99
+    assert likeness(prepare(heavy, 64).picture, prepare(np.minimum(heavy, 245), 64).picture) > 0.95
+
+
+def test_strokes_that_reach_the_edge_of_a_black_and_white_picture_are_ink(line):
+    """Neither they nor the white around them are taken for painted."""
+    black = np.where(line < 128, 0, 255).astype(np.uint8)
+    black[:, 100:106] = 0  # a stem from edge to edge
+    black[:8, 200:400] = 0  # and the foot of a heavy letter of the line above
+    assert (ink_of(black)[black == 0] > 200).mean() > 0.9
+    assert np.array_equal(prepare(black, 64).picture, prepare(255 - black, 64).picture)
+
+
 @pytest.mark.parametrize("slope", [-0.08, 0.03, 0.1])
 def test_lines_that_rise_or_sink_are_made_level(line, slope):
     room = round(abs(slope) * line.shape[1])
