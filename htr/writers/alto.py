@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement
 from PIL import Image
 
 from htr.pages.containers import Line, Page, Point, Word, around
-from htr.writers.markup import VERSION, file_name, legal, on_page, outline, serialise, within_line, words_of
+from htr.writers.markup import VERSION, file_name, legal, on_page, outline, serialise, within, words_of
 
 NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
 
@@ -58,10 +58,11 @@ def _add_line(block: Element, name: str, line: Line, page: Page) -> None:
     for index, word in enumerate(words, 1):
         if index > 1:
             SubElement(element, "SP")
-        string = _placed(element, "String", f"{name}w{index}", within_line(word, line), page)
+        place = within(word, line.polygon)
+        string = _placed(element, "String", f"{name}w{index}", place, page)
         string.attrib |= {"CONTENT": legal(word.text), "WC": f"{word.confidence:.4f}"}
-        for place, character in enumerate(word.characters, 1):
-            glyph = _placed(string, "Glyph", f"{name}w{index}g{place}", within_line(character, line), page)
+        for number, character in enumerate(word.characters, 1):
+            glyph = _placed(string, "Glyph", f"{name}w{index}g{number}", within(character, place), page)
             glyph.attrib |= {"CONTENT": legal(character.text), "GC": f"{character.confidence:.4f}"}
 
 

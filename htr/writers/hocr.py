@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement
 from PIL import Image
 
 from htr.pages.containers import Line, Page, Point, around
-from htr.writers.markup import VERSION, file_name, legal, on_page, outline, serialise, within_line, words_of
+from htr.writers.markup import VERSION, file_name, legal, on_page, outline, serialise, within, words_of
 
 STYLE = (
     "body { max-width: 50em; margin: 2em auto; padding: 0 1em; font: 1.1em/1.6 Georgia, serif; color: #222; } "
@@ -44,7 +44,7 @@ def write(page: Page, picture: Image.Image) -> bytes:
 def _add_line(paragraph: Element, name: str, line: Line, page: Page) -> None:
     element = _add(paragraph, "span", "ocr_line", name, f"{_box(line.polygon, page)}; {_direction(line, page)}")
     for index, word in enumerate(words_of(line), 1):
-        title = f"{_box(within_line(word, line), page)}; x_wconf {100 * word.confidence:.0f}"
+        title = f"{_box(within(word, line.polygon), page)}; x_wconf {100 * word.confidence:.0f}"
         _add(element, "span", "ocrx_word", f"{name}w{index}", title).text = legal(word.text)
 
 

@@ -42,15 +42,16 @@ def outline(region: Region) -> list[Point]:
     return [(float(x), float(y)) for x, y in cv2.convexHull(points)[:, 0]]
 
 
-def within_line(part: Word | Character, line: Line) -> tuple[Point, ...]:
-    """The polygon of a word or character as far as it lies within that of its line: PAGE XML wants no part to reach beyond its parent.
+def within(part: Word | Character, whole: tuple[Point, ...]) -> tuple[Point, ...]:
+    """The polygon of a word as far as it lies within that of its line, or of a character within what is so left of its word: PAGE XML
+    wants no part to reach beyond its parent.
 
-    Sutherland and Hodgman, "Reentrant polygon clipping" (1974), https://doi.org/10.1145/360767.360802: the line's polygon is cut along
-    each side of the part's, which is convex and runs clockwise. All of the part's where nothing is left.
+    Sutherland and Hodgman, "Reentrant polygon clipping" (1974), https://doi.org/10.1145/360767.360802: the polygon of the whole is cut
+    along each side of the part's, which is convex and runs clockwise. All of the part's where nothing is left.
     """
-    if part.polygon == line.polygon:
-        return part.polygon
-    points, sides = list(line.polygon), _widened(part.polygon)
+    if part.polygon == whole:
+        return whole
+    points, sides = list(whole), _widened(part.polygon)
     for start, end in zip(sides, (*sides[1:], sides[0])):
         # How far each point lies inside of this side, in some unit.
         depths = [

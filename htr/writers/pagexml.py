@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, SubElement
 from PIL import Image
 
 from htr.pages.containers import Character, Line, Page, Point, Region, Word
-from htr.writers.markup import VERSION, file_name, legal, on_page, outline, serialise, within_line
+from htr.writers.markup import VERSION, file_name, legal, on_page, outline, serialise, within
 
 NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/"
 """Of all editions; their date comes behind it."""
@@ -96,10 +96,11 @@ def _add_line(region: Element, name: str, line: Line, page: Page) -> None:
     SubElement(element, "Baseline", points=_points(line.baseline, page))
     for index, word in enumerate(line.words, 1):
         part = SubElement(element, "Word", id=f"{name}w{index}")
-        SubElement(part, "Coords", points=_points(within_line(word, line), page))
-        for place, character in enumerate(word.characters, 1):
-            glyph = SubElement(part, "Glyph", id=f"{name}w{index}g{place}")
-            SubElement(glyph, "Coords", points=_points(within_line(character, line), page))
+        place = within(word, line.polygon)
+        SubElement(part, "Coords", points=_points(place, page))
+        for number, character in enumerate(word.characters, 1):
+            glyph = SubElement(part, "Glyph", id=f"{name}w{index}g{number}")
+            SubElement(glyph, "Coords", points=_points(within(character, place), page))
             _add_text(glyph, character)
         _add_text(part, word)
     if line.text:

@@ -249,6 +249,26 @@ def test_words_and_letters_lie_within_their_line(degrees, page, turned, blank, m
         assert {tuple(point) for point in parts[1].tolist()} == {(440, 217), (520, 220), (520, 232), (440, 234)}
 
 
+@pytest.mark.parametrize("name", ["page", "page2013"])
+def test_letters_lie_within_their_word(name, page, blank, make_line):
+    """Where a line bends, letters follow it more closely than words do."""
+    line = make_line("bent", 300, 200)
+    [word] = line.words
+    lifted = [
+        replace(character, polygon=tuple((x, y + 9 * (-1) ** index) for x, y in character.polygon))
+        for index, character in enumerate(word.characters)
+    ]
+    tall = ((280, 100), (700, 100), (700, 400), (280, 400))
+    line = replace(line, polygon=tall, words=(replace(word, characters=tuple(lifted)),))
+    root = _written(name, replace(page, regions=(Region("text", (line,)),)), blank)
+    [within] = [_points(element.find("Coords")) for element in root.iter("Word")]
+    glyphs = [_points(element.find("Coords")) for element in root.iter("Glyph")]
+    assert len(glyphs) == 4
+    for glyph in glyphs:
+        assert min(cv2.pointPolygonTest(within, point, True) for point in glyph.tolist()) > -1.5
+        assert cv2.contourArea(glyph) > 100
+
+
 def test_a_line_without_words_and_a_letter_without_width_keep_a_place(page, blank, make_line):
     wedge = ((300, 200), (410, 225), (520, 200), (520, 240), (300, 240))
     unread = replace(make_line("rising line", 300, 200), polygon=wedge, text="", words=())
