@@ -45,6 +45,12 @@ _PAPER, _OTHER, _LIKE, _PLAIN, _FULL = 70, 24, 12, 0.6, 0.6
 # Pixels that the mixed edge of what is painted is wide, and rows that are looked at.
 _MIXED, _COARSE = 7, 48
 
+# The middle of a line: the narrowest band of rows with this share of the ink. What reaches the picture's edge is of a neighbouring
+# line if it lies above the middle, or below it, by so many times its height; and covers this share of the width, and that height.
+# If it covers the second share, what lies in its rows is of that line too. Pictures that are at most so many times as wide as high
+# hold too few letters to tell.
+_MIDDLE, _HIGH, _LOW, _ALONG, _LETTERS, _FEW = 0.4, 0.9, 0.4, 0.03, 0.15, 4
+
 # Ink above which a pixel parts one stroke from the next, of 255, and the share of the rows, those with most strokes, that count.
 _PARTS, _FULLEST = 96, 0.125
 
@@ -77,16 +83,16 @@ class Prepared(NamedTuple):
 def prepare(grey: np.ndarray, height: int) -> Prepared:
     """Turns a picture of one line into what the network sees.
 
-    Light on dark is inverted, uneven paper flattened, the contrast stretched, a line that rises or sinks made level, the
-    margins cut off and the rest scaled to the height, width in proportion; but narrow writing is made wider, for the
-    network's columns have to part its letters.
+    Light on dark is inverted, uneven paper flattened, the contrast stretched, parts of neighbouring lines are taken away, a
+    line that rises or sinks is made level, the margins are cut off and the rest is scaled to the height, width in proportion;
+    but narrow writing is made wider, for the network's columns have to part its letters.
 
     Args:
         grey: shape (h, w), uint8, 0 = black.
         height: of the result, in pixels.
     """
     small = _shrink(grey, 2 * height)
-    ink = ink_of(small)
+    ink = _without_neighbours(ink_of(small))
     ink, left = _cut_margins(*_level(ink))
     width = round(ink.shape[1] * height / ink.shape[0])
     width = min(max(width, 4), MAX_WIDTH - 2 * _ROOM)
@@ -264,18 +270,75 @@ def _blurred(grey: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _level(ink: np.ndarray) -> tuple[np.ndarray, float]:
-    """Moves the columns up or down by the slope with which the rows of ink are sharpest, so that letters fill the height.
+def _without_neighbours(ink: np.ndarray) -> np.ndarray:
+    """Takes away what stands of the lines above and below, as rectangles around lines have it in writing that is close or slants."""
+    height, width = ink.shape
+    if width <= _FEW * height:
+        return ink
+    strokes = (ink > STROKE).astype(np.uint8)
+    count, pieces, stats, centres = cv2.connectedComponentsWithStats(strokes)
+    left, top, wide, high = stats.T[:4]
+    bottom = top + high
+    at_top, at_bottom = top <= 1, bottom >= height - 1
+    if not (at_top | at_bottom)[1:].any():
+        return ink
+    slope = _slope(ink)
+    level = _sheared(ink, slope)
+    first, last = _middle(level.sum(1, dtype=np.float64))
+    # In the level picture, and counted from the middle outwards.
+    moved = slope * centres[:, 0] + (level.shape[0] - height if slope < 0 else 0)
+    tall = last - first
+    above, below = first - (bottom + moved), top + moved - last
+    alien = np.zeros(count, bool)
+    for reaching, distance, least in ((at_top, above, _HIGH * tall), (at_bottom, below, _LOW * tall)):
+        outside = distance >= least
+        outside[0] = False  # paper
+        cut = outside & reaching
+        covered = np.zeros(width, bool)
+        for piece in np.flatnonzero(cut):
+            covered[left[piece] : left[piece] + wide[piece]] = True
+        if covered.sum() < max(_ALONG * width, tall):  # a comma or an apostrophe
+            continue
+        alien |= cut
+        if covered.mean() >= _LETTERS:
+            alien |= outside & (distance >= np.median(distance[cut]) - tall)
+    if not alien.any():
+        return ink
+    # With its faint edge.
+    around = cv2.dilate(alien[pieces].astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return np.where(around & ((strokes == 0) | alien[pieces]), 0, ink).astype(np.uint8)
 
-    The slope is that of Baird, The skew angle of printed documents (1987): the ink's sums along the rows have the most energy.
+
+def _middle(rows: np.ndarray) -> tuple[int, int]:
+    """The first and, beyond it, the last of the fewest rows that hold the middle's share of what rows hold."""
+    sums = np.concatenate([[0], np.cumsum(rows)])
+    ends = np.searchsorted(sums, sums[:-1] + _MIDDLE * sums[-1])
+    first = int(np.argmin(np.where(ends < len(sums), ends - np.arange(len(rows)), len(sums))))
+    return first, int(ends[first])
+
+
+def _level(ink: np.ndarray) -> tuple[np.ndarray, float]:
+    """Moves the columns up or down by the slope of the line, so that letters fill the height.
 
     Returns:
         Of the same width, and as much higher as columns were moved; and the height that the picture would have, had the line
         been level.
     """
     height, width = ink.shape
-    if width < 2 * height:  # a word or two: their letters tell more than their line
+    slope = _slope(ink)
+    if slope == 0:
         return ink, height
+    return _sheared(ink, slope), max(height - abs(slope) * width, height / 4)
+
+
+def _slope(ink: np.ndarray) -> float:
+    """By how many rows the line sinks to the right in each column: the slope with which the rows of ink are sharpest; 0 if hardly.
+
+    It is that of Baird, The skew angle of printed documents (1987): the ink's sums along the rows have the most energy.
+    """
+    height, width = ink.shape
+    if width < 2 * height:  # a word or two: their letters tell more than their line
+        return 0
     strips = width * _SLOPE_HEIGHT // (height * _STRIP)
     small = cv2.resize(ink, (strips, _SLOPE_HEIGHT), interpolation=cv2.INTER_AREA)
     step = min(_STEEPEST, _HIGHEST * height / width) / 32
@@ -287,10 +350,7 @@ def _level(ink: np.ndarray) -> tuple[np.ndarray, float]:
 
     coarse = max(range(-32, 33, 4), key=sharpness)
     steps = max(range(coarse - 3, coarse + 4), key=sharpness)
-    if sharpness(steps) < _SHARPER * sharpness(0):
-        return ink, height
-    slope = step * steps
-    return _sheared(ink, slope), max(height - abs(slope) * width, height / 4)
+    return 0 if sharpness(steps) < _SHARPER * sharpness(0) else step * steps
 
 
 def _sheared(ink: np.ndarray, slope: float) -> np.ndarray:

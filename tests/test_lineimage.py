@@ -97,6 +97,35 @@ def test_strokes_that_reach_the_edge_of_a_black_and_white_picture_are_ink(line):
     assert np.array_equal(prepare(black, 64).picture, prepare(255 - black, 64).picture)
 
 
+@pytest.mark.parametrize(("slope", "more"), [(0, 24), (0, 34), (0.02, 24), (0.02, 34), (-0.03, 24)])
+def test_parts_of_neighbouring_lines_do_not_matter(line, slope, more):
+    """Rectangles around lines of close writing hold them, and more of them where a page was scanned askew."""
+    other = cv2.resize(embedded_lines("test", 2)[1].image(), line.shape[::-1])
+    above, below = other.copy(), other.copy()
+    above[-6:] = below[:6] = np.median(line)  # they do not touch the line
+    alone = np.full_like(line, np.median(line))
+
+    def cut(*lines: np.ndarray) -> np.ndarray:
+        page = np.vstack(lines)
+        room = round(abs(slope) * page.shape[1])
+        moved = np.float32([[1, 0, 0], [slope, 1, room if slope < 0 else 0]])
+        page = cv2.warpAffine(page, moved, (page.shape[1], len(page) + room), borderValue=float(np.median(line)))
+        return page[len(line) - more : len(page) - len(line) + more]
+
+    crowded, clear = prepare(cut(above, line, below), 64).picture, prepare(cut(alone, line, alone), 64).picture
+    assert likeness(crowded, clear) > 0.9
+
+
+def test_marks_that_reach_the_edge_stay(line):
+    """In a tight rectangle they do, and are no neighbouring line."""
+    rows = np.flatnonzero(ink_of(line).any(1))
+    tight = line[rows[0] : rows[-1] + 1].copy()
+    tight[:10, 300:304] = tight[:10, 310:314] = 0  # quotes
+    tight[-10:, 600:605] = 0  # a comma
+    wide = np.pad(tight, ((4, 4), (0, 0)), constant_values=int(np.median(tight)))
+    assert likeness(prepare(tight, 64).picture, prepare(wide, 64).picture) > 0.97
+
+
 @pytest.mark.parametrize("slope", [-0.08, 0.03, 0.1])
 def test_lines_that_rise_or_sink_are_made_level(line, slope):
     room = round(abs(slope) * line.shape[1])
