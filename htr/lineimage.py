@@ -271,7 +271,7 @@ def _blurred(grey: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _without_neighbours(ink: np.ndarray) -> np.ndarray:
-    """Takes away what stands of the lines above and below, as rectangles around lines have it in writing that is close or slants."""
+    """Takes away what a rectangle around a line holds of the lines above and below, where they are close or the page lay askew."""
     height, width = ink.shape
     if width <= _FEW * height:
         return ink
@@ -285,7 +285,7 @@ def _without_neighbours(ink: np.ndarray) -> np.ndarray:
     slope = _slope(ink)
     level = _sheared(ink, slope)
     first, last = _middle(level.sum(1, dtype=np.float64))
-    # In the level picture, and counted from the middle outwards.
+    # How far each piece is from the middle of the level picture, outwards.
     moved = slope * centres[:, 0] + (level.shape[0] - height if slope < 0 else 0)
     tall = last - first
     above, below = first - (bottom + moved), top + moved - last
