@@ -141,7 +141,7 @@ def build_encoder(name: str, width_stride: int) -> nn.Module:
             height, width = encoder.eval()(torch.zeros(1, 1, 64, 256))[-1].shape[-2:]
     except Exception as error:  # timm raises whatever its hundreds of models raise
         raise InputError(
-            f"encoder: {name} cannot be used ({first_line(error)}); choose a timm CNN with features at 1/16, "
+            f"encoder: {name} cannot be used{said_by_timm(error)}; choose a timm CNN with features at 1/16, "
             "such as tf_efficientnet_lite0 or resnet18"
         ) from None
     # Kernels of two pixels without padding (ConvNeXt) lose a column at each changed stride: still good.
@@ -151,6 +151,11 @@ def build_encoder(name: str, width_stride: int) -> nn.Module:
             "choose another encoder, such as tf_efficientnet_lite0 or resnet18"
         )
     return encoder.train()
+
+
+def said_by_timm(error: Exception) -> str:
+    """What timm says of an encoder that it cannot make, in brackets; errors of other kinds tell a user nothing."""
+    return f" ({first_line(error)})" if isinstance(error, RuntimeError) else ""
 
 
 def _keep_width(encoder: nn.Module, width_stride: int) -> None:

@@ -1,4 +1,5 @@
 import copy
+import re
 
 import pytest
 import timm
@@ -18,9 +19,11 @@ def test_width_shrinks_as_chosen_and_height_to_a_sixteenth(name, stride):
     assert 256 // stride - 2 <= features.shape[3] <= 256 // stride
 
 
-@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "no_such_network"])
-def test_encoders_that_cannot_serve_are_refused_by_name(name):
-    with pytest.raises(InputError, match=name):
+@pytest.mark.parametrize(
+    ("name", "why"), [("vit_tiny_patch16_224", ""), ("no_such_network", " (Unknown model (no_such_network))")]
+)
+def test_encoders_that_cannot_serve_are_refused_by_name(name, why):
+    with pytest.raises(InputError, match=re.escape(f"encoder: {name} cannot be used{why}; choose a timm CNN")):
         build_encoder(name, 8)
 
 

@@ -26,10 +26,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from htr.corpora import label, load_corpus
 from htr.corpora.composed import Composer, hand_of
 from htr.corpora.sample import Sample
-from htr.errors import InputError, first_line
+from htr.errors import InputError
 from htr.files import write_whole
 from htr.machine import describe
-from htr.network import load_pretrained
+from htr.network import load_pretrained, said_by_timm
 from htr.pages.segmenter import SEGMENTER, Segmenter, SegmenterHeader, save_segmenter
 from htr.training.config import FinderConfig
 from htr.training.folder import claim, fingerprint, finished, refuse_gone
@@ -114,10 +114,10 @@ def _network(config: FinderConfig, loaded: str | None) -> tuple[Segmenter, str]:
         network = Segmenter(config.encoder, config.channels)
         strides = network.encoder.feature_info.reduction()
         if strides != [4, 8, 16, 32]:
-            raise ValueError(f"its strides are {strides}")
+            raise RuntimeError(f"its strides are {strides}")
     except Exception as error:  # timm raises whatever its hundreds of models raise
         raise InputError(
-            f"encoder: {config.encoder} cannot be used ({first_line(error)}); choose a timm CNN with features "
+            f"encoder: {config.encoder} cannot be used{said_by_timm(error)}; choose a timm CNN with features "
             "at 1/2, 1/4, 1/8, 1/16 and 1/32, such as tf_efficientnet_lite0 or resnet18"
         ) from None
     origin = loaded or "none"
