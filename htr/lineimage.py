@@ -235,7 +235,7 @@ def _painted(grey: np.ndarray, colour: int) -> np.ndarray:
         return none
     beside = cv2.dilate(painted, np.ones((3, 3), np.uint8))
     within, near = seen[beside == 0], seen[cv2.dilate(beside, np.ones((5, 5), np.uint8)) > beside]
-    if within.size == 0 or near.size == 0:
+    if within.size == 0:
         return none
     paper = np.percentile(within, _PAPER)
     # Black beside white is ink.
