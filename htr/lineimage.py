@@ -80,7 +80,7 @@ class Prepared(NamedTuple):
         return self.left + (x - _ROOM) / self.zoom
 
 
-def prepare(grey: np.ndarray, height: int) -> Prepared:
+def prepare(grey: np.ndarray, height: int, cut_out: bool = False) -> Prepared:
     """Turns a picture of one line into what the network sees.
 
     Light on dark is inverted, uneven paper flattened, the contrast stretched, parts of neighbouring lines are taken away, a
@@ -90,9 +90,12 @@ def prepare(grey: np.ndarray, height: int) -> Prepared:
     Args:
         grey: shape (h, w), uint8, 0 = black.
         height: of the result, in pixels.
+        cut_out: whether it has been cleared of other lines, as `htr.pages.crop` does: then what reaches its edge is its own.
     """
     small = _shrink(grey, 2 * height)
-    ink = _without_neighbours(ink_of(small))
+    ink = ink_of(small)
+    if not cut_out:
+        ink = _without_neighbours(ink)
     ink, left = _cut_margins(*_level(ink))
     width = round(ink.shape[1] * height / ink.shape[0])
     width = min(max(width, 4), MAX_WIDTH - 2 * _ROOM)

@@ -74,12 +74,14 @@ class Reader:
         # Only pages need it.
         return LineFinder()
 
-    def read_lines(self, images: Sequence[Picture]) -> list[Line]:
+    def read_lines(self, images: Sequence[Picture], cut_out: bool = False) -> list[Line]:
         """Reads pictures of one text line each.
 
         Args:
             images: a list of them, also of one. Where the reader knows several languages, most of the lines are taken to be in
                 the same, so lines of one text are better given together.
+            cut_out: whether they have been cleared of other lines, as `htr.pages.crop` does; else what reaches in from the lines
+                above and below is not read.
 
         Returns:
             A line for each picture, in the same order; its polygon is the whole picture, its baseline the lower edge.
@@ -97,7 +99,7 @@ class Reader:
             lines.append(Line((corners[3], corners[2]), corners))
             pictures.append(picture)
             places.append(_inside(lambda x, y: (x, y), picture.shape))
-        return self._read(lines, pictures, places)
+        return self._read(lines, pictures, places, cut_out)
 
     def read_page(self, image: Picture) -> Page:
         """Finds the lines of a page and reads them.
@@ -111,7 +113,7 @@ class Reader:
         page = replace(self.find_page(picture), file=_file_of(image))
         strips = [cut_strip(picture, line) for line in page.lines]
         places = [_inside(strip.place, picture.shape) for strip in strips]
-        read = iter(self._read(page.lines, [strip.picture for strip in strips], places))
+        read = iter(self._read(page.lines, [strip.picture for strip in strips], places, cut_out=True))
         regions, empty = [], 0
         for region in page.regions:
             if region.kind != "print":
@@ -140,7 +142,8 @@ class Reader:
 
     def _sure(self, pictures: Sequence[np.ndarray]) -> list[float]:
         """How surely pictures of lines are read without language models, 0 to 1; 0 where nothing is."""
-        readings = self.read_prepared([prepare(each, self.weights.header.height) for each in pictures], greedily=True)
+        prepared = [prepare(each, self.weights.header.height, cut_out=True) for each in pictures]
+        readings = self.read_prepared(prepared, greedily=True)
         # An empty reading's confidence is that of there being nothing.
         return [reading.confidence if reading.text.strip() else 0.0 for reading in readings]
 
@@ -190,9 +193,11 @@ class Reader:
             return beam_search(lines, self.weights.alphabet, self.languages)
         return greedy(lines, self.weights.alphabet)
 
-    def _read(self, lines: Sequence[Line], pictures: Sequence[np.ndarray], places: Sequence[Place]) -> list[Line]:
+    def _read(
+        self, lines: Sequence[Line], pictures: Sequence[np.ndarray], places: Sequence[Place], cut_out: bool
+    ) -> list[Line]:
         """Fills in what lines say, from their pictures."""
-        prepared = [prepare(picture, self.weights.header.height) for picture in pictures]
+        prepared = [prepare(picture, self.weights.header.height, cut_out) for picture in pictures]
         stride = self._network.width_stride
         return [
             _filled(line, reading, seen, stride, picture.shape[0], place)

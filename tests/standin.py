@@ -83,5 +83,5 @@ class StandIn:
 
     find_page = read_page
 
-    def read_lines(self, pictures: list[np.ndarray]) -> list[Line]:
+    def read_lines(self, pictures: list[np.ndarray], cut_out: bool = False) -> list[Line]:
         return [line(self.reading, 0, 0, picture.shape[1], picture.shape[0]) for picture in pictures]

@@ -123,7 +123,7 @@ def evaluate_pages(
         read = [page.lines[index].text for index, partner in kept.items() if partner is None or lines[partner].text]
         crops = [crop_line(picture, line) for line in truth.read]
         # What is too small to be read is read as nothing.
-        cut = reader.read_lines([crop for crop in crops if can_hold_writing(crop)])
+        cut = reader.read_lines([crop for crop in crops if can_hold_writing(crop)], cut_out=True)
         about = {"id": printable(truth.page.id), "split": truth.page.split, "writer": truth.page.writer}
         reading, reading_of_true = " ".join(read), " ".join(line.text for line in cut)
         edits, characters = count_edits(truth.text, reading)

@@ -145,7 +145,7 @@ def _page(reader: Reader, file: Path) -> dict[str, Any]:
     height, stride = reader.weights.header.height, reader.weights.header.network["width_stride"]
 
     def cut() -> list[Prepared]:
-        return [prepare(crop_line(picture, line), height) for line in page.lines]
+        return [prepare(crop_line(picture, line), height, cut_out=True) for line in page.lines]
 
     prepared = cut()
     batches = [

@@ -175,7 +175,7 @@ def test_lines_without_length_and_too_small_to_read(folder, monkeypatch):
     beyond = '<TextLine HPOS="590" VPOS="300" WIDTH="40" HEIGHT="40" BASELINE="605 335 630 335"><String CONTENT="b"/></TextLine>'
     (folder / "first.xml").write_text(text.replace("</TextBlock>", narrow + beyond + "</TextBlock>"))
     reader = StandIn(reading="five")
-    reader.read_lines = lambda pictures: [
+    reader.read_lines = lambda pictures, cut_out: [
         line("five", 0, 0, 9, 9) for picture in pictures if min(picture.shape) >= 8 or 1 / 0
     ]
     monkeypatch.setattr(pages, "load", lambda weights, language: reader)
