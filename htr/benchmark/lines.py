@@ -88,16 +88,19 @@ def evaluate_lines(data: str, split: str, weights: str | None = None, language: 
     check_opens(sample.image for sample in samples)
     tell_unknown(data, reader, [sample.text for sample in samples])
     # The first reading takes longer, whatever is read.
-    reader.read_prepared([prepare(samples[0].image(), reader.weights.header.height)], greedily=True)
+    reader.read_prepared([samples[0].prepared(reader.weights.header.height)], greedily=True)
     greedily: list[Reading] = []
     helped: list[Reading] = []
     seconds = helped_seconds = 0.0
     pages = [sample.form for sample in samples]
     progress = tqdm(total=len(samples), unit=" lines", leave=False, disable=None)
     for start in range(0, len(samples), _CHUNK):
-        pictures = [sample.image() for sample in samples[start : start + _CHUNK]]
+        chunk = samples[start : start + _CHUNK]
+        pictures = [sample.image() for sample in chunk]
         began = time.perf_counter()
-        prepared = [prepare(picture, reader.weights.header.height) for picture in pictures]
+        prepared = [
+            prepare(picture, reader.weights.header.height, sample.cut_out) for picture, sample in zip(pictures, chunk)
+        ]
         preparing = time.perf_counter() - began
         greedily += reader.read_prepared(prepared, greedily=True)
         seconds += time.perf_counter() - began

@@ -96,13 +96,13 @@ def _of_pages(source: str, reader: Reader) -> Iterator[_Read]:
 def _of_lines(source: str, reader: Reader) -> Iterator[_Read]:
     from htr.corpora import load_corpus
 
-    pages: dict[str, list[Sample]] = defaultdict(list)
+    pages: dict[tuple[str, bool], list[Sample]] = defaultdict(list)
     for sample in load_corpus(source):
         if sample.split == "test" and sample.form:
-            pages[sample.form].append(sample)
-    for name, samples in pages.items():
+            pages[sample.form, sample.cut_out].append(sample)
+    for (name, cut_out), samples in pages.items():
         texts = [sample.text for sample in samples]
-        read = reader.read_lines([sample.image() for sample in samples])
+        read = reader.read_lines([sample.image() for sample in samples], cut_out)
         yield _Read(name, texts, [(line.text, text) for line, text in zip(read, texts)])
 
 

@@ -26,7 +26,7 @@ TABLES = "lines.tsv", "lines.csv"
 """What tables of lines are called."""
 
 # Their columns that count; there may be others.
-_COLUMNS = "file", "text", "page", "writer", "split"
+_COLUMNS = "file", "text", "page", "writer", "split", "cut_out"
 
 # Before the ending of pictures that other programs made black and white.
 _OF_PROGRAMS = ".bin", ".nrm"
@@ -46,8 +46,9 @@ def load_folder(path: str | Path) -> list[Sample]:
 
     Args:
         path: the folder. It holds `lines.tsv` (tabs, quotes are text) or `lines.csv` (commas, semicolons or tabs, quotes as
-            spreadsheets write them) with the columns `file` (below the folder) and `text`, and if wanted `page`, `writer` and
-            `split`; or it holds pictures, in sub-folders too, with the text of each in a `.gt.txt` or `.txt` of its name.
+            spreadsheets write them) with the columns `file` (below the folder) and `text`, and if wanted `page`, `writer`,
+            `split` and `cut_out` (`yes` where other lines have been cleared away, as `htr.pages.crop` does); or it holds
+            pictures, in sub-folders too, with the text of each in a `.gt.txt` or `.txt` of its name.
 
     Returns:
         The lines; marks that stand in a text stay in it, but for what is not in the picture (`htr.corpora.sample.as_seen`).
@@ -212,7 +213,7 @@ def _sample(row: dict[str, str], folder: Path, of_line: bool) -> tuple[Sample, P
     page = (row["page"] or None) if "page" in row else _folder_of(name)
     sample = Sample(
         without_ending(name).as_posix(), normalise(as_seen(row["text"])), split, partial(open_image, image),
-        row.get("writer") or None, page, told is not None,
+        row.get("writer") or None, page, told is not None, row.get("cut_out") == "yes",
     )  # fmt: skip
     return sample, image
 

@@ -111,6 +111,7 @@ def line_samples(pages: list[PageTruth]) -> list[Sample]:
             truth.writer,
             truth.id,
             truth.told,
+            cut_out=True,
         )
         for truth in pages
         for number, line in enumerate(truth.page.lines)

@@ -13,7 +13,7 @@ from htr.alphabet import Alphabet
 from htr.corpora.iam_words import PlacedWord, WordLine
 from htr.corpora.sample import Sample
 from htr.decoding import Peak, align, columns_needed
-from htr.lineimage import STROKE, Prepared, batches_of_like_width, collate, ink_of, prepare, without_rules
+from htr.lineimage import STROKE, Prepared, batches_of_like_width, collate, ink_of, without_rules
 from htr.reader import BATCH_PIXELS, Reader
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def place_words(samples: Sequence[Sample], reader: Reader) -> list[WordLine]:
     texts = [(sample, _plain(sample.text, alphabet)) for sample in samples if sample.text]
     known = [(sample, text) for sample, text in texts if not alphabet.missing([text])]
     height, stride = reader.weights.header.height, reader.weights.network.width_stride
-    prepared = [prepare(sample.image(), height) for sample, _ in known]
+    prepared = [sample.prepared(height) for sample, _ in known]
     peaks: dict[int, Sequence[Peak]] = {}
     batches = batches_of_like_width([line.picture.shape[1] for line in prepared], height, BATCH_PIXELS)
     for batch in tqdm(batches, desc="placing words", leave=False, disable=None):

@@ -13,6 +13,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from htr.lineimage import Prepared, prepare
+
 log = logging.getLogger(__name__)
 
 BROKEN = "¬\u00ad"
@@ -48,6 +50,7 @@ class Sample:
         writer: who wrote it, where known.
         form: the page that it stands on, where known.
         told: whether a table or a folder says that it is of this split, rather than that nothing says of which it is.
+        cut_out: whether the picture has been cleared of other lines, as those that are cut out of pages here are.
     """
 
     id: str
@@ -57,6 +60,11 @@ class Sample:
     writer: str | None = None
     form: str | None = None
     told: bool = True
+    cut_out: bool = False
+
+    def prepared(self, height: int) -> Prepared:
+        """What a network whose lines have this height, in pixels, sees of it (`htr.lineimage.prepare`)."""
+        return prepare(self.image(), height, self.cut_out)
 
 
 def as_seen(text: str) -> str:

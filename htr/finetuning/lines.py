@@ -103,13 +103,13 @@ def write_lines(folder: Path, samples: Iterable[Sample]) -> None:
     """Writes lines as a corpus that `htr.corpora.folder.load_folder` reads, and `written_lines` too."""
     folder.mkdir(parents=True, exist_ok=True)
     table = io.StringIO()
-    table.write("file\ttext\tpage\tsplit\n")
+    table.write("file\ttext\tpage\tsplit\tcut_out\n")
     for number, sample in enumerate(samples):
         file = Path("pictures") / f"{number:05d}.png"
         page = " ".join(printable(sample.form or "").split())  # no tab can stand in a field
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         write_whole(folder / file, cv2.imencode(".png", sample.image())[1].tobytes())
-        table.write(f"{file.as_posix()}\t{sample.text}\t{page}\t{sample.split}\n")
+        table.write(f"{file.as_posix()}\t{sample.text}\t{page}\t{sample.split}\t{'yes' * sample.cut_out}\n")
     # The table comes last: where it is, all is.
     write_whole(folder / _TABLE, table.getvalue())
 
@@ -263,7 +263,7 @@ def _fitting(
             reason = f"is only {picture.shape[1]} x {picture.shape[0]} pixels, too few to hold writing"
             doubts.append(Doubt(sample.id, sample.text, reason))
             continue
-        prepared = prepare(picture, height).picture
+        prepared = prepare(picture, height, sample.cut_out).picture
         width = prepared.shape[1]
         key = key_of(picture)
         if not prepared.any():

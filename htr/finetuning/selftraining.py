@@ -24,7 +24,6 @@ from htr.finetuning.recipe import pace, recipe, recipe_of_unread
 from htr.finetuning.run import without_readings
 from htr.finetuning.unread import find_unread, keep_unread, read_unread
 from htr.language import NONE, LanguageModel, find_models, load_languages
-from htr.lineimage import prepare
 from htr.reader import Reader
 from htr.weights import TAUGHT, load_weights
 
@@ -173,7 +172,7 @@ def learn_unread(unread: Path, out: Path, start: str | None, overrides: Sequence
 
 def _read_alone(reader: Reader, samples: list[Sample]) -> list[str]:
     """What the network reads without the help of language."""
-    prepared = [prepare(sample.image(), reader.weights.header.height) for sample in samples]
+    prepared = [sample.prepared(reader.weights.header.height) for sample in samples]
     return [reading.text.strip() for reading in reader.read_prepared(prepared, greedily=True)]
 
 
@@ -185,8 +184,11 @@ def _bits(texts: list[str], languages: list[LanguageModel]) -> float:
 
 def _compared(samples: list[Sample], pictures: str, before: Reader, after: Reader) -> list[dict[str, str]]:
     """How lines are read before and after, and where their pictures lie."""
-    images = [sample.image() for sample in samples]
-    read = zip(samples, before.read_lines(images), after.read_lines(images))
+    old, new = (
+        reader.read_prepared([sample.prepared(reader.weights.header.height) for sample in samples])
+        for reader in (before, after)
+    )
     return [
-        {"picture": f"{pictures}/{sample.id}.png", "before": old.text, "after": new.text} for sample, old, new in read
+        {"picture": f"{pictures}/{sample.id}.png", "before": was.text.strip(), "after": now.text.strip()}
+        for sample, was, now in zip(samples, old, new)
     ]

@@ -146,14 +146,14 @@ def read_unread(folder: Path, out: Path, reader: Reader, held_out: Collection[st
         held_out: ids of lines that are not to be learnt; they are written as the split val, however sure.
     """
     samples = written_lines(folder)
-    pages: dict[str | None, list[Sample]] = {}
+    pages: dict[tuple[str | None, bool], list[Sample]] = {}
     for sample in samples:
-        pages.setdefault(sample.form, []).append(sample)
+        pages.setdefault((sample.form, sample.cut_out), []).append(sample)
     # Page by page, for the lines of one tell together in which language they are.
     chunks = [page[first : first + _CHUNK] for page in pages.values() for first in range(0, len(page), _CHUNK)]
     lines: list[tuple[Sample, Line]] = []
     for chunk in tqdm(chunks, desc="reading unread lines", leave=False, disable=None):
-        read = zip(chunk, reader.read_lines([sample.image() for sample in chunk]))
+        read = zip(chunk, reader.read_lines([sample.image() for sample in chunk], chunk[0].cut_out))
         lines += [(sample, line) for sample, line in read if line.text]
     learnt = [index for index, (sample, _) in enumerate(lines) if sample.id not in held_out]
     unsure = set(sorted(learnt, key=lambda index: lines[index][1].confidence)[: round(_UNSURE * len(learnt))])
@@ -184,13 +184,14 @@ def _lines_of(unread: Unread, reader: Reader, labelled: set[str], but: Collectio
         try:
             page = open_page(task.file, task.number, name=task.name)
             with naming(task.name):
-                pictures = _pictures(grey(np.asarray(page)), reader, labelled)
+                pictures, cut_out = _pictures(grey(np.asarray(page)), reader, labelled)
         except InputError as error:
             log.warning("%s, and is left out", error)
             continue
         name = task.result.as_posix()
         for number, picture in enumerate(pictures):
-            yield Sample(f"{name}-{number:02d}", "", "train", partial(np.asarray, picture), form=name)
+            image = partial(np.asarray, picture)
+            yield Sample(f"{name}-{number:02d}", "", "train", image, form=name, cut_out=cut_out)
 
 
 def keys_of(files: Iterable[Path]) -> set[str]:
@@ -248,11 +249,11 @@ def parted_by_text(folder: Path, files: Iterable[Path], labelled: bool = False) 
     return unread, transcribed
 
 
-def _pictures(picture: np.ndarray, reader: Reader, labelled: set[str]) -> list[np.ndarray]:
-    """The lines of a page, or the whole picture of a line."""
+def _pictures(picture: np.ndarray, reader: Reader, labelled: set[str]) -> tuple[list[np.ndarray], bool]:
+    """The lines of a page, and that they are cut out; or the whole picture of a line, which is not."""
     if key_of(picture) in labelled:
-        return []
+        return [], False
     page = reader.find_page(picture)
     if looks_like_line(picture, page):
-        return [picture]
-    return [crop for line in page.lines if can_hold_writing(crop := crop_line(picture, line))]
+        return [picture], False
+    return [crop for line in page.lines if can_hold_writing(crop := crop_line(picture, line))], True

@@ -84,7 +84,7 @@ class LineData(Dataset):
         prepared: dict[int, np.ndarray] = {}
         for sample in progress:
             if id(sample) not in prepared:
-                prepared[id(sample)] = prepare(sample.image(), height).picture
+                prepared[id(sample)] = sample.prepared(height).picture
         self.lines = [prepared[id(sample)] for sample in samples]
         self.distinct = len(prepared)
         self.widths = [line.shape[1] for line in self.lines]

@@ -12,7 +12,7 @@ from torch.optim.swa_utils import update_bn
 from tqdm import tqdm
 
 from htr.corpora.sample import Sample
-from htr.lineimage import batches_of_like_width, collate, prepare
+from htr.lineimage import batches_of_like_width, collate
 from htr.machine import use_bfloat16
 
 LINES = 400
@@ -45,7 +45,7 @@ def measure_norms(network: nn.Module, height: int, corpora: Iterable[Sequence[Sa
         indices = random.Random(0).sample(range(len(samples)), min(LINES, len(samples)))
         chosen += [samples[index] for index in sorted(indices)]
     lines = [
-        prepare(sample.image(), height).picture
+        sample.prepared(height).picture
         for sample in tqdm(chosen, desc="preparing lines", unit=" lines", leave=False, disable=None)
     ]
     with torch.autocast("cpu", torch.bfloat16, enabled=use_bfloat16("cpu")):

@@ -70,7 +70,7 @@ def test_pictures_of_lines_are_laid_beside_the_text_of_their_page(measure, tmp_p
         rows.append(f"{number}.png\t{text}\tp1\t{'test' if number < 3 else 'train'}")
     (folder / "lines.tsv").write_text("\n".join(rows))
     read = ["my dcar friond", "nothing alike", "corne before winter"]
-    reader = SimpleNamespace(read_lines=lambda pictures: [line(text, *PLACES[0]) for text in read[: len(pictures)]])
+    reader = SimpleNamespace(read_lines=lambda pictures, _: [line(text, *PLACES[0]) for text in read[: len(pictures)]])
     monkeypatch.setattr("htr.reader.load", lambda *_: reader)
     code, out, err = command_line(transcripts.main, f"lines:{folder}", "--out", tmp_path / "out")
     assert code == 0, err

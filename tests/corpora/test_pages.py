@@ -13,6 +13,7 @@ from standin import make_iam
 from htr.corpora import load_corpus
 from htr.corpora.pages import load_pages, pages_with_xml
 from htr.errors import InputError
+from htr.lineimage import prepare
 from htr.pages.containers import around
 from htr.pages.crop import crop_line
 from htr.pages.images import open_image
@@ -141,6 +142,7 @@ def test_lines_are_cut_as_reading_cuts_them(folder):
     expected = crop_line(open_image(folder / "scan.png"), line)
     assert expected.min() < 60
     assert np.array_equal(pickle.loads(pickle.dumps(sample)).image(), expected)
+    assert np.array_equal(sample.prepared(64).picture, prepare(expected, 64, cut_out=True).picture)
 
 
 @pytest.mark.parametrize(

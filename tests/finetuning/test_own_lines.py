@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ from htr.corpora.source import Doubt, Source, load_source
 from htr.errors import InputError
 from htr.files import BEGUN
 from htr.finetuning.lines import choose_lines, hold_out, read_doubts, write_lines, written_lines
+from htr.lineimage import prepare
 
 
 def lines(count, pages=None):
@@ -35,6 +37,20 @@ def test_what_was_kept_is_a_corpus(tmp_path):
     assert [(s.text, s.form, s.split) for s in there] == [(s.text, s.form, s.split) for s in samples]
     assert np.array_equal(there[3].image(), samples[3].image())
     assert doubts == [Doubt("q-01", "a\ttext", 'was read as "x"')]
+
+
+def test_lines_cut_out_of_pages_are_prepared_alike_once_they_are_written(tmp_path):
+    """What reaches their edge is their own."""
+    samples = [replace(s, cut_out=i % 2 == 0) for i, s in enumerate(lines(2))]
+    for i, sample in enumerate(samples):
+        picture = cv2.copyMakeBorder(sample.image(), 20, 0, 0, 0, cv2.BORDER_REPLICATE)
+        picture[:6, 100:-100] = np.where(np.arange(picture.shape[1] - 200) % 16 < 5, 0, 255)  # as of a line above
+        samples[i] = replace(sample, image=partial(np.asarray, picture))
+    write_lines(tmp_path, samples)
+    for written, sample in zip(written_lines(tmp_path), samples):
+        as_reading_does = prepare(sample.image(), 64, sample.cut_out).picture
+        assert np.array_equal(written.prepared(64).picture, as_reading_does)
+        assert not np.array_equal(as_reading_does, prepare(sample.image(), 64, not sample.cut_out).picture)
 
 
 def test_lines_that_nothing_can_be_learnt_from_are_set_aside(tmp_path):

@@ -173,7 +173,7 @@ def test_held_out_lines_are_read_and_not_learnt(tmp_path):
     held = {samples[0].id, samples[5].id}
     sure = iter([0.0, 0.9, 0.1, *9 * [0.5]])
     reader = SimpleNamespace(
-        read_lines=lambda pictures: [SimpleNamespace(text="text", confidence=next(sure)) for _ in pictures]
+        read_lines=lambda pictures, _: [SimpleNamespace(text="text", confidence=next(sure)) for _ in pictures]
     )
     read_unread(tmp_path / "unread", tmp_path / "read", reader, held)
     read = load_corpus(f"lines:{tmp_path / 'read'}")

@@ -44,6 +44,7 @@ def test_lines_of_pages_without_a_text_are_found(tmp_path, caplog, capsys):
     assert (count, doubts, {sample.text for sample in found}) == (15, [], {""})
     pages = [sample.form for sample in found]
     assert sorted(pages) == ["empty", "line", *13 * ["page"]]
+    assert {sample.form for sample in found if sample.cut_out} == {"page"}
     assert (found[pages.index("line")].image() == samples[0].image()).all()
     assert "1 picture with a text passed over" in caplog.text
     assert capsys.readouterr().err.count("broken.png: not a picture that can be read") == 1
@@ -150,22 +151,23 @@ def test_where_all_is_transcribed_there_is_nothing_unread(tmp_path):
 
 def test_what_is_read_surest_is_learnt(tmp_path):
     samples = embedded_lines("train", 21)
-    write_lines(tmp_path / "unread", [replace(sample, text="") for sample in samples])
+    write_lines(tmp_path / "unread", [replace(sample, text="", cut_out=True) for sample in samples])
     # One line has no text, though it is the surest; of 20 others, the two least sure come third and tenth.
     confidences = [0.5, 0.6, 0.1, *(0.7 for _ in range(6)), 0.2, *(0.8 for _ in range(10)), 1.0]
     texts = [*(f"text {number}" for number in range(20)), ""]
     read = iter([SimpleNamespace(text=text, confidence=confidence) for text, confidence in zip(texts, confidences)])
-    reader = SimpleNamespace(read_lines=lambda pictures: [next(read) for _ in pictures])
+    reader = SimpleNamespace(read_lines=lambda pictures, cut_out: [next(read) for _ in pictures if cut_out])
     read_unread(tmp_path / "unread", tmp_path / "read", reader)
     learnt = load_corpus(f"lines:{tmp_path / 'read'}")
     assert [sample.text for sample in learnt] == [text for index, text in enumerate(texts[:20]) if index not in (2, 9)]
-    assert {sample.split for sample in learnt} == {"train"}
+    assert {(sample.split, sample.cut_out) for sample in learnt} == {("train", True)}
     assert (learnt[2].image() == samples[3].image()).all()
 
 
 def test_where_nothing_can_be_read_the_corpus_is_empty(tmp_path):
     write_lines(tmp_path / "unread", [replace(sample, text="") for sample in embedded_lines("train", 3)])
-    reader = SimpleNamespace(read_lines=lambda pictures: [SimpleNamespace(text="", confidence=1.0) for _ in pictures])
+    nothing = SimpleNamespace(text="", confidence=1.0)
+    reader = SimpleNamespace(read_lines=lambda pictures, _: [nothing for _ in pictures])
     read_unread(tmp_path / "unread", tmp_path / "read", reader)
     assert lines_of_table(tmp_path / "read" / "lines.tsv") == ([], [])
 
