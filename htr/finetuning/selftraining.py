@@ -184,10 +184,8 @@ def _bits(texts: list[str], languages: list[LanguageModel]) -> float:
 
 def _compared(samples: list[Sample], pictures: str, before: Reader, after: Reader) -> list[dict[str, str]]:
     """How lines are read before and after, and where their pictures lie."""
-    old, new = (
-        reader.read_prepared([sample.prepared(reader.weights.header.height) for sample in samples])
-        for reader in (before, after)
-    )
+    prepared = [sample.prepared(before.weights.header.height) for sample in samples]  # what was learnt keeps the height
+    old, new = before.read_prepared(prepared), after.read_prepared(prepared)
     return [
         {"picture": f"{pictures}/{sample.id}.png", "before": was.text.strip(), "after": now.text.strip()}
         for sample, was, now in zip(samples, old, new)
