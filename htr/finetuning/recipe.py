@@ -19,11 +19,6 @@ from htr.weights import Weights
 _SEEN, _SEEN_ALONE, _LABELLED = 4000, 3000, 0.25
 
 
-# So that two views of a line are read alike, for 1.7 times the time: validation CER of Hooker falls so from 42.3 to 41.0 % with 20
-# lines and from 37.4 to 35.5 with 100, of Copiste, new to `iam`, from 18.2 to 17.1 with 100 (docs/experiments.md).
-_CONSISTENCY = 0.2
-
-
 class Pace(NamedTuple):
     """How fast the encoder learns, for how long, and how far the weights go.
 
@@ -114,7 +109,6 @@ def recipe(
         "learning_rate": 1.5e-3,
         "encoder_learning_rate": go.encoder_learning_rate,
         "average": 0.99,
-        "consistency": _CONSISTENCY,
     }
     config = checked(TrainConfig, overridden(values, overrides), "fine-tuning")
     refuse_devices(config)
