@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
-import warnings
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import PurePath
@@ -14,8 +14,8 @@ from typing import Any
 
 from PIL import Image
 from reportlab import rl_config
-from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase import pdfmetrics, ttfonts
+from reportlab.pdfbase.pdfdoc import PDFDictionary, PDFName, PDFStream
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.pdfgen.textobject import PDFTextObject
@@ -66,7 +66,13 @@ BLOCK = 100
 
 INVISIBLE = 3
 
-rl_config.useA85 = 0  # Pictures as text would be a quarter larger.
+BLACK_AND_WHITE = {0, 255, (0, 0, 0), (255, 255, 255)}
+"""Colours of a picture of mode L or RGB."""
+
+ROWS_PER_STRIP = 278
+"""Tag of TIFF."""
+
+rl_config.useA85 = 0  # Text that is packed would be a quarter larger as letters.
 
 
 def _cmap(*font: Any, whole: Callable[..., str] = ttfonts.makeToUnicodeCMap) -> str:
@@ -83,14 +89,6 @@ def _blocks(found: re.Match[str]) -> str:
 ttfonts.makeToUnicodeCMap = _cmap
 
 
-class _Jpeg(ImageReader):
-    """A JPEG that is not unpacked, as reportlab would do to know a picture that comes twice."""
-
-    def getRGBData(self) -> bytes:
-        self._dataA = None
-        return self.fp.getvalue()
-
-
 def write(page: Page, picture: Image.Image) -> bytes:
     """One page, which viewers show upright, in the picture's physical size.
 
@@ -105,8 +103,6 @@ def write(page: Page, picture: Image.Image) -> bytes:
     across, down = (72 / dpi for dpi in _resolution(page, picture))
     shrunk = min(1, LARGEST / max(page.width * across, page.height * down))
     across, down = across * shrunk, down * shrunk
-    jpeg = io.BytesIO()
-    picture.save(jpeg, "JPEG", quality=QUALITY)
     file = io.BytesIO()
     size = page.width * across, page.height * down
     # Reportlab takes the size of a turned page as viewers show it.
@@ -116,11 +112,12 @@ def write(page: Page, picture: Image.Image) -> bytes:
     canvas.setAuthor("")
     canvas.setSubject("")
     canvas.setPageRotation(page.turn)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of a picture that we made ourselves
-        image = _Jpeg(jpeg)
-    canvas.drawImage(image, 0, 0, *size)
-    del image.jpeg_fh  # a method of itself, which would keep it in memory
+    # Reportlab's own way unpacks a JPEG again, and knows no group 4.
+    canvas._doc.addForm("picture", _stream(picture))
+    canvas.saveState()
+    canvas.scale(*size)
+    canvas.doForm("picture")
+    canvas.restoreState()
     # From here on in pixels of the picture, with y up.
     canvas.scale(across, down)
     text = canvas.beginText()
@@ -134,6 +131,33 @@ def write(page: Page, picture: Image.Image) -> bytes:
     canvas.showPage()
     canvas.save()
     return file.getvalue()
+
+
+def _stream(picture: Image.Image) -> PDFStream:
+    """The picture as PDF holds it: black and white alone without loss, as fax machines pack it (group 4); all else as JPEG."""
+    packed = io.BytesIO()
+    colours = picture.getcolors(2)  # None of a picture of more
+    if bilevel := colours is not None and BLACK_AND_WHITE.issuperset(colour for _, colour in colours):
+        picture.convert("1").save(packed, "TIFF", compression="group4", tiffinfo={ROWS_PER_STRIP: picture.height})
+        tiff = packed.getvalue()
+        content = tiff[8 : int.from_bytes(tiff[4:8], sys.byteorder)]  # between header and directory lies the one strip
+    else:
+        picture.save(packed, "JPEG", quality=QUALITY)
+        content = packed.getvalue()
+    told = {
+        "Type": PDFName("XObject"),
+        "Subtype": PDFName("Image"),
+        "Width": picture.width,
+        "Height": picture.height,
+        "ColorSpace": PDFName("DeviceGray" if bilevel or picture.mode == "L" else "DeviceRGB"),
+        "BitsPerComponent": 1 if bilevel else 8,
+        "Filter": PDFName("CCITTFaxDecode" if bilevel else "DCTDecode"),
+    }
+    if bilevel:
+        told["DecodeParms"] = PDFDictionary(
+            {"K": -1, "Columns": picture.width, "Rows": picture.height, "BlackIs1": "true"}
+        )
+    return PDFStream(PDFDictionary(told), content)
 
 
 def _resolution(page: Page, picture: Image.Image) -> tuple[float, float]:

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pypdfium2
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
+from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE
 
 from htr.errors import InputError
 from htr.pages.containers import Page, Region
 from htr.writers import WRITERS
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "page.png"
 
 PIXEL = 72 / 150
 """Points in a pixel at the resolution that is taken where the picture tells none."""
@@ -75,8 +78,9 @@ def test_words_lie_where_they_are_written(degrees, page, turned, blank):
             assert (left, low, right, high) == pytest.approx(word.box, abs=4)
 
 
-def test_a_picture_is_not_unpacked_nor_kept_in_memory():
-    picture = Image.new("RGB", (4000, 3000), "white")  # 36 MB
+@pytest.mark.parametrize("colour", ["ivory", "white"])
+def test_a_picture_is_not_unpacked_nor_kept_in_memory(colour):
+    picture = Image.new("RGB", (4000, 3000), colour)  # 36 MB
     page = Page(*picture.size, (), "blank.png")
     WRITERS["pdf"].write(page, picture)
     gc.collect()
@@ -92,9 +96,10 @@ def test_a_picture_is_not_unpacked_nor_kept_in_memory():
     assert left < 1_000_000 and most < 10_000_000
 
 
-def test_of_a_large_picture_no_warning_is_given(recwarn, monkeypatch):
+@pytest.mark.parametrize("grey", [250, 255])
+def test_of_a_large_picture_no_warning_is_given(grey, recwarn, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
-    picture = Image.new("L", (120, 100), 255)
+    picture = Image.new("L", (120, 100), grey)
     assert WRITERS["pdf"].write(Page(*picture.size, (), "blank.png"), picture)
     assert not recwarn.list
 
@@ -241,6 +246,17 @@ def test_colour_stays(blank):
     seen = _open(page, Image.new("RGB", (60, 40), (200, 40, 40))).render(scale=1).to_pil()
     red, green, blue = seen.convert("RGB").getpixel((10, 10))
     assert red > 180 and green < 70 and blue < 70
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_scan_of_black_and_white_stays_as_it_is_and_small(mode):
+    scan = Image.open(SAMPLE).convert("L").point(lambda value: 255 * (value > 140)).crop((0, 0, 1237, 1700))
+    scan.info["dpi"] = (144, 144)
+    page = Page(*scan.size, file="scan.tif")
+    whole = WRITERS["pdf"].write(page, scan.convert(mode))
+    (picture,) = next(iter(pypdfium2.PdfDocument(whole))).get_objects([FPDF_PAGEOBJ_IMAGE])
+    assert picture.get_bitmap().to_pil().convert("L").tobytes() == scan.tobytes()
+    assert len(whole) * 10 < len(WRITERS["pdf"].write(page, scan.filter(ImageFilter.BLUR)))
 
 
 def test_a_picture_that_is_too_long_is_refused(blank):
