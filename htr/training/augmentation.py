@@ -15,9 +15,6 @@ STRETCH = 0.2
 SHORTEST = 16
 """Width in pixels below which no line is squeezed; narrower ones cannot be distorted by a grid."""
 
-# In views of one line there are so many times as many gaps, as in CR-CTC: what one hides, the other tells.
-_GAPS_OF_VIEWS = 2.5
-
 # How lines are made coarser and fine again: by the nearest pixels they would get steps.
 _SMOOTH = {"downscale": cv2.INTER_AREA, "upscale": cv2.INTER_LINEAR}
 
@@ -77,64 +74,46 @@ def augmentation(strength: float) -> A.Compose:
     Returns:
         What `augment` takes.
     """
-    return A.Compose([*_moves(strength), *_looks(strength)])
-
-
-def augmentation_of_views(strength: float) -> tuple[A.Compose, A.Compose]:
-    """The same in two pipelines, of which the first alone moves ink, and the second leaves more gaps: what passes both, and the second
-    anew for each view, shows the same characters in the same columns."""
-    return A.Compose(_moves(strength)), A.Compose(_looks(strength, _GAPS_OF_VIEWS))
-
-
-def _moves(strength: float) -> list[A.BasicTransform | A.BaseCompose]:
     s = strength
-    return [
-        # Slant, slope and size in one resampling; what leaves the picture at top and bottom is crop jitter.
-        A.Affine(
-            scale={"x": (1, 1), "y": (1 - 0.22 * s, 1 + 0.06 * s)},
-            translate_percent={"x": (0, 0), "y": (-0.06 * s, 0.06 * s)},
-            shear={"x": (-25 * s, 25 * s), "y": (-0.5 * s, 0.5 * s)},
-            rotate=(-0.5 * s, 0.5 * s),
-            p=_chance(0.8 * s),
-        ),
-        A.OneOf(
-            [
-                A.ElasticTransform(alpha=60 * s, sigma=5),
-                A.GridDistortion(num_steps=12, distort_limit=0.25 * s),
-            ],
-            p=_chance(0.6 * s),
-        ),
-    ]
 
+    def chance(p: float) -> float:
+        return min(1.0, p * s)
 
-def _looks(strength: float, gaps: float = 1.0) -> list[A.BasicTransform | A.BaseCompose]:
-    s = strength
-    return [
-        StrokeWidth(s, p=_chance(0.5 * s)),
-        A.OneOf(
-            [
-                A.GaussianBlur(blur_limit=(3, 5)),
-                A.Downscale(scale_range=(0.5, 0.8), interpolation_pair=_SMOOTH),
-            ],
-            p=_chance(0.2 * s),
-        ),
-        A.RandomGamma(gamma_limit=(50, 200), p=_chance(0.4 * s)),
-        # Gaps: what stands beside a letter must help to read it.
-        A.CoarseDropout(
-            num_holes_range=(1, round(4 * gaps)),
-            hole_height_range=(24, 64),
-            hole_width_range=(4, 14),
-            fill=0,
-            p=_chance(0.3 * gaps * s),
-        ),
-        RuledLine(p=_chance(0.1 * s)),
-        A.RandomBrightnessContrast(brightness_limit=(-0.05, 0.1), contrast_limit=(-0.4, 0.2), p=_chance(0.3 * s)),
-        A.GaussNoise(std_range=(0.01, 0.05), p=_chance(0.2 * s)),
-    ]
-
-
-def _chance(p: float) -> float:
-    return min(1.0, p)
+    return A.Compose(
+        [
+            # Slant, slope and size in one resampling; what leaves the picture at top and bottom is crop jitter.
+            A.Affine(
+                scale={"x": (1, 1), "y": (1 - 0.22 * s, 1 + 0.06 * s)},
+                translate_percent={"x": (0, 0), "y": (-0.06 * s, 0.06 * s)},
+                shear={"x": (-25 * s, 25 * s), "y": (-0.5 * s, 0.5 * s)},
+                rotate=(-0.5 * s, 0.5 * s),
+                p=chance(0.8),
+            ),
+            A.OneOf(
+                [
+                    A.ElasticTransform(alpha=60 * s, sigma=5),
+                    A.GridDistortion(num_steps=12, distort_limit=0.25 * s),
+                ],
+                p=chance(0.6),
+            ),
+            StrokeWidth(s, p=chance(0.5)),
+            A.OneOf(
+                [
+                    A.GaussianBlur(blur_limit=(3, 5)),
+                    A.Downscale(scale_range=(0.5, 0.8), interpolation_pair=_SMOOTH),
+                ],
+                p=chance(0.2),
+            ),
+            A.RandomGamma(gamma_limit=(50, 200), p=chance(0.4)),
+            # Gaps: what stands beside a letter must help to read it.
+            A.CoarseDropout(
+                num_holes_range=(1, 4), hole_height_range=(24, 64), hole_width_range=(4, 14), fill=0, p=chance(0.3)
+            ),
+            RuledLine(p=chance(0.1)),
+            A.RandomBrightnessContrast(brightness_limit=(-0.05, 0.1), contrast_limit=(-0.4, 0.2), p=chance(0.3)),
+            A.GaussNoise(std_range=(0.01, 0.05), p=chance(0.2)),
+        ]
+    )
 
 
 def augment(pipeline: A.Compose, line: np.ndarray, seed: int) -> np.ndarray:

@@ -79,7 +79,6 @@ class TrainConfig(RunConfig):
     learning_rate: float = 1e-3
     warmup: float = 0.05
     shortcut: float = 0.1
-    consistency: float = 0.0
     average: float = 0.998
     augmentation: float = 1.0
 
@@ -88,7 +87,7 @@ class TrainConfig(RunConfig):
         self._check_bounds({
             "share": (0, 1), "curriculum": (0, 1), "height": (32, 256), "lstm_layers": (1, 8), "lstm_units": (1, 4096),
             "neck_channels": (1, 4096), "dropout": (0, 0.95), "batch_pixels": (1024, 10**10), "shortcut": (0, 10),
-            "consistency": (0, 10), "augmentation": (0, 3),
+            "augmentation": (0, 3),
         })  # fmt: skip
         if not all(isinstance(name, str) and type(lines) is int and lines > 0 for name, lines in self.drawn.items()):
             raise InputError(f"drawn: {self.drawn} does not say how many lines an epoch has; give {{synthetic: 5000}}")
@@ -103,11 +102,6 @@ class TrainConfig(RunConfig):
             raise InputError(f"height: {self.height} is not a multiple of 16; give 48, 64, 96 or the like")
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise InputError(f"minutes: {self.minutes} is no time to train in; give a number above 0, or null")
-
-    @property
-    def views(self) -> int:
-        """Of each line in a batch."""
-        return 2 if self.consistency else 1
 
 
 @dataclass(frozen=True, kw_only=True)

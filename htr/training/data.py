@@ -21,7 +21,7 @@ from htr.decoding import columns_needed
 from htr.errors import InputError
 from htr.lineimage import batches_of_like_width, collate, columns_of, prepare
 from htr.messages import NAMED, counted
-from htr.training.augmentation import SHORTEST, STRETCH, augment, augmentation, augmentation_of_views, stretch
+from htr.training.augmentation import SHORTEST, STRETCH, augment, augmentation, stretch
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +34,11 @@ _TOO_WIDE = 1.1
 # Width of a word, as a share of a line's.
 _WORD = 0.15
 
-# Seeds of lines are below this.
-_SEEDS = 2**31
-
 Item = tuple[int, int, int]
 
 
 class Batch(NamedTuple):
-    """Lines of like width; if there are two views of each, the first of all come before the second of all.
+    """Lines of like width.
 
     Attributes:
         images: shape (batch, 1, height, width), 0 = paper, 1 = ink.
@@ -63,27 +60,20 @@ class LineData(Dataset):
 
     An item is asked for with (index, seed, width): the seed decides how the line is changed, or drawn, so that a run gives
     the same lines however many loader processes it has and after it was resumed; the width, in pixels, is what the line is
-    stretched to, or, once it is drawn and stretched too, may have at most. Seed -1 leaves a line as it is. What is given are its
-    views, as many as wanted, of which all but the looks is the same, and its text.
+    stretched to, or, once it is drawn and stretched too, may have at most. Seed -1 leaves a line as it is.
 
     Args:
         samples: real lines; one that stands there twice is kept once, and seen twice in an epoch.
         height: of prepared lines, in pixels.
         strength: of the augmentation.
         drawn: who draws lines, and how many indices each has.
-        views: of each line, 1 or 2.
 
     Attributes:
         distinct: how many real lines there are, each counted once.
     """
 
     def __init__(
-        self,
-        samples: Sequence[Sample],
-        height: int,
-        strength: float,
-        drawn: Sequence[tuple[Drawer, int]] = (),
-        views: int = 1,
+        self, samples: Sequence[Sample], height: int, strength: float, drawn: Sequence[tuple[Drawer, int]] = ()
     ) -> None:
         self.texts = [sample.text for sample in samples]
         self.height = height
@@ -100,26 +90,21 @@ class LineData(Dataset):
         self.widths = [line.shape[1] for line in self.lines]
         self.drawers = [drawer for drawer, count in drawn for _ in range(count)]
         self.limit = STRETCH * strength
-        self.views = views
-        self.pipelines = augmentation_of_views(strength) if views > 1 else (augmentation(strength),)
+        self.pipeline = augmentation(strength)
 
     def __len__(self) -> int:
         return len(self.lines) + len(self.drawers)
 
-    def __getitem__(self, item: Item) -> tuple[list[np.ndarray], str]:
+    def __getitem__(self, item: Item) -> tuple[np.ndarray, str]:
         index, seed, width = item
         if index < len(self.lines):
             line, text = self.lines[index], self.texts[index]
             if seed < 0:
-                return [line], text
+                return line, text
             line = stretch(line, width)
         else:
             line, text = self._drawn(self.drawers[index - len(self.lines)], seed, width)
-        line = augment(self.pipelines[0], line, seed)
-        if self.views == 1:
-            return [line], text
-        # Seeds that no other line has, nor what moved its ink.
-        return [augment(self.pipelines[1], line, seed + _SEEDS * view) for view in range(1, self.views + 1)], text
+        return augment(self.pipeline, line, seed), text
 
     def _drawn(self, drawer: Drawer, seed: int, width: int) -> tuple[np.ndarray, str]:
         """A line of about the width in pixels, at most."""
@@ -215,7 +200,7 @@ class WidthBatches(Sampler):
         drawn = round(self.drawn / grown)
         widths = [*self.widths, *(grown * rng.choice(self.like, drawn)).tolist()] if drawn else self.widths
         factors = rng.uniform(1 - limit, 1 + limit, len(widths)).tolist()
-        seeds = rng.integers(0, _SEEDS, len(widths)).tolist()
+        seeds = rng.integers(0, 2**31, len(widths)).tolist()
         # Stretched before they are sorted: little padding, and new neighbours in each epoch.
         widths = [max(SHORTEST, round(width * factor)) for width, factor in zip(widths, factors)]
         batches = batches_of_like_width(widths, self.height, self.batch_pixels, _SPREAD)
@@ -251,7 +236,6 @@ class Lines(L.LightningDataModule):
         seed: of the order and the changes of lines.
         drawn: who draws lines for training, and how many in each epoch.
         growth: epochs in which drawn lines grow from words to whole lines.
-        views: of each line for training, 1 or 2.
 
     Raises:
         InputError: the alphabet lacks characters of the training text (they are named).
@@ -269,7 +253,6 @@ class Lines(L.LightningDataModule):
         seed: int,
         drawn: Sequence[tuple[Drawer, int]] = (),
         growth: float = 0.0,
-        views: int = 1,
     ) -> None:
         super().__init__()
         self.alphabet = alphabet
@@ -286,7 +269,7 @@ class Lines(L.LightningDataModule):
             log.warning(
                 "the alphabet lacks characters of the validation text, which count as errors: %s", named(unknown)
             )
-        self.train = LineData(splits["train"], height, augmentation, drawn, views)
+        self.train = LineData(splits["train"], height, augmentation, drawn)
         narrow = dict.fromkeys(
             sample.id
             for sample, width in zip(splits["train"], self.train.widths)
@@ -340,11 +323,10 @@ class Lines(L.LightningDataModule):
         )
 
 
-def make_batch(items: list[tuple[list[np.ndarray], str]], alphabet: Alphabet, width_stride: int) -> Batch:
+def make_batch(items: list[tuple[np.ndarray, str]], alphabet: Alphabet, width_stride: int) -> Batch:
     """Lays items of `LineData` together."""
-    views = len(items[0][0])
-    images, columns = collate([lines[view] for view in range(views) for lines, _ in items], width_stride)
-    texts = views * [text for _, text in items]
+    images, columns = collate([line for line, _ in items], width_stride)
+    texts = [text for _, text in items]
     # Validation texts may hold characters that training does not: no class stands for them.
     encoded = [alphabet.encode("".join(c for c in text if c in alphabet.characters)) for text in texts]
     targets = torch.tensor([index for classes in encoded for index in classes], dtype=torch.long)

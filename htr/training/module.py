@@ -94,9 +94,7 @@ class Training(L.LightningModule):
         logits, asides = self.network(batch.images.to(memory_format=torch.channels_last))
         loss = self._loss(logits, batch)
         total = loss + self.config.shortcut * sum(self._loss(aside, batch) for aside in asides)
-        if self.config.consistency:
-            total = total + self.config.consistency * self._consistency(logits, batch)
-        self._lines_seen += len(batch.texts) // self.config.views
+        self._lines_seen += len(batch.texts)
         self.log("loss", loss.detach(), prog_bar=True, batch_size=len(batch.texts))
         self.log(
             "lines/s",
@@ -109,16 +107,6 @@ class Training(L.LightningModule):
     def _loss(self, logits: Tensor, batch: Batch) -> Tensor:
         columns = batch.columns.clamp(max=logits.shape[1])
         return self.ctc(logits.float().log_softmax(-1).transpose(0, 1), batch.targets, columns, batch.lengths)
-
-    def _consistency(self, logits: Tensor, batch: Batch) -> Tensor:
-        """How far two views of a line are read differently in its columns: Yao et al., CR-CTC: Consistency regularization on CTC for
-        improved speech recognition (2025)."""
-        scores = logits.float().log_softmax(-1)
-        first, second = scores.chunk(2)
-        other = torch.cat([second, first]).detach()
-        divergence = (other.exp() * (other - scores)).sum(-1)
-        inside = torch.arange(divergence.shape[1], device=self.device) < batch.columns[:, None]
-        return ((divergence * inside).sum(1) / batch.lengths.clamp(min=1)).mean()
 
     # -- validation
 

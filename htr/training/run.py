@@ -87,7 +87,7 @@ def train(config: TrainConfig, settle: bool = False) -> dict[str, Any]:
         network, alphabet, header = _network(config, start, samples, drawn, loaded)
         lines = Lines(
             samples, alphabet, config.height, config.width_stride, config.batch_pixels, config.augmentation, config.workers,
-            config.seed, drawn, config.curriculum * config.epochs, config.views,
+            config.seed, drawn, config.curriculum * config.epochs,
         )  # fmt: skip
         module = Training(network, alphabet, config)
         best = BestWeights(weights, header)

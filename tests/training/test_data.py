@@ -3,13 +3,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from htr.alphabet import Alphabet
 from htr.corpora.iam import load_iam
 from htr.errors import InputError
 from htr.lineimage import collate, padded_width
-from htr.training.augmentation import SHORTEST, augment, augmentation, augmentation_of_views, stretch
+from htr.training.augmentation import SHORTEST, augment, augmentation, stretch
 from htr.training.data import LineData, Lines, WidthBatches
 
 WIDTHS = np.random.default_rng(0).integers(50, 1500, 500).tolist()
@@ -132,52 +131,12 @@ def test_batches_tell_targets_and_columns(iam_folder):
 
 def test_a_seed_gives_the_same_changed_line_in_every_process(iam_folder):
     data = LineData(load_iam(iam_folder)[:3], 32, 1.0)
-    (changed,), _ = data[1, 77, 400]
+    changed, _ = data[1, 77, 400]
     assert changed.shape == (32, 400)
     data[0, 5, 300]
-    assert np.array_equal(data[1, 77, 400][0], [changed])
-    assert not np.array_equal(data[1, 78, 400][0], [changed])
-    assert np.array_equal(data[1, -1, 0][0], [data.lines[1]])
-
-
-def test_two_views_of_a_line_differ_and_come_again_with_the_seed(iam_folder):
-    data = LineData(load_iam(iam_folder)[:3], 32, 1.0, views=2)
-    views = [data[0, seed, 400][0] for seed in range(40)]
-    assert not any(np.array_equal(first, second) for first, second in views)
-    assert np.array_equal(data[0, 7, 400][0], views[7])
-
-
-@pytest.mark.parametrize(("which", "moves"), [(0, True), (1, False)])
-def test_views_have_their_ink_in_the_same_columns(which, moves):
-    line = np.zeros((64, 700), np.uint8)
-    places = np.arange(50, 650, 30)
-    for column in range(3):
-        line[20:44, places + column] = 255
-    pipeline = augmentation_of_views(1.0)[which]
-    away = []
-    for seed in range(40):
-        ink = augment(pipeline, line, seed).astype(np.float64).sum(0)
-        for place in places:
-            near = ink[place - 9 : place + 12]
-            near = np.maximum(near - np.median(near), 0)
-            if near.max() > 1000:  # else a gap hides it
-                away.append(abs((near * np.arange(-10, 11)).sum() / near.sum()))
-    assert len(away) > 400
-    assert (np.quantile(away, 0.9) > 2) == moves
-
-
-def test_batches_hold_the_first_views_of_all_lines_before_the_second(iam_folder):
-    data = lines(load_iam(iam_folder), views=2)
-    data.trainer = None
-    batch = next(iter(data.train_dataloader()))
-    half = len(batch.texts) // 2
-    assert half > 1 and batch.texts[:half] == batch.texts[half:]
-    assert batch.columns.tolist() == 2 * batch.columns[:half].tolist()
-    assert len(batch.images) == len(batch.lengths) == 2 * half
-    assert not any(torch.equal(*views) for views in zip(batch.images[:half], batch.images[half:]))
-    # Those to choose by are read as they are, once.
-    batch = next(iter(data.val_dataloader()))
-    assert len(batch.texts) == len(batch.images) == len(set(batch.texts))
+    assert np.array_equal(data[1, 77, 400][0], changed)
+    assert not np.array_equal(data[1, 78, 400][0], changed)
+    assert np.array_equal(data[1, -1, 0][0], data.lines[1])
 
 
 class Bars:
@@ -213,7 +172,7 @@ def test_drawn_lines_come_beside_the_real_ones_and_are_new_in_each_epoch(iam_fol
 def test_drawn_lines_are_squeezed_into_their_width():
     data = LineData([], 32, 1.0, [(Bars(), 3)])
     for seed in range(20):
-        (line,), _ = data[1, seed, 32]
+        line, _ = data[1, seed, 32]
         assert line.shape == (32, 32)
 
 
@@ -227,7 +186,7 @@ def test_narrow_drawn_lines_say_less_rather_than_being_squeezed():
 
     data = LineData([], 64, 1.0, [(NarrowBars(), 3)])
     for seed in range(20):
-        (line,), text = data[1, seed, 1000]
+        line, text = data[1, seed, 1000]
         assert 850 < line.shape[1] <= 1000
         # Widened to 18 pixels a bar, and stretched by up to a fifth.
         assert 0.75 * 18 < line.shape[1] / len(text) < 1.25 * 18
@@ -290,7 +249,7 @@ def test_drawn_lines_are_stretched_too():
             return super().draw(np.random.default_rng(1), 12.0)
 
     data = LineData([], 32, 1.0, [(SameBars(), 3)])
-    widths = [data[1, seed, 900][0][0].shape[1] for seed in range(40)]
+    widths = [data[1, seed, 900][0].shape[1] for seed in range(40)]
     assert max(widths) > 1.3 * min(widths)
 
 

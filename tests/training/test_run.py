@@ -1,7 +1,6 @@
 import csv
 import errno
 import json
-import math
 import os
 import resource
 import shutil
@@ -27,7 +26,7 @@ from htr.errors import InputError
 from htr.finetuning.lines import write_lines
 from htr.training import run as run_module
 from htr.training.config import TrainConfig, load_config
-from htr.training.data import Batch, WidthBatches
+from htr.training.data import WidthBatches
 from htr.training.folder import OtherRun, claim
 from htr.training.loop import WholeStates, make_trainer
 from htr.training.module import Training, schedule
@@ -70,23 +69,6 @@ def test_learning_rates_follow_the_time_where_it_ends_a_run(tiny_config, monkeyp
     module.on_train_batch_start(None, 0)
     share = schedule(0.75, config.warmup)
     assert [group["lr"] for group in groups] == pytest.approx([share, 0.2 * share])
-
-
-def test_two_views_cost_by_how_far_they_are_read_differently(tiny_config):
-    module = Training(load_weights("small").network, load_weights("small").alphabet, load_config(CONFIG, tiny_config))
-    # Two lines of two columns, the second of which the second line does not fill, and three classes.
-    first = torch.tensor([[[0.6, 0.2, 0.2], [0.5, 0.25, 0.25]], [[0.8, 0.1, 0.1], [0.9, 0.05, 0.05]]])
-    second = torch.tensor([[[0.2, 0.2, 0.6], [0.5, 0.25, 0.25]], [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]])
-    batch = Batch(torch.zeros(4, 1, 1, 1), torch.tensor([2, 1, 2, 1]), torch.zeros(0), torch.tensor([2, 1, 2, 1]), [])
-    # In one column of the first line, to either side, for each of its two characters; the mean of both views of both lines.
-    expected = 0.4 * math.log(3) / 2 / 2
-    assert module._consistency(torch.cat([first, second]).log(), batch).item() == pytest.approx(expected)
-    assert module._consistency(torch.cat([first, first]).log(), batch).item() == pytest.approx(0)
-
-
-def test_a_run_may_learn_from_two_views(tiny_config):
-    config = load_config(CONFIG, [*tiny_config, "consistency=0.2"])
-    assert train(config)["config"]["consistency"] == 0.2
 
 
 def test_steps_are_no_longer_than_asked_for(tmp_path):
